@@ -1,0 +1,176 @@
+# Albatross: everything is built, tested and run from here.
+#
+#   make            build/albatross-lb, build/albatross-scaler, build/albatross-lab
+#   make lab        install what is missing, build, run the lab on conf/lab.json
+#   make test       install what is missing, build, run every test; ends in "N passed, N failed"
+#   make unit       only the C unit tests
+#   make asan tsan  the tests under ASan+UBSan; the load balancer's under TSan
+#   make fuzz       the fuzzers over their corpora, then FUZZ_SECONDS of new inputs each
+#   make lint       clang-format, clang-tidy, shellcheck, black, layering
+#   make format     rewrites the sources in the house style
+#   make bench      load benchmark of the load balancer (one worker against the bare target)
+#   make shapes     re-extracts the AWS shape tables from python3-botocore
+#   make deps       installs the Debian packages to build and run; make test-deps those to test
+#   make install    into $(DESTDIR)$(PREFIX)
+#   make clean
+#
+# MODE=release|debug|asan|tsan keeps each flavour's objects apart; V=1 shows the commands.
+
+MODE ?= release
+CC ?= cc
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+JOBS ?= 2
+Q := $(if $(V),,@)
+
+ifeq ($(MODE),release)
+BIN := build
+else
+BIN := build/$(MODE)
+endif
+OBJ := build/obj/$(MODE)
+
+DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev libxml2-dev \
+	libsqlite3-dev libpcre2-dev uthash-dev libbsd-dev node-llhttp python3
+TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
+	python3-pytest-xdist python3-pytest-timeout apache2-utils curl procps iproute2
+LINT_DEPS := clang-format clang-tidy clang shellcheck black universal-ctags
+BENCH_DEPS := wrk nginx-light
+
+LLHTTP ?= /usr/share/llhttp
+LLHTTP_INCLUDE ?= /usr/share/include/llhttp
+
+# -Wsign-conversion, which -Wconversion brings along in C, is off: sizes and counts meet ints from
+# the kernel and from jansson on every page, and its casts would hide the narrowing ones that matter.
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
+	-Wno-sign-conversion -Wswitch-enum -Wformat=2 -Wvla -Wpointer-arith -Wundef
+CPPFLAGS += -I. -D_GNU_SOURCE -DHASH_NONFATAL_OOM=1 -isystem /usr/include/libxml2 \
+	-isystem $(LLHTTP_INCLUDE)
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+CFLAGS_debug := -Og -g3
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS += -std=gnu17 -fPIE -pthread -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection $(CFLAGS_$(MODE))
+LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS_$(MODE))
+LDLIBS := -levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 \
+	-lcrypto -lm
+
+sources = $(shell find $(1) -name '*.c' -o -name '*.S' 2>/dev/null | sort)
+objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
+AREAS := common lb scaler lab
+PROGRAMS := $(foreach p,lb scaler lab,$(if $(wildcard $(p)/main.c),$(BIN)/albatross-$(p)))
+UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/unit/%,$(shell find tests/unit -name 'test_*.c'))
+LLHTTP_OBJECTS := $(OBJ)/llhttp/llhttp.o $(OBJ)/llhttp/api.o $(OBJ)/llhttp/http.o
+
+.PHONY: all lab test unit asan tsan fuzz lint format bench bench-quick shapes deps test-deps install clean \
+	pytest unit-programs
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(PROGRAMS)
+
+define area
+$(OBJ)/lib$(1).a: $(call objects,$(filter-out $(1)/main.c,$(call sources,$(1))))
+	@rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+endef
+$(foreach a,$(AREAS),$(eval $(call area,$(a))))
+
+LIBS_common :=
+LIBS_lb := $(OBJ)/liblb.a $(LLHTTP_OBJECTS)
+LIBS_scaler := $(OBJ)/libscaler.a
+LIBS_lab := $(OBJ)/liblab.a
+
+define program
+$(BIN)/albatross-$(1): $(OBJ)/$(1)/main.o $(LIBS_$(1)) $(OBJ)/libcommon.a
+	@mkdir -p $$(@D)
+	@echo 'LD   $$@'
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach p,lb scaler lab,$(eval $(call program,$(p))))
+
+$(OBJ)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo 'CC   $<'
+	$(Q)$(CC) $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(OBJ)/%.o: %.S Makefile
+	@mkdir -p $(@D)
+	@echo 'AS   $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# The tables that .incbin embeds.
+$(OBJ)/common/aws/shapes_data.o: $(wildcard common/aws/shapes/*.json)
+
+# Debian ships llhttp as generated C: compiled as it is, without our warnings.
+$(OBJ)/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	@echo 'CC   $<'
+	$(Q)$(CC) -I$(LLHTTP_INCLUDE) -DLLHTTP_STRICT_MODE=1 $(CFLAGS) -O3 -w -c $< -o $@
+
+# tests/unit/AREA/test_x.c is linked with AREA's library and common's.
+.SECONDEXPANSION:
+$(OBJ)/tests/unit/%: $(OBJ)/tests/unit/%.o $$(LIBS_$$(firstword $$(subst /, ,$$*))) $(OBJ)/libcommon.a
+	@echo 'LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+unit-programs: $(UNIT)
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+
+deps:
+	@tools/deps.sh $(DEPS)
+
+test-deps:
+	@tools/deps.sh $(DEPS) $(TEST_DEPS)
+
+lab: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@exec $(BIN)/albatross-lab $(or $(CONF),conf/lab.json)
+
+test: test-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit-programs
+	@$(PYTHON) tests/run.py --mode $(MODE) --bin $(BIN) --unit $(OBJ)/tests/unit --pytest tests
+
+unit:
+	@$(MAKE) --no-print-directory -j$(JOBS) unit-programs
+	@$(PYTHON) tests/run.py --mode $(MODE) --bin $(BIN) --unit $(OBJ)/tests/unit
+
+asan:
+	@$(MAKE) --no-print-directory MODE=asan test
+
+# TSan watches what has threads: the load balancer.
+tsan: test-deps
+	@$(MAKE) --no-print-directory MODE=tsan -j$(JOBS) all unit-programs
+	@$(PYTHON) tests/run.py --mode tsan --bin build/tsan --unit build/obj/tsan/tests/unit/lb --pytest tests/lb
+
+fuzz:
+	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),30)
+
+lint:
+	@tools/deps.sh $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
+	@tools/lint.sh
+
+format:
+	@tools/deps.sh clang-format black
+	@git ls-files '*.[ch]' | xargs clang-format -i
+	@git ls-files '*.py' | xargs -r black -q
+
+bench: deps
+	@tools/deps.sh $(BENCH_DEPS)
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@bench/run.sh
+
+shapes:
+	@tools/deps.sh python3-botocore
+	@$(PYTHON) tools/shapes.py
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/albatross/conf \
+		$(DESTDIR)$(PREFIX)/share/doc/albatross
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	cp -R conf/. $(DESTDIR)$(PREFIX)/share/albatross/conf
+	install -m 644 README.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/albatross
+
+clean:
+	rm -rf build

@@ -1,0 +1,45 @@
+/*
+ * Typed access to JSON documents (jansson), in AWS's member names.  Two kinds of
+ * readers: the plain ones for documents already validated (a missing or
+ * differently typed member gives the default), and the checked reader for input
+ * from people, whose errors name the path ("TargetGroups[0].Port: 70000 is not in
+ * 1..65535") and, for unknown members, the likeliest meant one.  No I/O but doc_load.
+ */
+#ifndef COMMON_DOC_DOC_H
+#define COMMON_DOC_DOC_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+
+/* Plain readers; object may be NULL.  Strings are borrowed from the document. */
+const char *doc_str(const json_t *object, const char *member, const char *otherwise);
+int64_t doc_int(const json_t *object, const char *member, int64_t otherwise);
+double doc_num(const json_t *object, const char *member, double otherwise);
+bool doc_bool(const json_t *object, const char *member, bool otherwise);
+/* Borrowed; NULL when absent or of another type.  (json_array_size(NULL) is 0, json_array_foreach
+ * skips NULL.) */
+json_t *doc_array(const json_t *object, const char *member);
+json_t *doc_object(const json_t *object, const char *member);
+bool doc_has(const json_t *object, const char *member); /* present and not null */
+
+/* Does the array of strings hold text? */
+bool doc_list_has(const json_t *array, const char *text);
+
+/* Key/Value lists as AWS writes tags and attributes: [{"Key": k, "Value": v}]. */
+const char *doc_kv_get(const json_t *list, const char *key, const char *otherwise);
+/* 0, or -1 without memory. */
+MUST_CHECK int doc_kv_set(json_t *list, const char *key, const char *value);
+bool doc_kv_remove(json_t *list, const char *key);
+
+/* Parses a file; err names file, line and column.  New reference or NULL. */
+MUST_CHECK json_t *doc_load(const char *path, struct err *err);
+MUST_CHECK json_t *doc_parse(const char *text, size_t len, const char *name, struct err *err);
+
+/* The entry of candidates (NULL-terminated) nearest to text, or NULL if none is near
+ * (did-you-mean). */
+const char *doc_nearest(const char *text, const char *const candidates[]);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * The store: JSON documents by key ("elb/targetgroup/web"), each with a revision,
+ * changed in transactions, watched by prefix.  Behind it: memory: (nothing
+ * survives), sqlite:PATH (WAL, survives kill -9 after commit).  etcd: is not
+ * supported yet.  One thread (the control thread) owns a store; calls are synchronous.
+ */
+#ifndef COMMON_STORE_STORE_H
+#define COMMON_STORE_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+
+struct store;
+struct store_txn;
+
+enum store_result {
+	STORE_OK,
+	STORE_CONFLICT, /* an expected revision was another: read again and retry */
+	STORE_FAILED,   /* disk, memory: err says; nothing was changed */
+};
+
+/* url: "memory:" or "sqlite:PATH" (created when absent, its folder must exist). */
+MUST_CHECK struct store *store_open(const char *url, struct err *err);
+void store_close(struct store *store); /* NULL is fine */
+
+/* A new reference, or NULL when there is none; *revision (may be NULL) is 0 then.  The caller may
+ * change the copy freely. */
+json_t *store_get(struct store *store, const char *key, int64_t *revision);
+
+/* Calls fn for each document whose key starts with prefix, in key order.  document is borrowed and
+ * must not be changed.  fn returns false to stop.  fn may not change the store. */
+typedef bool (*store_scan_fn)(void *arg, const char *key, const json_t *document, int64_t revision);
+void store_scan(struct store *store, const char *prefix, store_scan_fn fn, void *arg);
+
+/* One open transaction at a time per store.  Operations are gathered; memory failure is reported by
+ * commit. */
+struct store_txn *store_begin(struct store *store);
+/* Takes over the reference to document. */
+void store_put(struct store_txn *txn, const char *key, json_t *document);
+void store_delete(struct store_txn *txn, const char *key); /* absent is fine */
+/* The commit fails with STORE_CONFLICT unless key now has this revision (0 = absent). */
+void store_expect(struct store_txn *txn, const char *key, int64_t revision);
+/* All or nothing, durable when it returns STORE_OK.  Frees txn in every case.  Watches run before
+ * it returns. */
+MUST_CHECK enum store_result store_commit(struct store_txn *txn, struct err *err);
+void store_abort(struct store_txn *txn);
+
+/* Shorthand for a transaction of one put / one delete. */
+MUST_CHECK enum store_result store_put_one(struct store *store, const char *key, json_t *document,
+					   struct err *err);
+MUST_CHECK enum store_result store_delete_one(struct store *store, const char *key,
+					      struct err *err);
+
+/* After each commit, for each changed key under prefix (document NULL = deleted).  Lives until
+ * store_close. */
+typedef void (*store_watch_fn)(void *arg, const char *key, const json_t *document);
+MUST_CHECK int store_watch(struct store *store, const char *prefix, store_watch_fn fn, void *arg);
+
+#endif

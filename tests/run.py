@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Runs the unit test programs, then pytest, and ends in one line: "N passed, N failed"."""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SANITIZERS = {
+    "ASAN_OPTIONS": "handle_segv=2:detect_leaks=1:abort_on_error=0:exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1:exitcode=99",
+}
+
+
+def run_unit(folder, env):
+    """Each program is one cmocka group; it fails as a whole when it crashes."""
+    passed = failed = 0
+    for program in sorted(
+        p for p in folder.rglob("test_*") if os.access(p, os.X_OK) and p.is_file()
+    ):
+        if program.suffix:
+            continue
+        name = program.relative_to(folder)
+        try:
+            done = subprocess.run(
+                [program],
+                env=env,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            out, code = done.stdout + done.stderr, done.returncode
+        except subprocess.TimeoutExpired as e:
+            out, code = f"{e.stdout or ''}\ntimed out after 120 s", -1
+        ok = len(re.findall(r"^\[\s+OK \]", out, re.M))
+        bad = len(set(re.findall(r"^\[\s+FAILED\s+\] (\w+)$", out, re.M)))
+        if code != 0 and bad == 0:
+            bad = 1
+        if bad or ok == 0:
+            print(f"--- {name} (exit {code})\n{out}")
+            bad = max(bad, 1)
+        passed += ok
+        failed += bad
+    print(f"unit: {passed} passed, {failed} failed")
+    return passed, failed
+
+
+def run_pytest(paths, args, env):
+    report = ROOT / "build" / f"pytest-{args.mode}.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += [f"--junitxml={report}", "-n", args.parallel, "--dist", "loadgroup"]
+    # The last tests to start must not be the longest: see conftest.py for the order.
+    code = subprocess.run(command + paths, cwd=ROOT, env=env).returncode
+    if not report.exists():
+        return 0, 1
+    passed = failed = 0
+    for suite in ET.parse(report).getroot().iter("testsuite"):
+        bad = int(suite.get("failures")) + int(suite.get("errors"))
+        failed += bad
+        passed += int(suite.get("tests")) - bad - int(suite.get("skipped"))
+    if code not in (0, 1) and failed == 0:
+        failed = 1
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", default="release")
+    parser.add_argument("--bin", default="build")
+    parser.add_argument("--unit", help="folder of unit test programs")
+    parser.add_argument("--pytest", nargs="*", default=[], help="paths for pytest")
+    parser.add_argument("--parallel", default="4", help="pytest processes")
+    args = parser.parse_args()
+    started = time.monotonic()
+    env = dict(os.environ, ALBATROSS_BIN=str(ROOT / args.bin), ALBATROSS_MODE=args.mode)
+    for name, value in SANITIZERS.items():
+        env.setdefault(name, value)
+    passed = failed = 0
+    if args.unit:
+        p, f = run_unit(ROOT / args.unit, env)
+        passed, failed = passed + p, failed + f
+    if args.pytest:
+        p, f = run_pytest(args.pytest, args, env)
+        passed, failed = passed + p, failed + f
+    print(f"took {time.monotonic() - started:.0f} s")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
