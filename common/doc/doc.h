@@ -1,15 +1,15 @@
 /*
- * Typed access to JSON documents (jansson), in AWS's member names.  Two kinds of
- * readers: the plain ones for documents already validated (a missing or
- * differently typed member gives the default), and the checked reader for input
- * from people, whose errors name the path ("TargetGroups[0].Port: 70000 is not in
- * 1..65535") and, for unknown members, the likeliest meant one.  No I/O but doc_load.
+ * Typed access to JSON documents (jansson), in AWS's member names.  The readers are
+ * for documents already validated (a missing or differently typed member gives the
+ * default); what people and peers send is checked first, by shape_check() in
+ * common/aws/shapes.h.  doc_load() and doc_read_file() block on the disk.
  */
 #ifndef COMMON_DOC_DOC_H
 #define COMMON_DOC_DOC_H
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -34,12 +34,19 @@ const char *doc_kv_get(const json_t *list, const char *key, const char *otherwis
 MUST_CHECK int doc_kv_set(json_t *list, const char *key, const char *value);
 bool doc_kv_remove(json_t *list, const char *key);
 
-/* Parses a file; err names file, line and column.  New reference or NULL. */
+enum { DOC_FILE_MAX = 64 << 20 };
+
+/* Parses a regular file of at most DOC_FILE_MAX bytes; err: "FILE:LINE:COLUMN: reason".  A key
+ * given twice in one object is an error.  New reference or NULL. */
 MUST_CHECK json_t *doc_load(const char *path, struct err *err);
+/* The same for bytes; name stands in for the path. */
 MUST_CHECK json_t *doc_parse(const char *text, size_t len, const char *name, struct err *err);
 
-/* The entry of candidates (NULL-terminated) nearest to text, or NULL if none is near
- * (did-you-mean). */
+/* The bytes of a regular file (NUL added, not counted; free() them), or NULL with err naming it. */
+MUST_CHECK char *doc_read_file(const char *path, size_t max_bytes, size_t *len, struct err *err);
+
+/* The entry of candidates (NULL-terminated) that text is likeliest a slip of, case aside, or NULL
+ * if none is near (did-you-mean).  Texts of more than 64 bytes are near nothing. */
 const char *doc_nearest(const char *text, const char *const candidates[]);
 
 #endif
