@@ -1,0 +1,54 @@
+/*
+ * The access log in ALB's field order (reference: AWS "Access logs for your
+ * Application Load Balancer").  Workers format lines into rings of their own; one
+ * thread of this module writes them out, so a slow disk never stops a worker: when
+ * a ring is full, lines are dropped and counted.
+ */
+#ifndef LB_OBSERVE_ACCESS_LOG_H
+#define LB_OBSERVE_ACCESS_LOG_H
+
+#include <stdint.h>
+
+#include "common/base/check.h"
+#include "common/base/err.h"
+#include "lb/routing/text.h"
+
+struct access_log;
+
+/* path "-" = stdout.  Starts the writer thread. */
+MUST_CHECK struct access_log *access_log_open(const char *path, unsigned n_lanes, struct err *err);
+/* Writes what is left, ends the thread.  NULL is fine; no worker may run. */
+void access_log_close(struct access_log *log);
+
+/* After a rotation: the file is opened anew by its name.  Any thread, returns at once. */
+void access_log_reopen(struct access_log *log);
+
+uint64_t access_log_dropped(const struct access_log *log); /* lines lost to a slow disk */
+
+/* One exchange; texts and strings are borrowed for the call; NULL or empty = "-". */
+struct access_entry {
+	const char *type;                           /* "http" */
+	int64_t created_us, finished_us;            /* Unix time */
+	const char *elb;                            /* "app/n/id" */
+	const char *client, *target;                /* "ip:port" */
+	int64_t request_us, target_us, response_us; /* -1 = not reached */
+	unsigned elb_status, target_status;         /* 0 = none */
+	uint64_t received_bytes, sent_bytes;
+	struct text method, host, uri; /* host with port; an empty method: unparsable request */
+	const char *version;           /* "HTTP/1.1" */
+	struct text user_agent;
+	const char *target_group_arn;
+	struct text trace_id;
+	int rule_priority;   /* -1 = none was evaluated */
+	const char *actions; /* "forward" */
+	struct text redirect_url;
+	const char *error_reason;
+	const char *classification, *classification_reason;
+	uint64_t connection_id; /* makes the TID_ */
+	const char *node;       /* our address */
+};
+
+/* Worker lane's own call. */
+void access_log_write(struct access_log *log, unsigned lane, const struct access_entry *entry);
+
+#endif

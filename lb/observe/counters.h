@@ -1,0 +1,105 @@
+/*
+ * The numbers of the request path.  Each worker (lane) has its own, is their only
+ * writer and uses plain relaxed stores; the control thread reads and sums them at
+ * any time.  Values only grow (gauges: active connections), so a reader keeps its
+ * last totals and takes differences.
+ */
+#ifndef LB_OBSERVE_COUNTERS_H
+#define LB_OBSERVE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "common/base/check.h"
+#include "common/base/err.h"
+#include "common/base/hist.h"
+
+/* X(enum suffix, CloudWatch name, unit): by load balancer. */
+#define LB_COUNTERS(X) \
+	X(REQUESTS, "RequestCount", "Count") \
+	X(ELB_3XX, "HTTPCode_ELB_3XX_Count", "Count") \
+	X(ELB_4XX, "HTTPCode_ELB_4XX_Count", "Count") \
+	X(ELB_5XX, "HTTPCode_ELB_5XX_Count", "Count") \
+	X(ELB_500, "HTTPCode_ELB_500_Count", "Count") \
+	X(ELB_502, "HTTPCode_ELB_502_Count", "Count") \
+	X(ELB_503, "HTTPCode_ELB_503_Count", "Count") \
+	X(ELB_504, "HTTPCode_ELB_504_Count", "Count") \
+	X(NEW_CONNECTIONS, "NewConnectionCount", "Count") \
+	X(REJECTED_CONNECTIONS, "RejectedConnectionCount", "Count") \
+	X(PROCESSED_BYTES, "ProcessedBytes", "Bytes") \
+	X(RULE_EVALUATIONS, "RuleEvaluations", "Count") \
+	X(FIXED_RESPONSES, "HTTP_Fixed_Response_Count", "Count") \
+	X(REDIRECTS, "HTTP_Redirect_Count", "Count") \
+	X(REDIRECT_URL_LIMIT, "HTTP_Redirect_Url_Limit_Exceeded_Count", "Count") \
+	X(DESYNC_NON_COMPLIANT, "DesyncMitigationMode_NonCompliant_Request_Count", "Count") \
+	X(DROPPED_INVALID_HEADER, "DroppedInvalidHeaderRequestCount", "Count") \
+	X(FORWARDED_INVALID_HEADER, "ForwardedInvalidHeaderRequestCount", "Count") \
+	X(CLIENT_ABORTS, NULL, "Count") /* logged as 460; ALB has no metric */ \
+	X(ACTIVE_CONNECTIONS, "ActiveConnectionCount", "Count") /* a gauge: goes down too */
+
+/* By target group; ALB also sums the HTTPCode_Target ones by load balancer. */
+#define GROUP_COUNTERS(X) \
+	X(REQUESTS, "RequestCount", "Count") \
+	X(TARGET_2XX, "HTTPCode_Target_2XX_Count", "Count") \
+	X(TARGET_3XX, "HTTPCode_Target_3XX_Count", "Count") \
+	X(TARGET_4XX, "HTTPCode_Target_4XX_Count", "Count") \
+	X(TARGET_5XX, "HTTPCode_Target_5XX_Count", "Count") \
+	X(CONNECTION_ERRORS, "TargetConnectionErrorCount", "Count") \
+	X(UNHEALTHY_ROUTING, "UnhealthyRoutingRequestCount", "Count")
+
+#define LB_COUNTER_ENUM(suffix, name, unit) LB_COUNTER_##suffix,
+#define GROUP_COUNTER_ENUM(suffix, name, unit) GROUP_COUNTER_##suffix,
+enum lb_counter { LB_COUNTERS(LB_COUNTER_ENUM) LB_COUNTER_COUNT };
+enum group_counter { GROUP_COUNTERS(GROUP_COUNTER_ENUM) GROUP_COUNTER_COUNT };
+
+struct counter_info {
+	const char *name; /* in CloudWatch; NULL = only for /metrics */
+	const char *unit;
+};
+extern const struct counter_info lb_counter_info[LB_COUNTER_COUNT];
+extern const struct counter_info group_counter_info[GROUP_COUNTER_COUNT];
+
+enum { MAX_LB_SLOTS = 256, MAX_GROUP_SLOTS = 3072 };
+
+struct lb_counters {
+	_Atomic uint64_t values[LB_COUNTER_COUNT];
+};
+
+struct group_counters {
+	_Atomic uint64_t values[GROUP_COUNTER_COUNT];
+	struct hist response_time_us; /* TargetResponseTime: log field 7 */
+};
+
+struct counters;
+
+MUST_CHECK struct counters *counters_new(unsigned n_lanes, struct err *err);
+void counters_free(struct counters *counters); /* no worker may run */
+
+/*
+ * Control thread: the slot of a load balancer ("app/n/id") or group ("targetgroup/n/id"), made on
+ * first use and kept for as long as the process lives, so its numbers go on across snapshots.
+ * -1 with err when all are taken.
+ */
+MUST_CHECK int counters_lb_slot(struct counters *counters, const char *resource, struct err *err);
+MUST_CHECK int counters_group_slot(struct counters *counters, const char *resource,
+				   struct err *err);
+
+/* Control thread: sums of all workers into out, which is overwritten. */
+void counters_read_lb(const struct counters *counters, unsigned slot,
+		      uint64_t out[LB_COUNTER_COUNT]);
+/* out's histogram is overwritten as well. */
+void counters_read_group(const struct counters *counters, unsigned slot,
+			 struct group_counters *out);
+
+/* Workers: their own, never NULL for a slot that was handed out. */
+struct lb_counters *counters_lb(struct counters *counters, unsigned lane, unsigned slot);
+struct group_counters *counters_group(struct counters *counters, unsigned lane, unsigned slot);
+
+/* The single writer's increment: no locked instruction. */
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+#endif

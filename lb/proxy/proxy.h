@@ -1,0 +1,57 @@
+/*
+ * The request path as the control thread sees it: workers, each a thread with an
+ * event loop, listening sockets, connections, pools and counters of its own.
+ * Every function here is the control thread's; none waits for traffic except
+ * proxy_stop.
+ */
+#ifndef LB_PROXY_PROXY_H
+#define LB_PROXY_PROXY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/base/check.h"
+#include "common/base/err.h"
+#include "lb/observe/access_log.h"
+#include "lb/observe/counters.h"
+#include "lb/routing/snapshot.h"
+
+struct proxy;
+
+struct proxy_config {
+	unsigned n_workers;            /* 1..MAX_LANES */
+	struct counters *counters;     /* borrowed: outlives the proxy */
+	struct access_log *access_log; /* borrowed; NULL = none */
+	unsigned connect_timeout_ms;   /* 0 = 10,000 */
+	unsigned pool_idle_ms;         /* pooled upstream connections; 0 = 60,000 */
+	unsigned max_connections;      /* client connections of one worker; 0 = by RLIMIT_NOFILE */
+};
+
+/* Threads run when it returns; they listen nowhere before the first proxy_install. */
+MUST_CHECK struct proxy *proxy_start(const struct proxy_config *config, struct err *err);
+
+/*
+ * Makes the snapshot the one that new requests are routed by.  Takes a reference of its own.
+ * Opens the sockets of listeners that are new (an address:port that stays keeps its sockets) and
+ * closes those that went away.  -1 with err, nothing changed, when an address cannot be bound:
+ * err->code EADDRINUSE, EACCES, EADDRNOTAVAIL.
+ */
+MUST_CHECK int proxy_install(struct proxy *proxy, struct snapshot *snapshot, struct err *err);
+
+/* Could a listener be opened here (or does this proxy, which may be NULL, hold it already)?  0, or
+ * -1 with err as above. */
+MUST_CHECK int proxy_try_address(const struct proxy *proxy, const struct sockaddr *addr,
+				 socklen_t addr_len, struct err *err);
+
+/* Stops accepting, closes idle connections, lets exchanges finish (answers say Connection: close).
+ * Ask proxy_is_drained until it is true or patience ends. */
+void proxy_drain(struct proxy *proxy);
+bool proxy_is_drained(const struct proxy *proxy);
+
+/* Ends the threads, whatever they do, and frees everything.  NULL is fine. */
+void proxy_stop(struct proxy *proxy);
+
+uint64_t proxy_n_connections(const struct proxy *proxy); /* client side, now */
+
+#endif
