@@ -1,8 +1,10 @@
 /*
- * The store: JSON documents by key ("elb/targetgroup/web"), each with a revision,
- * changed in transactions, watched by prefix.  Behind it: memory: (nothing
- * survives), sqlite:PATH (WAL, survives kill -9 after commit).  etcd: is not
- * supported yet.  One thread (the control thread) owns a store; calls are synchronous.
+ * The store: JSON documents by key ("elb/targetgroup/web"), each with a revision
+ * (that of the commit which wrote it; they only grow), changed in transactions,
+ * watched by prefix.  All are in memory: reading costs no I/O.  Behind it: memory:
+ * (nothing survives), sqlite:PATH (the process has the file for itself; a commit survives kill
+ * -9; after a power loss the last few may be missing, never half of one).  etcd: is not supported
+ * yet.  One thread (the control thread) owns a store; calls are synchronous.
  */
 #ifndef COMMON_STORE_STORE_H
 #define COMMON_STORE_STORE_H
@@ -26,27 +28,35 @@ enum store_result {
 MUST_CHECK struct store *store_open(const char *url, struct err *err);
 void store_close(struct store *store); /* NULL is fine */
 
-/* A new reference, or NULL when there is none; *revision (may be NULL) is 0 then.  The caller may
- * change the copy freely. */
+enum { STORE_KEY_MAX = 1024 };
+
+/* A copy that the caller may change freely (a new reference), or NULL when there is none;
+ * *revision (may be NULL) is 0 then.  NULL with a revision: out of memory. */
 json_t *store_get(struct store *store, const char *key, int64_t *revision);
+
+/* The document itself, borrowed until the next commit, not to be changed; NULL when there is none.
+ */
+const json_t *store_peek(const struct store *store, const char *key, int64_t *revision);
 
 /* Calls fn for each document whose key starts with prefix, in key order.  document is borrowed and
  * must not be changed.  fn returns false to stop.  fn may not change the store. */
 typedef bool (*store_scan_fn)(void *arg, const char *key, const json_t *document, int64_t revision);
 void store_scan(struct store *store, const char *prefix, store_scan_fn fn, void *arg);
 
-/* One open transaction at a time per store.  Operations are gathered; memory failure is reported by
- * commit. */
+/* One open transaction at a time per store, none from a watch.  Operations are gathered (reads show
+ * what is committed), the last one on a key wins; memory failure is reported by commit.  Never
+ * NULL. */
 struct store_txn *store_begin(struct store *store);
-/* Takes over the reference to document. */
+/* Takes over the reference to document and keeps a copy; NULL (a builder without memory) fails the
+ * commit.  What equals the document that is there changes nothing: no revision, no watch. */
 void store_put(struct store_txn *txn, const char *key, json_t *document);
 void store_delete(struct store_txn *txn, const char *key); /* absent is fine */
 /* The commit fails with STORE_CONFLICT unless key now has this revision (0 = absent). */
 void store_expect(struct store_txn *txn, const char *key, int64_t revision);
-/* All or nothing, durable when it returns STORE_OK.  Frees txn in every case.  Watches run before
- * it returns. */
+/* All or nothing; from STORE_OK on it survives the death of the process.  Ends txn in every case.
+ * Watches run before it returns.  No scan may be running. */
 MUST_CHECK enum store_result store_commit(struct store_txn *txn, struct err *err);
-void store_abort(struct store_txn *txn);
+void store_abort(struct store_txn *txn); /* NULL is fine */
 
 /* Shorthand for a transaction of one put / one delete. */
 MUST_CHECK enum store_result store_put_one(struct store *store, const char *key, json_t *document,
@@ -54,8 +64,8 @@ MUST_CHECK enum store_result store_put_one(struct store *store, const char *key,
 MUST_CHECK enum store_result store_delete_one(struct store *store, const char *key,
 					      struct err *err);
 
-/* After each commit, for each changed key under prefix (document NULL = deleted).  Lives until
- * store_close. */
+/* After each commit, for each changed key under prefix, in key order (document NULL = deleted).
+ * Lives until store_close.  fn may read the store; it may not begin a transaction. */
 typedef void (*store_watch_fn)(void *arg, const char *key, const json_t *document);
 MUST_CHECK int store_watch(struct store *store, const char *prefix, store_watch_fn fn, void *arg);
 
