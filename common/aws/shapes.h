@@ -30,6 +30,7 @@ enum shape_kind {
 };
 
 struct shape;
+struct shape_regex; /* shape_regex.h */
 
 struct shape_member {
 	const char *name;       /* the model's (and our JSON's) name */
@@ -51,13 +52,20 @@ struct shape {
 	struct shape_member element; /* list: xml_name is "member" or "item"; map: the value */
 	struct shape_member key;     /* map */
 	bool is_flattened;
+	struct shape_regex *regex; /* of pattern; compiled at first use; NULL when none */
 };
 
 struct aws_operation {
 	const char *name;
 	const struct shape *input;  /* never NULL; may have no members */
 	const struct shape *output; /* NULL: the answer has no Result element */
-	/* Error shape name -> wire code and HTTP status, for encoding and decoding. */
+};
+
+/* The code on the wire is not always the exception's name. */
+struct aws_error_shape {
+	const char *name; /* "LoadBalancerNotFoundException" */
+	const char *code; /* "LoadBalancerNotFound" */
+	int http_status;
 };
 
 enum aws_protocol { AWS_QUERY, AWS_EC2_QUERY };
@@ -70,6 +78,8 @@ struct aws_model {
 	enum aws_protocol protocol;
 	const struct aws_operation *operations; /* sorted by name */
 	size_t n_operations;
+	const struct aws_error_shape *errors; /* sorted by name */
+	size_t n_errors;
 };
 
 /* Loaded on first use and kept until exit; NULL with err for an unknown service. */
@@ -78,14 +88,24 @@ const struct aws_operation *aws_operation_find(const struct aws_model *model, co
 /* Any shape of the model by its name, for validating configuration; NULL if the table lacks it. */
 const struct shape *aws_shape_find(const struct aws_model *model, const char *name);
 const struct shape_member *shape_member_find(const struct shape *structure, const char *name);
+/* By the exception's name or the wire code; NULL if the model lacks it. */
+const struct aws_error_shape *aws_error_find(const struct aws_model *model, const char *name);
 
 /*
  * Does value conform to shape?  Types, required members, unknown members (with did-you-mean),
  * ranges, lengths, enums, patterns.  err: "Listeners[0].Port: 70000 is not in 1..65535" with path
- * in front. Numbers and booleans may also stand as strings where is_lenient (attributes in
- * hand-written files).
+ * in front.  is_lenient (hand-written files): numbers and booleans may stand as strings and the
+ * other way round; shape_coerce() then gives each its own type.  Patterns are not enforced on
+ * members named ...Arn or ...Arns, where a file may give a name.  JSON null stands for absent.
  */
 MUST_CHECK int shape_check(const json_t *value, const struct shape *shape, const char *path,
 			   bool is_lenient, struct err *err);
+
+/*
+ * A deep copy of a value that conforms (leniently), every scalar in its shape's own JSON type
+ * (HttpCode: 200 becomes "200"), nulls left out, timestamps as ISO 8601 with Z.  New reference;
+ * NULL without memory.
+ */
+MUST_CHECK json_t *shape_coerce(const json_t *value, const struct shape *shape);
 
 #endif
