@@ -12,8 +12,8 @@
 enum {
 	HIST_SUB_BITS = 5, /* 32 linear buckets in each power of two: error <= 3.2 % */
 	HIST_SUB = 1 << HIST_SUB_BITS,
-	HIST_BUCKETS = (40 - HIST_SUB_BITS + 1) *
-		       HIST_SUB, /* values up to 2^40; larger ones count as the largest */
+	HIST_VALUE_BITS = 40, /* values below 2^40; larger ones count as the largest */
+	HIST_BUCKETS = (HIST_VALUE_BITS - HIST_SUB_BITS + 1) * HIST_SUB,
 };
 
 struct hist {
@@ -25,14 +25,18 @@ struct hist {
 
 void hist_record(struct hist *hist, uint64_t value);
 
+/* What from holds now (struct assignment is not for what another thread writes). */
+void hist_copy(struct hist *into, const struct hist *from);
+
 /* Adds from's counts to into's (into must not be written meanwhile). */
 void hist_merge(struct hist *into, const struct hist *from);
 
-/* into -= earlier, bucket by bucket: the recordings since a copy was taken. max becomes that of the
- * highest bucket left. */
+/* into -= earlier, bucket by bucket: the recordings since the copy earlier was taken.  max stays
+ * exact if it is new since then, else it becomes that of the highest bucket left. */
 void hist_subtract(struct hist *into, const struct hist *earlier);
 
-/* 0 < quantile <= 1; 0 when empty. */
+/* 0 < quantile <= 1: within 1/HIST_SUB of the recording of that rank, never above max; 0 when
+ * empty. */
 uint64_t hist_quantile(const struct hist *hist, double quantile);
 
 size_t hist_bucket_of(uint64_t value);
