@@ -7,6 +7,7 @@
 #ifndef LB_OBSERVE_COUNTERS_H
 #define LB_OBSERVE_COUNTERS_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -62,11 +63,11 @@ extern const struct counter_info group_counter_info[GROUP_COUNTER_COUNT];
 enum { MAX_LB_SLOTS = 256, MAX_GROUP_SLOTS = 3072 };
 
 struct lb_counters {
-	_Atomic uint64_t values[LB_COUNTER_COUNT];
+	alignas(64) _Atomic uint64_t values[LB_COUNTER_COUNT];
 };
 
 struct group_counters {
-	_Atomic uint64_t values[GROUP_COUNTER_COUNT];
+	alignas(64) _Atomic uint64_t values[GROUP_COUNTER_COUNT];
 	struct hist response_time_us; /* TargetResponseTime: log field 7 */
 };
 

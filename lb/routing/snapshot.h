@@ -124,7 +124,6 @@ struct listener {
 	struct sockaddr_storage addr; /* the socket's address and port */
 	socklen_t addr_len;
 	uint16_t port; /* the port in addr: X-Forwarded-Port, logs, #{port} */
-	bool is_tls;   /* not supported yet: the builder refuses it */
 	struct rules *rules;
 };
 
@@ -186,5 +185,7 @@ void snapshot_unref(struct snapshot *snapshot); /* NULL is fine; any thread */
 
 size_t snapshot_n_listeners(const struct snapshot *snapshot);
 struct listener *snapshot_listener(const struct snapshot *snapshot, size_t index);
+size_t snapshot_n_groups(const struct snapshot *snapshot);
+struct target_group *snapshot_group(const struct snapshot *snapshot, size_t index);
 
 #endif

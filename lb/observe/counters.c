@@ -1,0 +1,146 @@
+/* Counters: see counters.h. */
+#include "lb/observe/counters.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INFO(suffix, cloudwatch_name, cloudwatch_unit) {cloudwatch_name, cloudwatch_unit},
+const struct counter_info lb_counter_info[LB_COUNTER_COUNT] = {LB_COUNTERS(INFO)};
+const struct counter_info group_counter_info[GROUP_COUNTER_COUNT] = {GROUP_COUNTERS(INFO)};
+
+/* Names are the control thread's; the numbers' pointers are set before a snapshot tells a worker
+ * of the slot, and the mailbox orders that. */
+struct counters {
+	unsigned n_lanes;
+	int n_lbs, n_groups;
+	char *lb_names[MAX_LB_SLOTS];
+	char *group_names[MAX_GROUP_SLOTS];
+	struct lb_counters *lbs[MAX_LB_SLOTS];          /* n_lanes each */
+	struct group_counters *groups[MAX_GROUP_SLOTS]; /* n_lanes each */
+};
+
+struct counters *counters_new(unsigned n_lanes, struct err *err)
+{
+	struct counters *counters = calloc(1, sizeof(*counters));
+
+	if (!counters) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	counters->n_lanes = n_lanes;
+	return counters;
+}
+
+void counters_free(struct counters *counters)
+{
+	if (!counters)
+		return;
+	for (int i = 0; i < counters->n_lbs; i++) {
+		free(counters->lb_names[i]);
+		free(counters->lbs[i]);
+	}
+	for (int i = 0; i < counters->n_groups; i++) {
+		free(counters->group_names[i]);
+		free(counters->groups[i]);
+	}
+	free(counters);
+}
+
+/* Lanes stand side by side, each a multiple of a cache line, so writers never share one. */
+static void *lanes_new(size_t size, unsigned n_lanes)
+{
+	void *lanes = aligned_alloc(64, size * n_lanes);
+
+	return lanes ? memset(lanes, 0, size * n_lanes) : NULL;
+}
+
+static int find(char *const *names, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+static int slot_of(char **names, int *n, int max, const char *resource, struct err *err)
+{
+	int slot = find(names, *n, resource);
+
+	if (slot >= 0)
+		return slot;
+	if (*n == max) {
+		err_set(err, ENOSPC, "%s: more than %d since the program started", resource, max);
+		return -1;
+	}
+	names[*n] = strdup(resource);
+	if (names[*n])
+		return (*n)++;
+	err_set(err, ENOMEM, "out of memory");
+	return -1;
+}
+
+int counters_lb_slot(struct counters *counters, const char *resource, struct err *err)
+{
+	int slot = slot_of(counters->lb_names, &counters->n_lbs, MAX_LB_SLOTS, resource, err);
+
+	if (slot >= 0 && !counters->lbs[slot]) {
+		counters->lbs[slot] = lanes_new(sizeof(struct lb_counters), counters->n_lanes);
+		if (!counters->lbs[slot]) {
+			err_set(err, ENOMEM, "out of memory");
+			return -1;
+		}
+	}
+	return slot;
+}
+
+int counters_group_slot(struct counters *counters, const char *resource, struct err *err)
+{
+	int slot =
+	    slot_of(counters->group_names, &counters->n_groups, MAX_GROUP_SLOTS, resource, err);
+
+	if (slot >= 0 && !counters->groups[slot]) {
+		counters->groups[slot] =
+		    lanes_new(sizeof(struct group_counters), counters->n_lanes);
+		if (!counters->groups[slot]) {
+			err_set(err, ENOMEM, "out of memory");
+			return -1;
+		}
+	}
+	return slot;
+}
+
+void counters_read_lb(const struct counters *counters, unsigned slot,
+		      uint64_t out[LB_COUNTER_COUNT])
+{
+	CHECK(slot < (unsigned)counters->n_lbs);
+	memset(out, 0, LB_COUNTER_COUNT * sizeof(out[0]));
+	for (unsigned lane = 0; lane < counters->n_lanes; lane++)
+		for (int i = 0; i < LB_COUNTER_COUNT; i++)
+			out[i] += atomic_load_explicit(&counters->lbs[slot][lane].values[i],
+						       memory_order_relaxed);
+}
+
+void counters_read_group(const struct counters *counters, unsigned slot, struct group_counters *out)
+{
+	CHECK(slot < (unsigned)counters->n_groups);
+	memset(out, 0, sizeof(*out));
+	for (unsigned lane = 0; lane < counters->n_lanes; lane++) {
+		const struct group_counters *from = &counters->groups[slot][lane];
+
+		for (int i = 0; i < GROUP_COUNTER_COUNT; i++)
+			counter_add(&out->values[i],
+				    atomic_load_explicit(&from->values[i], memory_order_relaxed));
+		hist_merge(&out->response_time_us, &from->response_time_us);
+	}
+}
+
+struct lb_counters *counters_lb(struct counters *counters, unsigned lane, unsigned slot)
+{
+	return &counters->lbs[slot][lane];
+}
+
+struct group_counters *counters_group(struct counters *counters, unsigned lane, unsigned slot)
+{
+	return &counters->groups[slot][lane];
+}
