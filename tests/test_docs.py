@@ -1,0 +1,60 @@
+"""What the docs say and what is there must be the same."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from conftest import BIN, ROOT
+
+
+def test_the_list_of_actions_is_current():
+    done = subprocess.run([sys.executable, "tools/api_doc.py", "--check"], cwd=ROOT)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "conf").glob("*.json")))
+@pytest.mark.parametrize(
+    "program", ["albatross-lb", "albatross-scaler", "albatross-lab"]
+)
+def test_each_example_configuration_passes_the_check_of_each_program(program, name):
+    done = subprocess.run(
+        [BIN / program, "-t", "-c", ROOT / "conf" / name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "program", ["albatross-lb", "albatross-scaler", "albatross-lab"]
+)
+def test_help_names_every_option_and_version_prints_one_line(program):
+    done = subprocess.run(
+        [BIN / program, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    for option in ("-c", "-t", "-v", "--help", "--version"):
+        assert option in done.stdout
+    done = subprocess.run(
+        [BIN / program, "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert re.fullmatch(rf"{program} \S+\n", done.stdout)
+
+
+def test_files_and_folders_that_the_docs_name_exist():
+    for page in [
+        ROOT / "README.md",
+        ROOT / "HACKING.md",
+        *(ROOT / "docs").glob("*.md"),
+    ]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+        for path in re.findall(
+            r"`((?:conf|docs|tools|tests|bench)/[\w./-]+)`", page.read_text()
+        ):
+            assert pathlib.Path(ROOT / path).exists(), f"{page.name}: {path}"
