@@ -1,0 +1,289 @@
+/*
+ * Attributes: tables of every key with its default and what it may be; the store
+ * keeps only what was changed.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/doc/doc.h"
+#include "lb/api/resource.h"
+
+enum value_kind {
+	VALUE_BOOL,
+	VALUE_NUMBER, /* min..max */
+	VALUE_WORD,   /* one of words */
+	VALUE_OFF_OR_NUMBER,
+	VALUE_TEXT,
+	VALUE_FIXED, /* only the default, until the feature is there */
+};
+
+struct attribute {
+	const char *key, *value; /* value: the default */
+	enum value_kind kind;
+	long min, max;
+	const char *words; /* separated by blanks, with one at both ends */
+};
+
+static const struct attribute load_balancer_attributes[] = {
+    {"access_logs.s3.enabled", "false", VALUE_FIXED, 0, 0, NULL},
+    {"access_logs.s3.bucket", "", VALUE_TEXT, 0, 0, NULL},
+    {"access_logs.s3.prefix", "", VALUE_TEXT, 0, 0, NULL},
+    {"connection_logs.s3.enabled", "false", VALUE_FIXED, 0, 0, NULL},
+    {"connection_logs.s3.bucket", "", VALUE_TEXT, 0, 0, NULL},
+    {"connection_logs.s3.prefix", "", VALUE_TEXT, 0, 0, NULL},
+    {"health_check_logs.s3.enabled", "false", VALUE_FIXED, 0, 0, NULL},
+    {"health_check_logs.s3.bucket", "", VALUE_TEXT, 0, 0, NULL},
+    {"health_check_logs.s3.prefix", "", VALUE_TEXT, 0, 0, NULL},
+    {"client_keep_alive.seconds", "3600", VALUE_NUMBER, 60, 604800, NULL},
+    {"deletion_protection.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+    {"idle_timeout.timeout_seconds", "60", VALUE_NUMBER, 1, 4000, NULL},
+    {"ipv6.deny_all_igw_traffic", "false", VALUE_BOOL, 0, 0, NULL},
+    {"load_balancing.cross_zone.enabled", "true", VALUE_FIXED, 0, 0, NULL},
+    {"routing.http.desync_mitigation_mode", "defensive", VALUE_WORD, 0, 0,
+     " monitor defensive strictest "},
+    {"routing.http.drop_invalid_header_fields.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+    {"routing.http.preserve_host_header.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+    {"routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+    {"routing.http.xff_client_port.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+    {"routing.http.xff_header_processing.mode", "append", VALUE_WORD, 0, 0,
+     " append preserve remove "},
+    {"routing.http2.enabled", "true", VALUE_BOOL, 0, 0, NULL},
+    {"waf.fail_open.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+    {"zonal_shift.config.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+};
+
+static const struct attribute target_group_attributes[] = {
+    {"deregistration_delay.timeout_seconds", "300", VALUE_NUMBER, 0, 3600, NULL},
+    {"stickiness.enabled", "false", VALUE_FIXED, 0, 0, NULL},
+    {"stickiness.type", "lb_cookie", VALUE_WORD, 0, 0, " lb_cookie app_cookie "},
+    {"stickiness.lb_cookie.duration_seconds", "86400", VALUE_NUMBER, 1, 604800, NULL},
+    {"stickiness.app_cookie.cookie_name", "", VALUE_TEXT, 0, 0, NULL},
+    {"stickiness.app_cookie.duration_seconds", "86400", VALUE_NUMBER, 1, 604800, NULL},
+    {"slow_start.duration_seconds", "0", VALUE_FIXED, 0, 0, NULL},
+    {"load_balancing.algorithm.type", "round_robin", VALUE_WORD, 0, 0,
+     " round_robin least_outstanding_requests weighted_random "},
+    {"load_balancing.algorithm.anomaly_mitigation", "off", VALUE_FIXED, 0, 0, NULL},
+    {"load_balancing.cross_zone.enabled", "use_load_balancer_configuration", VALUE_WORD, 0, 0,
+     " true use_load_balancer_configuration "},
+    {"target_group_health.dns_failover.minimum_healthy_targets.count", "1", VALUE_OFF_OR_NUMBER, 1,
+     1000, NULL},
+    {"target_group_health.dns_failover.minimum_healthy_targets.percentage", "off",
+     VALUE_OFF_OR_NUMBER, 1, 100, NULL},
+    {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1",
+     VALUE_OFF_OR_NUMBER, 1, 1000, NULL},
+    {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off",
+     VALUE_OFF_OR_NUMBER, 1, 100, NULL},
+};
+
+/* What attributes belong to. */
+struct owner {
+	enum resource_kind kind;
+	const char *arn_member;
+	const struct attribute *table;
+	size_t n;
+};
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+static const struct owner load_balancer = {RESOURCE_LOAD_BALANCER, "LoadBalancerArn",
+					   load_balancer_attributes,
+					   COUNT(load_balancer_attributes)};
+static const struct owner target_group = {RESOURCE_TARGET_GROUP, "TargetGroupArn",
+					  target_group_attributes, COUNT(target_group_attributes)};
+
+static const struct attribute *find(const struct owner *owner, const char *key)
+{
+	for (size_t i = 0; i < owner->n; i++) {
+		if (strcmp(owner->table[i].key, key) == 0)
+			return &owner->table[i];
+	}
+	return NULL;
+}
+
+static bool is_number_in(const char *text, long min, long max)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	return isdigit((unsigned char)*text) && !*end && number >= min && number <= max;
+}
+
+static bool is_word_of(const char *words, const char *text)
+{
+	char probe[64];
+
+	if (strchr(text, ' ') || strlen(text) > sizeof(probe) - 3)
+		return false;
+	snprintf(probe, sizeof(probe), " %s ", text);
+	return strstr(words, probe) != NULL;
+}
+
+static bool is_valid(const struct attribute *attribute, const char *value)
+{
+	switch (attribute->kind) {
+	case VALUE_BOOL:
+		return strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+	case VALUE_NUMBER:
+		return is_number_in(value, attribute->min, attribute->max);
+	case VALUE_WORD:
+		return is_word_of(attribute->words, value);
+	case VALUE_OFF_OR_NUMBER:
+		return strcmp(value, "off") == 0 ||
+		       is_number_in(value, attribute->min, attribute->max);
+	case VALUE_TEXT:
+		return strlen(value) <= 1024;
+	case VALUE_FIXED:
+		return strcmp(value, attribute->value) == 0;
+	}
+	return false;
+}
+
+static int check(const struct owner *owner, const json_t *given, struct aws_error *error)
+{
+	const char *key = doc_str(given, "Key", "");
+	const char *value = doc_str(given, "Value", "");
+	const struct attribute *attribute = find(owner, key);
+
+	if (!attribute) {
+		/* Terraform's provider looks for these words and goes on without the key. */
+		error_validation(
+		    error, "%s attribute key '%.128s' is not recognized",
+		    owner->kind == RESOURCE_LOAD_BALANCER ? "Load balancer" : "Target group", key);
+		return -1;
+	}
+	if (is_valid(attribute, value))
+		return 0;
+	if (attribute->kind == VALUE_FIXED)
+		aws_error_set(error, 400, "InvalidConfigurationRequest",
+			      "'%s' other than '%s' is not supported yet by albatross-lb",
+			      attribute->key, attribute->value);
+	else
+		error_validation(error, "'%.128s' is not a valid value for attribute '%s'", value,
+				 attribute->key);
+	return -1;
+}
+
+/* Every key with its value: the changed ones over the defaults. */
+static json_t *complete(const struct owner *owner, const json_t *changed)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < owner->n; i++) {
+		const struct attribute *attribute = &owner->table[i];
+
+		json_array_append_new(
+		    list, json_pack("{s:s,s:s}", "Key", attribute->key, "Value",
+				    doc_kv_get(changed, attribute->key, attribute->value)));
+	}
+	return json_pack("{s:o}", "Attributes", list);
+}
+
+static json_t *describe(const struct owner *owner, struct elb_api *api, const json_t *input,
+			struct aws_error *error)
+{
+	const char *arn = doc_str(input, owner->arn_member, "");
+	json_t *document = resource_get(api, owner->kind, arn, error);
+	json_t *changed, *answer;
+
+	if (!document)
+		return NULL;
+	json_decref(document);
+	changed = resource_side_list(api, arn, "attributes", "Attributes");
+	answer = complete(owner, changed);
+	json_decref(changed);
+	return answer;
+}
+
+static int put(struct elb_api *api, const char *arn, json_t *changed, struct aws_error *error)
+{
+	char key[ELB_KEY_MAX];
+	struct store_txn *txn;
+	json_t *document = json_pack("{s:O}", "Attributes", changed);
+
+	if (!document || resource_side_key(arn, "attributes", key) < 0) {
+		json_decref(document);
+		error_memory(error);
+		return -1;
+	}
+	txn = store_begin(api->store);
+	store_put(txn, key, document);
+	return resource_commit(txn, error);
+}
+
+/* Checks all, then changes all. */
+static json_t *modify(const struct owner *owner, struct elb_api *api, const json_t *input,
+		      struct aws_error *error)
+{
+	const char *arn = doc_str(input, owner->arn_member, "");
+	json_t *document = resource_get(api, owner->kind, arn, error);
+	json_t *changed, *answer = NULL;
+	const json_t *given;
+	size_t i;
+
+	if (!document)
+		return NULL;
+	json_decref(document);
+	changed = resource_side_list(api, arn, "attributes", "Attributes");
+	json_array_foreach (doc_array(input, "Attributes"), i, given) {
+		if (check(owner, given, error) < 0)
+			goto out;
+		if (doc_kv_set(changed, doc_str(given, "Key", ""), doc_str(given, "Value", "")) <
+		    0) {
+			error_memory(error);
+			goto out;
+		}
+	}
+	if (put(api, arn, changed, error) == 0)
+		answer = complete(owner, changed);
+out:
+	json_decref(changed);
+	return answer;
+}
+
+static const char *value_of(const struct owner *owner, const json_t *document, const char *key)
+{
+	const struct attribute *attribute = find(owner, key);
+
+	if (!attribute)
+		return NULL;
+	return doc_kv_get(doc_array(document, "Attributes"), key, attribute->value);
+}
+
+const char *elb_load_balancer_attribute(const json_t *document, const char *key)
+{
+	return value_of(&load_balancer, document, key);
+}
+
+const char *elb_target_group_attribute(const json_t *document, const char *key)
+{
+	return value_of(&target_group, document, key);
+}
+
+json_t *handle_DescribeLoadBalancerAttributes(void *context, const struct aws_call *call,
+					      const json_t *input, struct aws_error *error)
+{
+	(void)call;
+	return describe(&load_balancer, context, input, error);
+}
+
+json_t *handle_ModifyLoadBalancerAttributes(void *context, const struct aws_call *call,
+					    const json_t *input, struct aws_error *error)
+{
+	(void)call;
+	return modify(&load_balancer, context, input, error);
+}
+
+json_t *handle_DescribeTargetGroupAttributes(void *context, const struct aws_call *call,
+					     const json_t *input, struct aws_error *error)
+{
+	(void)call;
+	return describe(&target_group, context, input, error);
+}
+
+json_t *handle_ModifyTargetGroupAttributes(void *context, const struct aws_call *call,
+					   const json_t *input, struct aws_error *error)
+{
+	(void)call;
+	return modify(&target_group, context, input, error);
+}

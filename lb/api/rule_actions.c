@@ -1,0 +1,240 @@
+/*
+ * Actions: forward, redirect and fixed-response, with their defaults filled in.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/doc/doc.h"
+#include "lb/api/resource.h"
+#include "lb/api/rule_parts.h"
+#include "lb/routing/snapshot.h"
+
+/* A group may serve one load balancer only, any number of rules of it. */
+static int check_group(struct elb_api *api, const char *load_balancer_arn, const char *group_arn,
+		       struct aws_error *error)
+{
+	json_t *group = resource_get(api, RESOURCE_TARGET_GROUP, group_arn, error);
+	json_t *users;
+	bool is_free;
+
+	if (!group)
+		return -1;
+	json_decref(group);
+	users = group_load_balancers(api, group_arn);
+	is_free = json_array_size(users) == 0 || doc_list_has(users, load_balancer_arn);
+	json_decref(users);
+	if (is_free)
+		return 0;
+	aws_error_set(error, 400, "TargetGroupAssociationLimit",
+		      "The following target groups cannot be associated with more than one load "
+		      "balancer: %.300s",
+		      group_arn);
+	return -1;
+}
+
+static int check_stickiness(const json_t *config, struct aws_error *error)
+{
+	const json_t *stickiness = doc_object(config, "TargetGroupStickinessConfig");
+
+	if (!doc_bool(stickiness, "Enabled", false))
+		return 0;
+	aws_error_set(error, 400, "InvalidConfigurationRequest",
+		      "target group stickiness is not supported yet by albatross-lb");
+	return -1;
+}
+
+/* One {TargetGroupArn, Weight} into tuples. */
+static int add_tuple(struct elb_api *api, const char *load_balancer_arn, const json_t *tuple,
+		     json_t *tuples, struct aws_error *error)
+{
+	const char *arn = doc_str(tuple, "TargetGroupArn", "");
+	int64_t weight = doc_int(tuple, "Weight", 1);
+
+	if (weight < 0 || weight > GROUP_WEIGHT_MAX) {
+		error_validation(error, "Weight must be between 0 and %d", GROUP_WEIGHT_MAX);
+		return -1;
+	}
+	if (check_group(api, load_balancer_arn, arn, error) < 0)
+		return -1;
+	return json_array_append_new(
+	    tuples, json_pack("{s:s,s:I}", "TargetGroupArn", arn, "Weight", weight));
+}
+
+static json_t *forward_tuples(struct elb_api *api, const char *load_balancer_arn,
+			      const json_t *action, struct aws_error *error)
+{
+	const char *single = doc_str(action, "TargetGroupArn", NULL);
+	const json_t *given = doc_array(doc_object(action, "ForwardConfig"), "TargetGroups");
+	const char *first = doc_str(json_array_get(given, 0), "TargetGroupArn", "");
+	json_t *tuples = json_array();
+	const json_t *tuple;
+	size_t i;
+
+	if (json_array_size(given) > FORWARD_GROUPS_MAX) {
+		aws_error_set(error, 400, "TooManyTargetGroups",
+			      "A forward action can have at most %d target groups",
+			      FORWARD_GROUPS_MAX);
+		goto fail;
+	}
+	if (single && given && (json_array_size(given) != 1 || strcmp(single, first) != 0)) {
+		error_validation(error, "You cannot specify both a target group ARN and a forward "
+					"configuration that differs from it");
+		goto fail;
+	}
+	json_array_foreach (given, i, tuple) {
+		if (add_tuple(api, load_balancer_arn, tuple, tuples, error) < 0)
+			goto fail;
+	}
+	if (given && i > 0)
+		return tuples;
+	if (!single) {
+		error_validation(error, "A forward action needs a target group");
+		goto fail;
+	}
+	if (add_tuple(api, load_balancer_arn, action, tuples, error) == 0)
+		return tuples;
+fail:
+	json_decref(tuples);
+	return NULL;
+}
+
+static json_t *complete_forward(struct elb_api *api, const char *load_balancer_arn,
+				const json_t *action, struct aws_error *error)
+{
+	json_t *tuples, *done;
+
+	if (check_stickiness(doc_object(action, "ForwardConfig"), error) < 0)
+		return NULL;
+	tuples = forward_tuples(api, load_balancer_arn, action, error);
+	if (!tuples)
+		return NULL;
+	done = json_pack("{s:s}", "Type", "forward");
+	if (done && json_array_size(tuples) == 1)
+		json_object_set(done, "TargetGroupArn",
+				json_object_get(json_array_get(tuples, 0), "TargetGroupArn"));
+	if (json_object_set_new(done, "ForwardConfig",
+				json_pack("{s:o,s:{s:b}}", "TargetGroups", tuples,
+					  "TargetGroupStickinessConfig", "Enabled", 0)) < 0) {
+		json_decref(done);
+		error_memory(error);
+		return NULL;
+	}
+	return done;
+}
+
+static int check_redirect(const json_t *config, struct aws_error *error)
+{
+	const char *path = doc_str(config, "Path", "/#{path}");
+	const char *port = doc_str(config, "Port", "#{port}");
+	const char *query = doc_str(config, "Query", "#{query}");
+	char *end;
+	long number = strtol(port, &end, 10);
+
+	if (path[0] != '/') {
+		error_validation(error, "The redirect path '%.128s' must start with '/'", path);
+		return -1;
+	}
+	if (strcmp(port, "#{port}") != 0 && (*end || number < 1 || number > 65535)) {
+		error_validation(error, "The redirect port '%.32s' is not in 1..65535", port);
+		return -1;
+	}
+	if (query[0] == '?') {
+		error_validation(error, "The redirect query must not begin with '?'");
+		return -1;
+	}
+	if (strcmp(doc_str(config, "Protocol", "#{protocol}"), "#{protocol}") == 0 &&
+	    strcmp(doc_str(config, "Host", "#{host}"), "#{host}") == 0 &&
+	    strcmp(port, "#{port}") == 0 && strcmp(path, "/#{path}") == 0) {
+		aws_error_set(error, 400, "InvalidLoadBalancerAction",
+			      "The RedirectConfig values must change at least one of the following "
+			      "components to avoid a redirect loop: protocol, host, port or path");
+		return -1;
+	}
+	return 0;
+}
+
+static json_t *complete_redirect(const json_t *action, struct aws_error *error)
+{
+	const json_t *config = doc_object(action, "RedirectConfig");
+
+	if (!config) {
+		error_validation(error, "A redirect action needs a RedirectConfig");
+		return NULL;
+	}
+	if (check_redirect(config, error) < 0)
+		return NULL;
+	return json_pack(
+	    "{s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s}}", "Type", "redirect", "RedirectConfig", "Protocol",
+	    doc_str(config, "Protocol", "#{protocol}"), "Port", doc_str(config, "Port", "#{port}"),
+	    "Host", doc_str(config, "Host", "#{host}"), "Path", doc_str(config, "Path", "/#{path}"),
+	    "Query", doc_str(config, "Query", "#{query}"), "StatusCode",
+	    doc_str(config, "StatusCode", "HTTP_302"));
+}
+
+static json_t *complete_fixed_response(const json_t *action, struct aws_error *error)
+{
+	static const char *const types[] = {"text/plain", "text/css", "text/html",
+					    "application/javascript", "application/json"};
+	const json_t *config = doc_object(action, "FixedResponseConfig");
+	const char *type = doc_str(config, "ContentType", "text/plain");
+	bool is_known = false;
+
+	if (!config) {
+		error_validation(error, "A fixed-response action needs a FixedResponseConfig");
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		is_known |= strcmp(types[i], type) == 0;
+	if (!is_known) {
+		error_validation(error,
+				 "The fixed response's content type '%.64s' is not one of "
+				 "text/plain, text/css, text/html, application/javascript, "
+				 "application/json",
+				 type);
+		return NULL;
+	}
+	return json_pack("{s:s,s:O}", "Type", "fixed-response", "FixedResponseConfig", config);
+}
+
+static json_t *complete_one(struct elb_api *api, const char *load_balancer_arn,
+			    const json_t *action, struct aws_error *error)
+{
+	const char *type = doc_str(action, "Type", "");
+	json_t *done;
+
+	if (strcmp(type, "forward") == 0)
+		done = complete_forward(api, load_balancer_arn, action, error);
+	else if (strcmp(type, "redirect") == 0)
+		done = complete_redirect(action, error);
+	else if (strcmp(type, "fixed-response") == 0)
+		done = complete_fixed_response(action, error);
+	else {
+		aws_error_set(error, 400, "InvalidLoadBalancerAction",
+			      "actions of type '%.64s' are not supported yet by albatross-lb",
+			      type);
+		return NULL;
+	}
+	if (done && doc_has(action, "Order"))
+		json_object_set(done, "Order", json_object_get(action, "Order"));
+	return done;
+}
+
+json_t *rule_actions_complete(struct elb_api *api, const char *load_balancer_arn,
+			      const json_t *actions, struct aws_error *error)
+{
+	json_t *one;
+
+	if (json_array_size(actions) == 0) {
+		error_validation(error, "You must specify an action");
+		return NULL;
+	}
+	if (json_array_size(actions) > 1) {
+		aws_error_set(error, 400, "InvalidLoadBalancerAction",
+			      "A rule must have exactly one of forward, redirect and "
+			      "fixed-response; actions before it are not supported yet by "
+			      "albatross-lb");
+		return NULL;
+	}
+	one = complete_one(api, load_balancer_arn, json_array_get(actions, 0), error);
+	return one ? json_pack("[o]", one) : NULL;
+}

@@ -1,0 +1,20 @@
+/*
+ * A rule's actions and conditions: checked beyond what the shapes say, and brought
+ * into the full form that describe-rules prints.  Pure but for looking target
+ * groups up in the store.
+ */
+#ifndef LB_API_RULE_PARTS_H
+#define LB_API_RULE_PARTS_H
+
+#include <jansson.h>
+
+#include "lb/api/api.h"
+
+/* New reference; NULL with error.  load_balancer_arn: whose rule it will be. */
+json_t *rule_actions_complete(struct elb_api *api, const char *load_balancer_arn,
+			      const json_t *actions, struct aws_error *error);
+
+/* New reference; NULL with error. */
+json_t *rule_conditions_complete(const json_t *conditions, struct aws_error *error);
+
+#endif

@@ -1,0 +1,378 @@
+/*
+ * Rules: create, describe in order of priority, modify, reorder, delete.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/ids.h"
+#include "common/doc/doc.h"
+#include "lb/api/resource.h"
+#include "lb/api/rule_parts.h"
+
+/* The default rule stands behind all others. */
+static int64_t priority_of(const json_t *rule)
+{
+	const char *text = doc_str(rule, "Priority", "default");
+
+	return strcmp(text, "default") == 0 ? INT64_MAX : strtoll(text, NULL, 10);
+}
+
+static void page_key(const json_t *item, char key[ELB_KEY_MAX])
+{
+	int64_t priority = priority_of(item);
+
+	snprintf(key, ELB_KEY_MAX, "%05" PRId64, priority == INT64_MAX ? 99999 : priority);
+}
+
+static int by_priority(const void *a, const void *b)
+{
+	int64_t x = priority_of(*(json_t *const *)a), y = priority_of(*(json_t *const *)b);
+
+	return (x > y) - (x < y);
+}
+
+/* New array in order; takes over list; NULL without memory. */
+static json_t *sorted(json_t *list)
+{
+	size_t n = json_array_size(list);
+	json_t **items = calloc(n + 1, sizeof(*items));
+	json_t *result = json_array();
+
+	if (!items || !result)
+		goto out;
+	for (size_t i = 0; i < n; i++)
+		items[i] = json_array_get(list, i);
+	qsort(items, n, sizeof(*items), by_priority);
+	for (size_t i = 0; i < n; i++) {
+		if (json_array_append(result, items[i]) < 0)
+			goto out;
+	}
+	free(items);
+	json_decref(list);
+	return result;
+out:
+	free(items);
+	json_decref(result);
+	json_decref(list);
+	return NULL;
+}
+
+/* The listener that a rule's ARN names. */
+static void listener_arn_of(const char *rule_arn, char arn[ARN_TEXT_MAX])
+{
+	const char *at = strstr(rule_arn, ":listener-rule/");
+	char *last;
+
+	snprintf(arn, ARN_TEXT_MAX, "%.*s:listener/%s", (int)(at - rule_arn), rule_arn,
+		 at + strlen(":listener-rule/"));
+	last = strrchr(arn, '/');
+	if (last)
+		*last = '\0';
+}
+
+/* Is the priority taken by a rule other than except_arn? */
+static bool is_taken(const json_t *rules, int64_t priority, const char *except_arn)
+{
+	const json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule) {
+		if (priority_of(rule) == priority &&
+		    strcmp(doc_str(rule, "RuleArn", ""), except_arn) != 0)
+			return true;
+	}
+	return false;
+}
+
+static void error_priority(struct aws_error *error, int64_t priority)
+{
+	aws_error_set(error, 400, "PriorityInUse", "Priority '%" PRId64 "' is currently in use",
+		      priority);
+}
+
+static json_t *build(const char *listener_arn, int64_t priority, json_t *conditions,
+		     json_t *actions)
+{
+	const char *at = strstr(listener_arn, ":listener/");
+	char arn[ARN_TEXT_MAX], id[ID_TEXT_MAX], text[32];
+
+	snprintf(arn, sizeof(arn), "%.*s:listener-rule/%s/%s", (int)(at - listener_arn),
+		 listener_arn, at + strlen(":listener/"), id_hex16(NULL, id));
+	snprintf(text, sizeof(text), "%" PRId64, priority);
+	return json_pack("{s:s,s:s,s:o,s:o,s:b}", "RuleArn", arn, "Priority", text, "Conditions",
+			 conditions, "Actions", actions, "IsDefault", 0);
+}
+
+static json_t *put_new(struct elb_api *api, json_t *rule, const json_t *tags,
+		       struct aws_error *error)
+{
+	const char *arn = doc_str(rule, "RuleArn", "");
+	char key[ELB_KEY_MAX];
+	struct store_txn *txn;
+
+	if (!rule || resource_key(arn, RESOURCE_RULE, key) < 0) {
+		error_memory(error);
+		goto fail;
+	}
+	txn = store_begin(api->store);
+	if (resource_put_tags(txn, arn, tags, error) < 0) {
+		store_abort(txn);
+		goto fail;
+	}
+	store_put(txn, key, json_incref(rule));
+	if (resource_commit(txn, error) == 0)
+		return resource_answer("Rules", rule);
+fail:
+	json_decref(rule);
+	return NULL;
+}
+
+json_t *handle_CreateRule(void *context, const struct aws_call *call, const json_t *input,
+			  struct aws_error *error)
+{
+	struct elb_api *api = context;
+	const char *listener_arn = doc_str(input, "ListenerArn", "");
+	int64_t priority = doc_int(input, "Priority", 0);
+	json_t *listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
+	json_t *rules = NULL, *conditions = NULL, *actions = NULL;
+
+	(void)call;
+	if (!listener)
+		return NULL;
+	rules = resource_children(api, listener_arn, RESOURCE_RULE);
+	if (is_taken(rules, priority, "")) {
+		error_priority(error, priority);
+		goto fail;
+	}
+	conditions = rule_conditions_complete(doc_array(input, "Conditions"), error);
+	if (!conditions)
+		goto fail;
+	actions = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""),
+					doc_array(input, "Actions"), error);
+	if (!actions)
+		goto fail;
+	json_decref(rules);
+	json_decref(listener);
+	return put_new(api, build(listener_arn, priority, conditions, actions),
+		       doc_array(input, "Tags"), error);
+fail:
+	json_decref(conditions);
+	json_decref(rules);
+	json_decref(listener);
+	return NULL;
+}
+
+json_t *handle_DescribeRules(void *context, const struct aws_call *call, const json_t *input,
+			     struct aws_error *error)
+{
+	struct elb_api *api = context;
+	const json_t *arns = doc_array(input, "RuleArns");
+	const char *listener_arn = doc_str(input, "ListenerArn", NULL);
+	json_t *list = NULL, *listener;
+
+	(void)call;
+	if ((json_array_size(arns) > 0) == (listener_arn != NULL)) {
+		error_validation(error, "You must specify either listener rule ARNs or a listener "
+					"ARN");
+		return NULL;
+	}
+	if (listener_arn) {
+		listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
+		if (!listener)
+			return NULL;
+		json_decref(listener);
+		list = resource_children(api, listener_arn, RESOURCE_RULE);
+	} else {
+		list = resource_get_all(api, RESOURCE_RULE, arns, error);
+	}
+	list = list ? sorted(list) : NULL;
+	return list ? resource_page(input, "Rules", list, page_key, error) : NULL;
+}
+
+/* New reference to a rule that may be changed, or NULL with error. */
+static json_t *get_changeable(struct elb_api *api, const char *arn, const char *verb,
+			      struct aws_error *error)
+{
+	json_t *rule = resource_get(api, RESOURCE_RULE, arn, error);
+
+	if (!rule || !doc_bool(rule, "IsDefault", false))
+		return rule;
+	json_decref(rule);
+	aws_error_set(error, 400, "OperationNotPermitted", "Default rule '%.300s' cannot be %s",
+		      arn, verb);
+	return NULL;
+}
+
+json_t *handle_ModifyRule(void *context, const struct aws_call *call, const json_t *input,
+			  struct aws_error *error)
+{
+	struct elb_api *api = context;
+	const char *arn = doc_str(input, "RuleArn", "");
+	json_t *rule = get_changeable(api, arn, "modified", error);
+	char listener_arn[ARN_TEXT_MAX], key[ELB_KEY_MAX];
+	json_t *listener, *part;
+
+	(void)call;
+	if (!rule)
+		return NULL;
+	if (json_array_size(doc_array(input, "Conditions")) > 0) {
+		part = rule_conditions_complete(doc_array(input, "Conditions"), error);
+		if (!part)
+			goto fail;
+		json_object_set_new(rule, "Conditions", part);
+	}
+	if (json_array_size(doc_array(input, "Actions")) > 0) {
+		listener_arn_of(arn, listener_arn);
+		listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
+		part = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""),
+					     doc_array(input, "Actions"), error);
+		json_decref(listener);
+		if (!part)
+			goto fail;
+		json_object_set_new(rule, "Actions", part);
+	}
+	if (resource_key(arn, RESOURCE_RULE, key) == 0) {
+		struct store_txn *txn = store_begin(api->store);
+
+		store_put(txn, key, json_incref(rule));
+		if (resource_commit(txn, error) == 0)
+			return resource_answer("Rules", rule);
+	}
+fail:
+	json_decref(rule);
+	return NULL;
+}
+
+json_t *handle_DeleteRule(void *context, const struct aws_call *call, const json_t *input,
+			  struct aws_error *error)
+{
+	struct elb_api *api = context;
+	const char *arn = doc_str(input, "RuleArn", "");
+	json_t *rule = get_changeable(api, arn, "deleted", error);
+	struct store_txn *txn;
+
+	(void)call;
+	if (!rule)
+		return NULL;
+	json_decref(rule);
+	txn = store_begin(api->store);
+	resource_delete(txn, arn);
+	return resource_commit(txn, error) == 0 ? json_object() : NULL;
+}
+
+/* The rule's new priority, or its own when the call does not name it. */
+static int64_t new_priority(const json_t *pairs, const json_t *rule)
+{
+	const json_t *pair;
+	size_t i;
+
+	json_array_foreach (pairs, i, pair) {
+		if (strcmp(doc_str(pair, "RuleArn", ""), doc_str(rule, "RuleArn", "")) == 0)
+			return doc_int(pair, "Priority", 0);
+	}
+	return priority_of(rule);
+}
+
+/* All as one step: two rules may swap. */
+static int set_priorities(json_t *rules, const json_t *pairs, struct aws_error *error)
+{
+	json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule) {
+		char text[32];
+		int64_t priority = new_priority(pairs, rule);
+
+		if (priority == INT64_MAX)
+			continue;
+		snprintf(text, sizeof(text), "%" PRId64, priority);
+		json_object_set_new(rule, "Priority", json_string(text));
+	}
+	json_array_foreach (rules, i, rule) {
+		int64_t priority = priority_of(rule);
+
+		if (priority != INT64_MAX &&
+		    is_taken(rules, priority, doc_str(rule, "RuleArn", ""))) {
+			error_priority(error, priority);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int check_pairs(struct elb_api *api, const json_t *pairs, char listener_arn[ARN_TEXT_MAX],
+		       struct aws_error *error)
+{
+	const json_t *pair;
+	size_t i;
+
+	listener_arn[0] = '\0';
+	json_array_foreach (pairs, i, pair) {
+		const char *arn = doc_str(pair, "RuleArn", "");
+		json_t *rule = get_changeable(api, arn, "given a priority", error);
+		char own[ARN_TEXT_MAX];
+
+		if (!rule)
+			return -1;
+		json_decref(rule);
+		listener_arn_of(arn, own);
+		if (listener_arn[0] && strcmp(own, listener_arn) != 0) {
+			error_validation(error, "Rules must belong to the same listener");
+			return -1;
+		}
+		memcpy(listener_arn, own, sizeof(own));
+	}
+	return listener_arn[0] ? 0 : -1;
+}
+
+/* Writes those that the call named; they are the answer, too. */
+static json_t *put_named(struct elb_api *api, const json_t *rules, const json_t *pairs,
+			 struct aws_error *error)
+{
+	struct store_txn *txn = store_begin(api->store);
+	json_t *list = json_array();
+	char key[ELB_KEY_MAX];
+	json_t *rule;
+	const json_t *pair;
+	size_t i, j;
+
+	json_array_foreach (rules, i, rule) {
+		json_array_foreach (pairs, j, pair) {
+			const char *arn = doc_str(rule, "RuleArn", "");
+
+			if (strcmp(doc_str(pair, "RuleArn", ""), arn) != 0 ||
+			    resource_key(arn, RESOURCE_RULE, key) < 0)
+				continue;
+			store_put(txn, key, json_incref(rule));
+			json_array_append(list, rule);
+			break;
+		}
+	}
+	if (resource_commit(txn, error) == 0)
+		return json_pack("{s:o}", "Rules", list);
+	json_decref(list);
+	return NULL;
+}
+
+json_t *handle_SetRulePriorities(void *context, const struct aws_call *call, const json_t *input,
+				 struct aws_error *error)
+{
+	struct elb_api *api = context;
+	const json_t *pairs = doc_array(input, "RulePriorities");
+	char listener_arn[ARN_TEXT_MAX];
+	json_t *rules, *answer = NULL;
+
+	(void)call;
+	if (check_pairs(api, pairs, listener_arn, error) < 0) {
+		if (!error->http_status)
+			error_validation(error, "You must specify at least one rule");
+		return NULL;
+	}
+	rules = resource_children(api, listener_arn, RESOURCE_RULE);
+	if (set_priorities(rules, pairs, error) == 0)
+		answer = put_named(api, rules, pairs, error);
+	json_decref(rules);
+	return answer;
+}
