@@ -498,18 +498,54 @@ static bool is_loopback(const struct sockaddr *addr)
 	       127;
 }
 
-static int parse_address(const char *text, struct sockaddr_storage *addr, int *len, struct err *err)
+/* Port 0 is meant to work, which evutil_parse_sockaddr_port() refuses. */
+static int parse_port(const char *text, in_port_t *port)
 {
-	char numeric[128];
-	bool is_name = strncasecmp(text, "localhost:", 10) == 0;
+	char *end;
+	long value = strtol(text, &end, 10);
 
-	snprintf(numeric, sizeof(numeric), "%s%s", is_name ? "127.0.0.1:" : "",
-		 is_name ? text + 10 : text);
-	*len = sizeof(*addr);
+	if (*text < '0' || *text > '9' || *end != '\0' || value > 65535)
+		return -1;
+	*port = htons((uint16_t)value);
+	return 0;
+}
+
+static int parse_ip(const char *ip, in_port_t port, struct sockaddr_storage *addr, socklen_t *len)
+{
+	struct sockaddr_in *v4 = (void *)addr;
+	struct sockaddr_in6 *v6 = (void *)addr;
+
 	memset(addr, 0, sizeof(*addr));
-	if (strrchr(numeric, ':') != NULL && strlen(text) < sizeof(numeric) / 2 &&
-	    evutil_parse_sockaddr_port(numeric, (struct sockaddr *)addr, len) == 0)
+	if (inet_pton(AF_INET, ip, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = port;
+		*len = sizeof(*v4);
 		return 0;
+	}
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = port;
+	*len = sizeof(*v6);
+	return inet_pton(AF_INET6, ip, &v6->sin6_addr) == 1 ? 0 : -1;
+}
+
+static int parse_address(const char *text, struct sockaddr_storage *addr, socklen_t *len,
+			 struct err *err)
+{
+	const char *colon = strrchr(text, ':');
+	char ip[INET6_ADDRSTRLEN + 2];
+	size_t ip_len = colon == NULL ? 0 : (size_t)(colon - text);
+	in_port_t port;
+
+	if (colon == NULL || parse_port(colon + 1, &port) != 0 || ip_len >= sizeof(ip))
+		goto fail;
+	if (text[0] == '[' && ip_len > 2 && text[ip_len - 1] == ']') {
+		text++;
+		ip_len -= 2;
+	}
+	snprintf(ip, sizeof(ip), "%.*s", (int)ip_len, text);
+	if (parse_ip(strcasecmp(ip, "localhost") == 0 ? "127.0.0.1" : ip, port, addr, len) == 0)
+		return 0;
+fail:
 	err_set(err, EINVAL,
 		"'%.64s' is not an address to listen on: IP:PORT is meant, like 127.0.0.1:7001",
 		text);
@@ -558,7 +594,7 @@ static int set_up_http(struct aws_server *server, struct event_base *base, const
 		       struct err *err)
 {
 	struct sockaddr_storage addr;
-	int len;
+	socklen_t len;
 
 	if (parse_address(address, &addr, &len, err) != 0)
 		return -1;
@@ -582,8 +618,8 @@ static int set_up_http(struct aws_server *server, struct event_base *base, const
 	evhttp_set_timeout(server->http, TIMEOUT_S);
 	evhttp_set_flags(server->http, EVHTTP_SERVER_LINGERING_CLOSE);
 	evhttp_set_gencb(server->http, on_request, server);
-	server->listener = http_listener_new(base, server->http, (struct sockaddr *)&addr,
-					     (socklen_t)len, MAX_CONNECTIONS, err);
+	server->listener = http_listener_new(base, server->http, (struct sockaddr *)&addr, len,
+					     MAX_CONNECTIONS, err);
 	return server->listener == NULL ? -1 : 0;
 }
 
