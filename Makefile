@@ -114,6 +114,9 @@ $(OBJ)/tests/unit/%: $(OBJ)/tests/unit/%.o $$(LIBS_$$(firstword $$(subst /, ,$$*
 	@echo 'LD   $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+# test_x_oom.c makes the n-th allocation fail.
+$(OBJ)/tests/unit/%_oom: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
 unit-programs: $(UNIT)
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
