@@ -1,6 +1,6 @@
 /*
- * Answers to our own calls: XML -> document, or error.  The peer may lie: no DTD, no
- * entities, no network, bounded size and depth, and what is not in the shape is skipped.
+ * Answers to our own calls: XML -> document, or error.  The peer may lie: UTF-8 only, no
+ * DTD, no entities, no network, bounded size and depth, and what is not in the shape is skipped.
  */
 #include <libxml/parser.h>
 #include <libxml/tree.h>
@@ -11,6 +11,7 @@
 
 #include "common/aws/codec.h"
 #include "common/aws/shape_walk.h"
+#include "common/aws/utf8.h"
 
 enum { MAX_XML = 64 << 20 };
 
@@ -23,11 +24,12 @@ static xmlDoc *parse(const char *xml, size_t len)
 	xmlDoc *doc;
 
 	pthread_once(&once, xmlInitParser);
-	if (len == 0 || len > MAX_XML || memmem(xml, len, "<!DOCTYPE", 9))
+	if (len == 0 || len > MAX_XML || !utf8_is_valid(xml, len) ||
+	    memmem(xml, len, "<!DOCTYPE", 9))
 		return NULL;
-	doc = xmlReadMemory(xml, (int)len, NULL, NULL,
+	doc = xmlReadMemory(xml, (int)len, NULL, "UTF-8",
 			    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-				XML_PARSE_NOCDATA);
+				XML_PARSE_NOCDATA | XML_PARSE_IGNORE_ENC);
 	if (doc && xmlGetIntSubset(doc)) {
 		xmlFreeDoc(doc);
 		return NULL;

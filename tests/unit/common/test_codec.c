@@ -198,6 +198,7 @@ static void hostile_names_are_refused_or_ignored(void **state)
 {
 	struct aws_error error;
 	struct buf deep = {0};
+	json_t *input;
 
 	(void)state;
 	expect_error("autoscaling", "DescribeAutoScalingGroups",
@@ -223,8 +224,9 @@ static void hostile_names_are_refused_or_ignored(void **state)
 	for (int i = 0; i < 400; i++)
 		buf_add_str(&deep, "a.");
 	buf_add_str(&deep, "a=1");
-	assert_non_null(
-	    decode("autoscaling", "DescribeAutoScalingGroups", buf_text(&deep), &error));
+	input = decode("autoscaling", "DescribeAutoScalingGroups", buf_text(&deep), &error);
+	assert_non_null(input);
+	json_decref(input);
 	buf_fini(&deep);
 }
 
