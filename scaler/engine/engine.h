@@ -1,0 +1,177 @@
+/*
+ * The engine: what the groups are to do, from what is known.  Pure: no socket, no clock, no
+ * file; the time is a parameter, answers of EC2 and of the load balancer come in through
+ * engine_* functions, what is to be done goes out as actions.  The owner's cycle:
+ *
+ *   inputs -> engine_tick -> engine_changes (write them to the store, in one transaction)
+ *          -> carry out the actions -> their answers are inputs again
+ *
+ * An action whose answer is lost (the program died) is handed out again by a later tick with the
+ * same token: launches neither leak nor double.
+ */
+#ifndef SCALER_ENGINE_ENGINE_H
+#define SCALER_ENGINE_ENGINE_H
+
+#include "common/base/check.h"
+#include "common/base/err.h"
+#include "scaler/engine/model.h"
+
+/* region and account are copied; ids is borrowed, NULL for the kernel's randomness. */
+MUST_CHECK struct engine *engine_new(const char *region, const char *account,
+				     struct id_source *ids);
+void engine_free(struct engine *engine); /* NULL is fine */
+
+struct group *engine_group(struct engine *engine, const char *name); /* NULL: none */
+/* The group that holds the instance, and it; NULL: no group does. */
+struct group *engine_group_of(struct engine *engine, const char *instance_id,
+			      struct instance **instance);
+
+/* ---- actions ---- */
+
+enum action_kind { ACTION_LAUNCH, ACTION_TERMINATE, ACTION_REGISTER, ACTION_DEREGISTER };
+
+struct action {
+	enum action_kind kind;
+	char group[NAME_MAX_LEN];
+	char launch_id[ID_TEXT_MAX];   /* the instance (of a launch: the first) */
+	char instance_id[ID_TEXT_MAX]; /* not of a launch */
+	char target_group[ARN_MAX];    /* register, deregister */
+	char token[TOKEN_MAX];         /* launch: ClientToken */
+	char zone[ZONE_MAX], subnet_id[ZONE_MAX];
+	int count;
+};
+
+struct actions {
+	struct action *items;
+	size_t n, cap;
+	bool is_failed; /* no memory: the missing ones come with a later tick */
+};
+
+void actions_fini(struct actions *actions);
+
+/*
+ * One datapoint a period for a metric of the group: values[0] the oldest, values[n-1] the period
+ * that ends at end_ms, NAN where there is none.  dimensions: [{Name, Value}].
+ */
+struct metric_request {
+	const char *namespace, *name, *statistic;
+	const json_t *dimensions;
+	int period_s;
+	int64_t end_ms;
+	double *values;
+	int n;
+};
+/* Returns how many values are there. */
+typedef int (*engine_metric_fn)(void *arg, const struct metric_request *request);
+
+struct metric_source {
+	engine_metric_fn read; /* NULL: no metrics, no target tracking */
+	void *arg;
+};
+
+/* Decides.  Actions are added to actions; call engine_changes before carrying them out. */
+void engine_tick(struct engine *engine, const struct metric_source *metrics, int64_t now_ms,
+		 struct actions *actions);
+
+/* ---- answers to actions; error_code NULL: done ---- */
+
+/* instances: RunInstances' Instances, borrowed.  is_final: the launch was refused (a 4xx);
+ * otherwise nobody knows, and it is repeated with its token. */
+struct launch_answer {
+	const json_t *instances; /* NULL: it failed */
+	const char *code, *message;
+	bool is_final;
+};
+void engine_launch_done(struct engine *engine, const struct action *action,
+			const struct launch_answer *answer, int64_t now_ms);
+void engine_terminate_done(struct engine *engine, const struct action *action,
+			   const char *error_code, int64_t now_ms);
+void engine_register_done(struct engine *engine, const struct action *action,
+			  const char *error_code, const char *message, int64_t now_ms);
+void engine_deregister_done(struct engine *engine, const struct action *action,
+			    const char *error_code, int64_t now_ms);
+
+/* ---- views ---- */
+
+/*
+ * All instances that carry the group's tag, in EC2's shape (DescribeInstances' Instances[]),
+ * terminated ones too, as asked at asked_ms.  Unknown ones are adopted if their ClientToken is of
+ * a launch of ours; ids of those to be ended (leaked: our token, unknown launch, older than the
+ * guard time) are added to strays.
+ */
+void engine_instances_seen(struct engine *engine, struct group *group, const json_t *instances,
+			   int64_t asked_ms, int64_t now_ms, json_t *strays);
+
+/* TargetHealthDescriptions, as asked at asked_ms; NULL: the load balancer could not be asked. */
+void engine_health_seen(struct engine *engine, const char *arn, const json_t *descriptions,
+			int64_t asked_ms);
+void engine_delay_seen(struct engine *engine, const char *arn, int64_t delay_ms);
+/* A target group's name (in the file) has become an ARN. */
+void engine_target_group_named(struct engine *engine, const char *name, const char *arn);
+/* The zones that the group launches into, [{AvailabilityZone, SubnetId}]. */
+void engine_zones_seen(struct group *group, const json_t *subnets);
+/* The group's launch template, DescribeLaunchTemplates' shape. */
+void engine_template_seen(struct group *group, const json_t *launch_template);
+
+/* ---- what people ask for; each returns 0, or -1 with the reason ---- */
+
+/* document: CreateAutoScalingGroup's input, validated; is_from_file: applied from the
+ * configuration. */
+MUST_CHECK struct group *engine_create_group(struct engine *engine, const json_t *input,
+					     int64_t now_ms, struct err *err);
+/* input: UpdateAutoScalingGroup's. */
+MUST_CHECK int engine_update_group(struct group *group, const json_t *input, int64_t now_ms,
+				   struct err *err);
+/* Ends every instance (is_forced), then the group goes with a later tick; an empty one with the
+ * next. */
+void engine_delete_group(struct engine *engine, struct group *group, int64_t now_ms);
+MUST_CHECK int engine_set_desired(struct group *group, int desired, int64_t now_ms,
+				  struct err *err);
+/* The termination's activity, borrowed; NULL with err. */
+MUST_CHECK struct activity *engine_terminate_instance(struct engine *engine, struct group *group,
+						      struct instance *instance,
+						      bool decrements_desired, int64_t now_ms,
+						      struct err *err);
+void engine_remove_policy(struct engine *engine, struct group *group, struct policy *policy);
+void engine_attach(struct group *group, const char *arn);
+void engine_detach(struct group *group, const char *arn);
+
+/* Target tracking's arithmetic: instances needed, and the part of the target below which one of n
+ * can be spared. */
+int tracking_need(int n, double metric, double target);
+double tracking_low_fraction(int n);
+
+/* ---- documents ---- */
+
+/*
+ * Calls fn with each changed document's key and a new reference (NULL: delete the key).  After
+ * they are safely stored, engine_saved; without it they are handed out again.
+ */
+typedef void (*engine_change_fn)(void *arg, const char *key, json_t *document);
+bool engine_has_changes(const struct engine *engine);
+void engine_changes(struct engine *engine, engine_change_fn fn, void *arg);
+void engine_saved(struct engine *engine);
+/* One document of the store, in the store's order of keys, before the first tick; then
+ * engine_loaded.  -1: not one of ours, or without memory. */
+MUST_CHECK int engine_load(struct engine *engine, const char *key, const json_t *document);
+void engine_loaded(struct engine *engine);
+extern const char *const ENGINE_KEYS; /* the prefix of all keys */
+
+/* DescribeAutoScalingGroups' entry, new reference or NULL without memory. */
+json_t *group_describe(const struct group *group, bool with_instances);
+/* DescribeAutoScalingInstances' entry. */
+json_t *instance_describe(const struct group *group, const struct instance *instance);
+json_t *activity_describe(const struct engine *engine, const struct activity *activity);
+json_t *attachment_describe(const struct attachment *attachment);
+
+const char *instance_state_name(enum instance_state state); /* "InService" */
+const char *activity_status_name(enum activity_status status);
+
+struct group_counts {
+	int pending, in_service, terminating, unhealthy;
+};
+struct group_counts group_count(const struct group *group);
+/* Does anything change, so that EC2 is to be asked often? */
+bool group_is_moving(const struct group *group);
+
+#endif

@@ -1,0 +1,573 @@
+/*
+ * Groups: created, changed, deleted, described.  Pure; what follows from a change is for the
+ * next tick.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "scaler/engine/parts.h"
+
+/* Members of CreateAutoScalingGroup and UpdateAutoScalingGroup that are kept as given. */
+static const char *const kept[] = {
+    "DefaultCooldown",
+    "DefaultInstanceWarmup",
+    "LaunchTemplate",
+    "AvailabilityZones",
+    "VPCZoneIdentifier",
+    "HealthCheckType",
+    "HealthCheckGracePeriod",
+    "TerminationPolicies",
+    "NewInstancesProtectedFromScaleIn",
+    "MaxInstanceLifetime",
+    "CapacityRebalance",
+    "ServiceLinkedRoleARN",
+    "Context",
+    "PlacementGroup",
+    "AvailabilityZoneDistribution",
+    "DeletionProtection",
+};
+
+int group_actual(const struct group *group)
+{
+	const struct instance *instance;
+	int n = 0;
+
+	TAILQ_FOREACH (instance, &group->instances, link)
+		n += instance_is_live(instance);
+	return n;
+}
+
+struct group_counts group_count(const struct group *group)
+{
+	struct group_counts counts = {0};
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		counts.pending += instance->state == INSTANCE_PENDING;
+		counts.in_service += instance->state == INSTANCE_IN_SERVICE;
+		counts.terminating += instance->state == INSTANCE_TERMINATING;
+		counts.unhealthy += instance->is_unhealthy;
+	}
+	return counts;
+}
+
+bool group_is_moving(const struct group *group)
+{
+	struct group_counts counts = group_count(group);
+
+	return counts.pending + counts.terminating > 0 || group->is_deleting;
+}
+
+struct instance *group_instance(const struct group *group, const char *id)
+{
+	struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (instance->id[0] && strcmp(instance->id, id) == 0)
+			return instance;
+	}
+	return NULL;
+}
+
+struct instance *group_launching(const struct group *group, const char *launch_id)
+{
+	struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (strcmp(instance->launch_id, launch_id) == 0)
+			return instance;
+	}
+	return NULL;
+}
+
+struct policy *group_policy(const struct group *group, const char *name)
+{
+	struct policy *policy;
+
+	TAILQ_FOREACH (policy, &group->policies, link) {
+		if (strcmp(policy->name, name) == 0 ||
+		    strcmp(doc_str(policy->document, "PolicyARN", ""), name) == 0)
+			return policy;
+	}
+	return NULL;
+}
+
+struct attachment *group_attachment(const struct group *group, const char *arn)
+{
+	struct attachment *attachment;
+
+	TAILQ_FOREACH (attachment, &group->attachments, link) {
+		if (strcmp(attachment->arn, arn) == 0)
+			return attachment;
+	}
+	return NULL;
+}
+
+struct attachment *group_attachment_add(struct group *group, const char *arn)
+{
+	struct attachment *attachment = group_attachment(group, arn);
+
+	if (attachment)
+		return attachment;
+	attachment = calloc(1, sizeof *attachment);
+	if (!attachment)
+		return NULL;
+	text_copy(attachment->arn, sizeof attachment->arn, arn);
+	attachment->delay_ms = -1;
+	TAILQ_INSERT_TAIL(&group->attachments, attachment, link);
+	return attachment;
+}
+
+void group_attachment_free(struct group *group, struct attachment *attachment)
+{
+	TAILQ_REMOVE(&group->attachments, attachment, link);
+	json_decref(attachment->health);
+	free(attachment);
+}
+
+void policy_free(struct policy *policy)
+{
+	if (!policy)
+		return;
+	json_decref(policy->document);
+	free(policy);
+}
+
+void group_free(struct group *group)
+{
+	struct instance *instance;
+	struct activity *activity;
+	struct policy *policy;
+	struct attachment *attachment;
+
+	if (!group)
+		return;
+	while ((instance = TAILQ_FIRST(&group->instances))) {
+		TAILQ_REMOVE(&group->instances, instance, link);
+		instance_free(instance);
+	}
+	while ((activity = TAILQ_FIRST(&group->activities))) {
+		TAILQ_REMOVE(&group->activities, activity, link);
+		free(activity);
+	}
+	while ((policy = TAILQ_FIRST(&group->policies))) {
+		TAILQ_REMOVE(&group->policies, policy, link);
+		policy_free(policy);
+	}
+	while ((attachment = TAILQ_FIRST(&group->attachments)))
+		group_attachment_free(group, attachment);
+	json_decref(group->document);
+	free(group);
+}
+
+bool group_checks_elb(const struct group *group)
+{
+	return strstr(doc_str(group->document, "HealthCheckType", "EC2"), "ELB") != NULL;
+}
+
+int64_t group_warmup_ms(const struct group *group)
+{
+	int64_t cooldown = doc_int(group->document, "DefaultCooldown", 300);
+
+	return 1000 * doc_int(group->document, "DefaultInstanceWarmup", cooldown);
+}
+
+void group_template_version(const struct group *group, char version[ZONE_MAX])
+{
+	const char *wanted =
+	    doc_str(doc_object(group->document, "LaunchTemplate"), "Version", "$Default");
+	int number =
+	    strcmp(wanted, "$Latest") == 0 ? group->latest_version : group->default_version;
+
+	if (wanted[0] != '$')
+		text_copy(version, ZONE_MAX, wanted);
+	else if (number > 0)
+		snprintf(version, ZONE_MAX, "%d", number);
+	else
+		version[0] = '\0';
+}
+
+void group_read_zones(struct group *group)
+{
+	const json_t *zone;
+	size_t i;
+
+	group->has_zones = false;
+	group->n_zones = 0;
+	json_array_foreach (doc_array(group->document, "AvailabilityZones"), i, zone) {
+		if (group->n_zones == MAX_ZONES)
+			return;
+		memset(&group->zones[group->n_zones], 0, sizeof group->zones[0]);
+		text_copy(group->zones[group->n_zones++].name, ZONE_MAX, json_string_value(zone));
+	}
+}
+
+void group_change_desired(struct group *group, int desired, int64_t now_ms, const char *event)
+{
+	if (desired == group->desired)
+		return;
+	cause_add(group->why, now_ms, "%s changing the desired capacity from %d to %d", event,
+		  group->desired, desired);
+	group->desired = desired;
+	group->is_dirty = true;
+}
+
+/* 9 s, 18 s, ... 15 min.  Failures of launches that were under way together count once. */
+void group_back_off(struct group *group, int64_t now_ms)
+{
+	int64_t delay_ms = 9000;
+
+	group->launch_failures++;
+	if (group->launch_after_ms > now_ms)
+		return;
+	for (int i = 0; i < group->failures && delay_ms < 900000; i++)
+		delay_ms *= 2;
+	if (delay_ms > 900000)
+		delay_ms = 900000;
+	group->failures++;
+	group->launch_after_ms = now_ms + delay_ms;
+	group->is_dirty = true;
+}
+
+void group_launch_succeeded(struct group *group)
+{
+	if (group->failures == 0 && group->launch_after_ms == 0)
+		return;
+	group->failures = 0;
+	group->launch_after_ms = 0;
+	group->is_dirty = true;
+}
+
+/* ---- create, update, delete ---- */
+
+static int set_default(json_t *document, const char *member, json_t *value)
+{
+	if (!json_object_get(document, member))
+		return json_object_set_new(document, member, value);
+	json_decref(value);
+	return 0;
+}
+
+static int fill_defaults(json_t *document)
+{
+	int failed = 0;
+
+	failed |= set_default(document, "DefaultCooldown", json_integer(300));
+	failed |= set_default(document, "HealthCheckType", json_string("EC2"));
+	failed |= set_default(document, "HealthCheckGracePeriod", json_integer(0));
+	failed |= set_default(document, "TerminationPolicies", json_pack("[s]", "Default"));
+	failed |= set_default(document, "NewInstancesProtectedFromScaleIn", json_false());
+	failed |= set_default(document, "CapacityRebalance", json_false());
+	failed |= set_default(document, "AvailabilityZones", json_array());
+	failed |= set_default(document, "LoadBalancerNames", json_array());
+	failed |= set_default(document, "TargetGroupARNs", json_array());
+	failed |= set_default(document, "SuspendedProcesses", json_array());
+	failed |= set_default(document, "EnabledMetrics", json_array());
+	failed |= set_default(document, "Tags", json_array());
+	failed |=
+	    set_default(document, "AvailabilityZoneDistribution",
+			json_pack("{s:s}", "CapacityDistributionStrategy", "balanced-best-effort"));
+	return failed;
+}
+
+static int copy_members(json_t *document, const json_t *input)
+{
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+		json_t *value = json_object_get(input, kept[i]);
+
+		if (value && json_object_set_new(document, kept[i], json_deep_copy(value)) < 0)
+			return -1;
+	}
+	/* -1 takes the warm-up away again. */
+	if (doc_int(document, "DefaultInstanceWarmup", 0) < 0)
+		json_object_del(document, "DefaultInstanceWarmup");
+	if (doc_has(document, "MaxInstanceLifetime") &&
+	    doc_int(document, "MaxInstanceLifetime", 0) == 0)
+		json_object_del(document, "MaxInstanceLifetime");
+	return 0;
+}
+
+static int copy_tags(json_t *document, const json_t *input, const char *name)
+{
+	json_t *tags = json_array();
+	const json_t *tag;
+	size_t i;
+
+	json_array_foreach (doc_array(input, "Tags"), i, tag) {
+		json_t *copy =
+		    json_pack("{s:s, s:s, s:s, s:s, s:b}", "ResourceId", name, "ResourceType",
+			      "auto-scaling-group", "Key", doc_str(tag, "Key", ""), "Value",
+			      doc_str(tag, "Value", ""), "PropagateAtLaunch",
+			      doc_bool(tag, "PropagateAtLaunch", false));
+		if (json_array_append_new(tags, copy) < 0) {
+			json_decref(tags);
+			return -1;
+		}
+	}
+	return json_object_set_new(document, "Tags", tags);
+}
+
+static int check_sizes(int min, int max, int desired, struct err *err)
+{
+	if (min > max)
+		err_set(err, ERANGE,
+			"Max bound, %d, must be greater than or equal to min bound, %d", max, min);
+	else if (desired < min)
+		err_set(err, ERANGE,
+			"Desired capacity:%d must be between the specified min size:%d and max "
+			"size:%d",
+			desired, min, max);
+	else if (desired > max)
+		err_set(err, ERANGE,
+			"Desired capacity:%d must be between the specified min size:%d and max "
+			"size:%d",
+			desired, min, max);
+	else
+		return 0;
+	return -1;
+}
+
+static void name_group(struct engine *engine, struct group *group, int64_t now_ms)
+{
+	char arn[ARN_MAX + NAME_MAX_LEN], uuid[ID_TEXT_MAX], at[CLOCK_TEXT_MAX];
+
+	snprintf(arn, sizeof arn,
+		 "arn:aws:autoscaling:%s:%s:autoScalingGroup:%s:autoScalingGroupName/%s",
+		 engine->region, engine->account, id_uuid(engine->ids, uuid), group->name);
+	json_object_set_new(group->document, "AutoScalingGroupARN", json_string(arn));
+	json_object_set_new(group->document, "CreatedTime",
+			    json_string(clock_format_iso_ms(now_ms, at)));
+	json_object_set_new(group->document, "AutoScalingGroupName", json_string(group->name));
+	if (!doc_has(group->document, "ServiceLinkedRoleARN")) {
+		snprintf(arn, sizeof arn,
+			 "arn:aws:iam::%s:role/aws-service-role/autoscaling.amazonaws.com/"
+			 "AWSServiceRoleForAutoScaling",
+			 engine->account);
+		json_object_set_new(group->document, "ServiceLinkedRoleARN", json_string(arn));
+	}
+}
+
+static void insert_by_name(struct engine *engine, struct group *group)
+{
+	struct group *other;
+
+	TAILQ_FOREACH (other, &engine->groups, link) {
+		if (strcmp(group->name, other->name) < 0) {
+			TAILQ_INSERT_BEFORE(other, group, link);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(&engine->groups, group, link);
+}
+
+struct group *group_new(struct engine *engine, const char *name)
+{
+	struct group *group = calloc(1, sizeof *group);
+
+	if (!group)
+		return NULL;
+	TAILQ_INIT(&group->instances);
+	TAILQ_INIT(&group->activities);
+	TAILQ_INIT(&group->policies);
+	TAILQ_INIT(&group->attachments);
+	text_copy(group->name, sizeof group->name, name);
+	group->document = json_object();
+	if (!group->document) {
+		group_free(group);
+		return NULL;
+	}
+	group->is_dirty = true;
+	insert_by_name(engine, group);
+	return group;
+}
+
+struct group *engine_create_group(struct engine *engine, const json_t *input, int64_t now_ms,
+				  struct err *err)
+{
+	int min = (int)doc_int(input, "MinSize", 0), max = (int)doc_int(input, "MaxSize", 0);
+	int desired = (int)doc_int(input, "DesiredCapacity", min);
+	const json_t *arn;
+	struct group *group;
+	size_t i;
+
+	if (check_sizes(min, max, desired, err) < 0)
+		return NULL;
+	group = group_new(engine, doc_str(input, "AutoScalingGroupName", ""));
+	if (!group)
+		goto oom;
+	if (copy_members(group->document, input) < 0 || fill_defaults(group->document) != 0 ||
+	    copy_tags(group->document, input, group->name) < 0)
+		goto fail;
+	name_group(engine, group, now_ms);
+	group->min = min;
+	group->max = max;
+	group_change_desired(group, desired, now_ms, "a user request created an AutoScalingGroup");
+	json_array_foreach (doc_array(input, "TargetGroupARNs"), i, arn)
+		engine_attach(group, json_string_value(arn));
+	group_read_zones(group);
+	return group;
+fail:
+	TAILQ_REMOVE(&engine->groups, group, link);
+	group_free(group);
+oom:
+	err_set(err, ENOMEM, "out of memory");
+	return NULL;
+}
+
+/* A new source of instances or new zones: what failed before says nothing about them. */
+static bool changes_launches(const json_t *input)
+{
+	return doc_has(input, "LaunchTemplate") || doc_has(input, "AvailabilityZones") ||
+	       doc_has(input, "VPCZoneIdentifier");
+}
+
+int engine_update_group(struct group *group, const json_t *input, int64_t now_ms, struct err *err)
+{
+	int min = (int)doc_int(input, "MinSize", group->min);
+	int max = (int)doc_int(input, "MaxSize", group->max);
+	int desired = group->desired;
+	char event[160];
+
+	if (doc_has(input, "DesiredCapacity"))
+		desired = (int)doc_int(input, "DesiredCapacity", desired);
+	else if (desired < min)
+		desired = min;
+	else if (desired > max)
+		desired = max;
+	if (check_sizes(min, max, desired, err) < 0)
+		return -1;
+	if (copy_members(group->document, input) < 0) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	group->min = min;
+	group->max = max;
+	group->is_dirty = true;
+	snprintf(event, sizeof event,
+		 "a user request update of AutoScalingGroup constraints to min: %d, max: %d, "
+		 "desired: %d",
+		 min, max, desired);
+	group_change_desired(group, desired, now_ms, event);
+	if (doc_has(input, "AvailabilityZones") || doc_has(input, "VPCZoneIdentifier"))
+		group_read_zones(group);
+	if (changes_launches(input)) {
+		group_launch_succeeded(group);
+		group->latest_version = group->default_version = 0;
+	}
+	return 0;
+}
+
+int engine_set_desired(struct group *group, int desired, int64_t now_ms, struct err *err)
+{
+	if (desired > group->max || desired < group->min) {
+		err_set(err, ERANGE,
+			"New SetDesiredCapacity value %d is %s value %d for the AutoScalingGroup.",
+			desired, desired > group->max ? "above max" : "below min",
+			desired > group->max ? group->max : group->min);
+		return -1;
+	}
+	group_change_desired(group, desired, now_ms,
+			     "a user request explicitly set group desired capacity");
+	return 0;
+}
+
+void engine_delete_group(struct engine *engine, struct group *group, int64_t now_ms)
+{
+	struct instance *instance;
+
+	group->min = group->max = group->desired = 0;
+	group->is_deleting = true;
+	group->is_dirty = true;
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		char cause[CAUSE_MAX] = "";
+
+		instance->is_forced = true;
+		instance->is_dirty = true;
+		if (!instance_is_live(instance))
+			continue;
+		cause_add(cause, now_ms,
+			  "instance %s was taken out of service in response to a user request",
+			  instance->id[0] ? instance->id : "(being launched)");
+		(void)terminate_begin(engine, group, instance, cause, now_ms);
+	}
+}
+
+/* ---- target groups ---- */
+
+void engine_attach(struct group *group, const char *arn)
+{
+	struct attachment *attachment = group_attachment_add(group, arn);
+	json_t *arns = doc_array(group->document, "TargetGroupARNs");
+
+	if (!attachment)
+		return;
+	if (attachment->state == ATTACHMENT_REMOVING)
+		attachment->state = ATTACHMENT_ADDING;
+	if (!doc_list_has(arns, arn))
+		json_array_append_new(arns, json_string(arn));
+	group->is_dirty = true;
+}
+
+void engine_detach(struct group *group, const char *arn)
+{
+	struct attachment *attachment = group_attachment(group, arn);
+
+	instance_drop_target_group(doc_array(group->document, "TargetGroupARNs"), arn);
+	if (attachment)
+		attachment->state = ATTACHMENT_REMOVING;
+	group->is_dirty = true;
+}
+
+json_t *attachment_describe(const struct attachment *attachment)
+{
+	static const char *const names[] = {
+	    [ATTACHMENT_ADDING] = "Adding",
+	    [ATTACHMENT_ADDED] = "Added",
+	    [ATTACHMENT_IN_SERVICE] = "InService",
+	    [ATTACHMENT_REMOVING] = "Removing",
+	};
+
+	return json_pack("{s:s, s:s}", "LoadBalancerTargetGroupARN", attachment->arn, "State",
+			 names[attachment->state]);
+}
+
+/* ---- description ---- */
+
+static json_t *traffic_sources(const struct group *group)
+{
+	json_t *out = json_array();
+	const json_t *arn;
+	size_t i;
+
+	json_array_foreach (doc_array(group->document, "TargetGroupARNs"), i, arn)
+		json_array_append_new(out, json_pack("{s:s, s:s}", "Identifier",
+						     json_string_value(arn), "Type", "elbv2"));
+	return out;
+}
+
+json_t *group_describe(const struct group *group, bool with_instances)
+{
+	const struct instance *instance;
+	json_t *out = json_copy(group->document), *list;
+
+	if (!out)
+		return NULL;
+	json_object_set_new(out, "MinSize", json_integer(group->min));
+	json_object_set_new(out, "MaxSize", json_integer(group->max));
+	json_object_set_new(out, "DesiredCapacity", json_integer(group->desired));
+	json_object_set_new(out, "TrafficSources", traffic_sources(group));
+	if (group->is_deleting)
+		json_object_set_new(out, "Status", json_string("Delete in progress"));
+	if (!with_instances)
+		return out;
+	list = json_array();
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (instance->id[0] && instance->state != INSTANCE_TERMINATED)
+			json_array_append_new(list, instance_describe(NULL, instance));
+	}
+	json_object_set_new(out, "Instances", list);
+	return out;
+}

@@ -1,0 +1,130 @@
+/*
+ * Health of instances in service: EC2's state counts at once, a target group's verdict after
+ * the grace period and only when that group has passed somebody.  An unhealthy one is taken out
+ * and replaced.  Pure.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "scaler/engine/parts.h"
+
+enum { PROVEN_MS = 30 * 1000 }; /* without target group: it lived this long */
+
+static bool is_condemned_by_elb(const struct group *group, const struct instance *instance)
+{
+	const struct attachment *attachment;
+
+	TAILQ_FOREACH (attachment, &group->attachments, link) {
+		bool counts = attachment->state == ATTACHMENT_IN_SERVICE &&
+			      attachment->seen_ms > instance->in_service_ms;
+
+		if (counts &&
+		    strcmp(doc_str(attachment->health, instance->id, ""), "unhealthy") == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_in_grace(const struct group *group, const struct instance *instance, int64_t now_ms)
+{
+	int64_t grace_ms = 1000 * doc_int(group->document, "HealthCheckGracePeriod", 0);
+
+	return now_ms - instance->in_service_ms < grace_ms;
+}
+
+/*
+ * A check that fails for many at once is more often the load's or the check's fault than the
+ * instances': at most a tenth (at least one) are replaced at a time, and newcomers must have shown
+ * that they work first.
+ */
+static int elb_budget(const struct group *group)
+{
+	int budget = group->desired / 10 > 1 ? group->desired / 10 : 1;
+	const struct instance *instance;
+
+	budget -= group->replacing;
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		bool is_new = instance->state == INSTANCE_PENDING ||
+			      (instance->state == INSTANCE_IN_SERVICE && !instance->is_proven);
+
+		budget -= is_new && !instance->is_unhealthy;
+	}
+	return budget;
+}
+
+/* A newcomer that ended by itself, or never worked, is a failed launch in all but name. */
+static void blame_launch(struct group *group, const struct instance *instance, int64_t now_ms)
+{
+	if (instance->is_proven || instance->is_user_marked ||
+	    strcmp(instance->reason_code, "Client.UserInitiatedShutdown") == 0)
+		return;
+	group_back_off(group, now_ms);
+}
+
+static void replace(struct tick *tick, struct group *group, struct instance *instance,
+		    const char *why)
+{
+	char cause[CAUSE_MAX] = "";
+	struct activity *activity;
+
+	instance->is_unhealthy = true;
+	instance->is_dirty = true;
+	cause_add(cause, tick->now_ms, "an instance was taken out of service in response to %s",
+		  why);
+	if (instance->reason[0])
+		cause_add(cause, tick->now_ms, "EC2 gave the reason %.300s", instance->reason);
+	activity = terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
+	if (activity && instance->reason[0])
+		activity_say(activity, instance->reason);
+	group->replacing++;
+	group->is_dirty = true;
+	blame_launch(group, instance, tick->now_ms);
+}
+
+/* Why EC2 or a person says it is unhealthy; NULL: they do not. */
+static const char *certain_reason(const struct instance *instance)
+{
+	switch (instance->ec2) {
+	case EC2_SHUTTING_DOWN:
+	case EC2_TERMINATED:
+	case EC2_STOPPING:
+	case EC2_STOPPED:
+		return "an EC2 health check indicating it has been terminated or stopped";
+	case EC2_UNKNOWN:
+	case EC2_PENDING:
+	case EC2_RUNNING:
+		break;
+	}
+	return instance->is_user_marked ? "a user health-check" : NULL;
+}
+
+static void prove(const struct tick *tick, struct group *group, struct instance *instance)
+{
+	if (instance->is_proven || !TAILQ_EMPTY(&group->attachments) ||
+	    tick->now_ms - instance->in_service_ms < PROVEN_MS)
+		return;
+	instance->is_proven = true;
+	instance->is_dirty = true;
+	group_launch_succeeded(group);
+}
+
+void health_check(struct tick *tick, struct group *group)
+{
+	bool uses_elb = group_checks_elb(group);
+	struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		const char *why = certain_reason(instance);
+
+		if (instance->state != INSTANCE_IN_SERVICE)
+			continue;
+		if (why) {
+			replace(tick, group, instance, why);
+			continue;
+		}
+		prove(tick, group, instance);
+		if (uses_elb && !is_in_grace(group, instance, tick->now_ms) &&
+		    is_condemned_by_elb(group, instance) && elb_budget(group) > 0)
+			replace(tick, group, instance, "an ELB system health check failure");
+	}
+}

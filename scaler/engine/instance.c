@@ -1,0 +1,113 @@
+/*
+ * An instance of a group: made, found, freed, described.  Pure.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "scaler/engine/parts.h"
+
+static const char *const state_names[] = {
+    [INSTANCE_PENDING] = "Pending",
+    [INSTANCE_IN_SERVICE] = "InService",
+    [INSTANCE_TERMINATING] = "Terminating",
+    [INSTANCE_TERMINATED] = "Terminated",
+};
+
+const char *instance_state_name(enum instance_state state)
+{
+	return state_names[state];
+}
+
+struct instance *instance_new(struct group *group)
+{
+	struct instance *instance = calloc(1, sizeof *instance);
+
+	if (!instance)
+		return NULL;
+	instance->registered = json_array();
+	instance->draining = json_array();
+	if (!instance->registered || !instance->draining) {
+		instance_free(instance);
+		return NULL;
+	}
+	instance->is_dirty = true;
+	TAILQ_INSERT_TAIL(&group->instances, instance, link);
+	return instance;
+}
+
+void instance_free(struct instance *instance)
+{
+	if (!instance)
+		return;
+	json_decref(instance->registered);
+	json_decref(instance->draining);
+	free(instance);
+}
+
+bool instance_is_live(const struct instance *instance)
+{
+	return instance->state == INSTANCE_PENDING || instance->state == INSTANCE_IN_SERVICE;
+}
+
+/* As far as is known: after a restart an instance in service runs until EC2 says otherwise. */
+bool instance_is_running(const struct instance *instance)
+{
+	return instance->ec2 == EC2_RUNNING || (instance->ec2 == EC2_UNKNOWN && instance->has_run);
+}
+
+void instance_drop_target_group(json_t *list, const char *arn)
+{
+	for (size_t i = json_array_size(list); i > 0; i--) {
+		const char *text = json_string_value(json_array_get(list, i - 1));
+
+		if (text && strcmp(text, arn) == 0)
+			json_array_remove(list, i - 1);
+	}
+}
+
+static json_t *template_describe(const struct instance *instance)
+{
+	json_t *template = json_object();
+
+	if (instance->template_id[0])
+		json_object_set_new(template, "LaunchTemplateId",
+				    json_string(instance->template_id));
+	if (instance->template_name[0])
+		json_object_set_new(template, "LaunchTemplateName",
+				    json_string(instance->template_name));
+	if (instance->template_version[0])
+		json_object_set_new(template, "Version", json_string(instance->template_version));
+	return template;
+}
+
+static json_t *describe(const struct instance *instance, const char *health)
+{
+	json_t *out =
+	    json_pack("{s:s, s:s, s:s, s:s, s:b}", "InstanceId", instance->id, "AvailabilityZone",
+		      instance->zone, "LifecycleState", instance_state_name(instance->state),
+		      "HealthStatus", health, "ProtectedFromScaleIn", instance->is_protected);
+
+	if (!out)
+		return NULL;
+	if (instance->type[0])
+		json_object_set_new(out, "InstanceType", json_string(instance->type));
+	if (instance->image_id[0])
+		json_object_set_new(out, "ImageId", json_string(instance->image_id));
+	if (instance->template_id[0] || instance->template_name[0])
+		json_object_set_new(out, "LaunchTemplate", template_describe(instance));
+	return out;
+}
+
+json_t *instance_describe(const struct group *group, const struct instance *instance)
+{
+	/* DescribeAutoScalingInstances spells health in capitals, DescribeAutoScalingGroups does
+	 * not. */
+	json_t *out;
+
+	if (!group)
+		return describe(instance, instance->is_unhealthy ? "Unhealthy" : "Healthy");
+	out = describe(instance, instance->is_unhealthy ? "UNHEALTHY" : "HEALTHY");
+	if (out)
+		json_object_set_new(out, "AutoScalingGroupName", json_string(group->name));
+	return out;
+}

@@ -1,0 +1,194 @@
+/*
+ * What the engine knows: groups, their instances, activities, policies and target groups, as
+ * plain data.  Times are Unix milliseconds, 0 = not yet.  Who changes what is engine.h and
+ * parts.h; how it becomes documents of the store and comes back is state.c.  One owner (the
+ * control thread, or a simulation).
+ */
+#ifndef SCALER_ENGINE_MODEL_H
+#define SCALER_ENGINE_MODEL_H
+
+#include <bsd/sys/queue.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/ids.h"
+
+enum {
+	NAME_MAX_LEN = 256, /* groups and policies, with the NUL */
+	ZONE_MAX = 64,
+	TOKEN_MAX = 65,
+	CAUSE_MAX = 1024,
+	MESSAGE_MAX = 256,
+	ARN_MAX = 512,
+
+	MAX_GROUPS = 500,
+	MAX_ZONES = 32,
+	MAX_POLICIES = 50,
+	MAX_ACTIVITIES = 500, /* kept of a group */
+	MAX_BATCH = 20,       /* instances of one RunInstances */
+};
+
+enum instance_state {
+	INSTANCE_PENDING,
+	INSTANCE_IN_SERVICE,
+	INSTANCE_TERMINATING,
+	INSTANCE_TERMINATED, /* only until the end of the tick */
+};
+
+/* EC2's word for it, as the latest DescribeInstances had it. */
+enum ec2_state {
+	EC2_UNKNOWN,
+	EC2_PENDING,
+	EC2_RUNNING,
+	EC2_SHUTTING_DOWN,
+	EC2_TERMINATED,
+	EC2_STOPPING,
+	EC2_STOPPED,
+};
+
+/*
+ *   (decided) -> PENDING: no id -> id -> running, registering -> IN_SERVICE
+ *   PENDING or IN_SERVICE -> TERMINATING: deregistering, draining, asked EC2 -> TERMINATED
+ */
+struct instance {
+	/* Stored. */
+	char id[ID_TEXT_MAX];        /* "" until RunInstances has answered */
+	char launch_id[ID_TEXT_MAX]; /* the launch's activity; names the instance before EC2 does */
+	char end_id[ID_TEXT_MAX];    /* the termination's activity */
+	char type[ZONE_MAX], image_id[ZONE_MAX], zone[ZONE_MAX], subnet_id[ZONE_MAX];
+	char template_id[ZONE_MAX], template_name[NAME_MAX_LEN], template_version[ZONE_MAX];
+	char token[TOKEN_MAX];        /* of the RunInstances that makes it */
+	int token_index, token_count; /* which of how many instances of that call */
+	enum instance_state state;
+	bool is_unhealthy;
+	bool is_user_marked; /* SetInstanceHealth said so */
+	bool is_protected;
+	bool is_proven; /* a target group has called it healthy, or without one it lived a while */
+	bool has_run;
+	bool is_forced; /* leaves without draining */
+	int64_t launch_ms, in_service_ms, end_ms;
+	int64_t drain_until_ms; /* of the longest deregistration delay */
+	json_t *registered;     /* array: ARNs of target groups that took it */
+	json_t *draining;       /* array: ARNs it was deregistered from */
+
+	/* Not stored. */
+	bool is_dirty;
+	bool is_busy;     /* a call about it is under way */
+	int64_t retry_ms; /* not before */
+	int tries;
+	enum ec2_state ec2;
+	int64_t seen_ms, missing_since_ms; /* in EC2's answers */
+	int misses;
+	int64_t drain_since_ms;   /* deregistration was acknowledged */
+	bool is_end_asked;        /* EC2 has taken TerminateInstances */
+	char reason[MESSAGE_MAX]; /* EC2's StateReason: "Code: Message" */
+	char reason_code[ZONE_MAX];
+	TAILQ_ENTRY(instance) link;
+};
+
+enum activity_status {
+	ACTIVITY_IN_PROGRESS,
+	ACTIVITY_PRE_IN_SERVICE,
+	ACTIVITY_DRAINING,
+	ACTIVITY_SUCCESSFUL,
+	ACTIVITY_FAILED,
+	ACTIVITY_CANCELLED,
+};
+
+struct activity {
+	char id[ID_TEXT_MAX];
+	char group[NAME_MAX_LEN], group_arn[ARN_MAX];
+	char description[2 * MESSAGE_MAX];
+	char cause[CAUSE_MAX];
+	char message[MESSAGE_MAX];
+	char zone[ZONE_MAX], subnet_id[ZONE_MAX];
+	enum activity_status status;
+	int progress;
+	int64_t start_ms, end_ms;
+	bool is_group_deleted;
+	bool is_dirty;
+	TAILQ_ENTRY(activity) link;
+};
+TAILQ_HEAD(activities, activity);
+
+struct policy {
+	char name[NAME_MAX_LEN];
+	json_t *document; /* DescribePolicies' shape */
+	bool is_dirty;
+	/* Not stored: target tracking. */
+	int64_t steady_since_ms; /* the instances that are counted are these since then */
+	uint64_t counted;        /* what they were, as a hash */
+	double metric;           /* the newest value; NaN unknown */
+	int wanted;              /* the capacity it would have, limits or not; -1 unknown */
+	int64_t decided_ms;      /* it last changed the capacity */
+	TAILQ_ENTRY(policy) link;
+};
+
+struct zone {
+	char name[ZONE_MAX];
+	char subnet_id[ZONE_MAX]; /* "": EC2's default of the zone */
+	/* Launches that EC2 had no room for here. */
+	int failures;
+	int64_t closed_until_ms;
+};
+
+/* Stored names of these are AWS's: Adding, Added, InService, Removing. */
+enum attachment_state {
+	ATTACHMENT_ADDING,
+	ATTACHMENT_ADDED,
+	ATTACHMENT_IN_SERVICE,
+	ATTACHMENT_REMOVING,
+};
+
+struct attachment {
+	char arn[ARN_MAX]; /* or a target group's name until it is known */
+	enum attachment_state state;
+	/* Not stored. */
+	json_t *health;   /* {instance id: state}; NULL: never seen */
+	int64_t seen_ms;  /* asked at; 0: not, or not since it was last out of reach */
+	int64_t delay_ms; /* deregistration delay; -1: unknown */
+	TAILQ_ENTRY(attachment) link;
+};
+
+struct group {
+	char name[NAME_MAX_LEN];
+	/* DescribeAutoScalingGroups' shape without Instances and DesiredCapacity's like: those are
+	 * the fields below, put in by group_describe. */
+	json_t *document;
+	int min, max, desired;
+	bool is_deleting;
+	bool is_from_file;
+	char why[CAUSE_MAX]; /* why desired is what it is, until that is acted on */
+
+	/* Launches that fail: who failed, how often in a row, not again before. */
+	int failures;
+	int64_t launch_after_ms;
+	int replacing; /* launches owed to unhealthy instances */
+
+	TAILQ_HEAD(, instance) instances; /* by launch time */
+	struct activities activities;     /* newest first */
+	TAILQ_HEAD(, policy) policies;
+	TAILQ_HEAD(, attachment) attachments;
+
+	/* Not stored. */
+	bool is_dirty;
+	bool has_zones; /* zones[] is what EC2 says */
+	struct zone zones[MAX_ZONES];
+	int n_zones;
+	int latest_version, default_version; /* of the launch template; 0 unknown */
+	int64_t view_ms;                     /* EC2's latest answer about it */
+	uint64_t launched, launch_failures, terminated;
+	TAILQ_ENTRY(group) link;
+};
+
+struct engine {
+	char region[64], account[16];
+	struct id_source *ids;            /* borrowed; NULL: the kernel's randomness */
+	TAILQ_HEAD(, group) groups;       /* by name */
+	struct activities old_activities; /* of deleted groups, newest first */
+	json_t *removed;                  /* array: keys of the store that are to go */
+	uint64_t ticks;
+};
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * The parts of the engine as they see each other.  Who is not in scaler/engine includes
+ * engine.h instead.
+ */
+#ifndef SCALER_ENGINE_PARTS_H
+#define SCALER_ENGINE_PARTS_H
+
+#include "common/doc/doc.h"
+#include "scaler/engine/engine.h"
+
+/* What every part of a tick needs. */
+struct tick {
+	struct engine *engine;
+	const struct metric_source *metrics;
+	int64_t now_ms;
+	struct actions *actions;
+};
+
+/* text.c: copies, cutting at the end; NULL is "". */
+void text_copy(char *to, size_t size, const char *from);
+
+/* activity.c */
+
+/* "At 2026-08-07T10:00:05Z EVENT." behind two spaces when there is something in front. */
+void cause_add(char cause[CAUSE_MAX], int64_t now_ms, const char *format, ...) PRINTF_LIKE(3, 4);
+/* NULL without memory; cause is copied. */
+MUST_CHECK struct activity *activity_start(struct engine *engine, struct group *group,
+					   const char *cause, int64_t now_ms);
+struct activity *activity_find(const struct group *group, const char *id);
+/* Does nothing when it is over already, or NULL. */
+void activity_progress(struct activity *activity, enum activity_status status, int progress);
+void activity_say(struct activity *activity, const char *message);
+void activity_end(struct activity *activity, enum activity_status status, int64_t now_ms);
+void activities_trim(struct engine *engine, struct activities *activities, int max);
+/* The launch failed: description, message, end. */
+void activity_fail_launch(struct activity *activity, const char *why, int64_t now_ms);
+
+/* group.c */
+MUST_CHECK struct group *group_new(struct engine *engine, const char *name);
+void group_free(struct group *group);
+/* Sets desired and notes why; event is the sentence up to "changing the desired capacity". */
+void group_change_desired(struct group *group, int desired, int64_t now_ms, const char *event);
+int group_actual(const struct group *group);
+struct instance *group_instance(const struct group *group, const char *id);
+struct instance *group_launching(const struct group *group, const char *launch_id);
+struct policy *group_policy(const struct group *group, const char *name);
+struct attachment *group_attachment(const struct group *group, const char *arn);
+MUST_CHECK struct attachment *group_attachment_add(struct group *group, const char *arn);
+void group_attachment_free(struct group *group, struct attachment *attachment);
+bool group_checks_elb(const struct group *group);
+int64_t group_warmup_ms(const struct group *group);
+/* The version number that the group's template stands for now; "" unknown. */
+void group_template_version(const struct group *group, char version[ZONE_MAX]);
+/* Zones by name only, until EC2 has told the subnets. */
+void group_read_zones(struct group *group);
+/* A launch has failed: the next one waits, twice as long each time. */
+void group_back_off(struct group *group, int64_t now_ms);
+void group_launch_succeeded(struct group *group);
+void policy_free(struct policy *policy);
+
+/* instance.c */
+MUST_CHECK struct instance *instance_new(struct group *group);
+void instance_free(struct instance *instance);
+bool instance_is_live(const struct instance *instance); /* Pending or InService */
+bool instance_is_running(const struct instance *instance);
+void instance_drop_target_group(json_t *list, const char *arn);
+
+/* zones.c */
+
+/* The open zone with the fewest in counts; the first of equals; -1: none is open. */
+int zones_poorest(const struct group *group, const int counts[], int64_t now_ms);
+/* Live instances by zone. */
+void zones_count(const struct group *group, int counts[MAX_ZONES]);
+
+/* launch.c */
+void launch_identify(struct group *group, struct instance *instance, const json_t *ec2);
+void launch_progress(struct tick *tick, struct group *group);
+void launch_missing(struct tick *tick, struct group *group, int needed);
+void launch_hand_out(struct tick *tick, struct group *group);
+
+/* register.c */
+void register_hand_out(struct tick *tick, struct group *group);
+void register_progress(struct tick *tick, struct group *group);
+
+/* health.c */
+void health_check(struct tick *tick, struct group *group);
+
+/* terminate.c */
+
+/* The instance is to go; cause is complete.  The activity, or NULL without memory. */
+struct activity *terminate_begin(struct engine *engine, struct group *group,
+				 struct instance *instance, const char *cause, int64_t now_ms);
+/* Who goes first in a scale-in; NULL: nobody may. */
+struct instance *terminate_choose(const struct group *group, int64_t now_ms);
+void terminate_surplus(struct tick *tick, struct group *group, int surplus);
+void terminate_progress(struct tick *tick, struct group *group);
+
+/* tracking.c */
+void tracking_run(struct tick *tick, struct group *group);
+
+/* actions.c (in reconcile.c): a zeroed action to fill in, or NULL without memory. */
+struct action *action_add(struct tick *tick, enum action_kind kind, const struct group *group,
+			  const struct instance *instance);
+
+#endif

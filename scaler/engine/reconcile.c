@@ -1,0 +1,203 @@
+/*
+ * The tick: for each group, what is known is taken further, then desired and actual are
+ * brought together, then what is to be done is handed out.  Pure.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scaler/engine/parts.h"
+
+const char *const ENGINE_KEYS = "autoscaling/";
+
+struct engine *engine_new(const char *region, const char *account, struct id_source *ids)
+{
+	struct engine *engine = calloc(1, sizeof *engine);
+
+	if (!engine)
+		return NULL;
+	text_copy(engine->region, sizeof engine->region, region);
+	text_copy(engine->account, sizeof engine->account, account);
+	engine->ids = ids;
+	TAILQ_INIT(&engine->groups);
+	TAILQ_INIT(&engine->old_activities);
+	engine->removed = json_array();
+	if (engine->removed)
+		return engine;
+	free(engine);
+	return NULL;
+}
+
+void engine_free(struct engine *engine)
+{
+	struct activity *activity;
+	struct group *group;
+
+	if (!engine)
+		return;
+	while ((group = TAILQ_FIRST(&engine->groups))) {
+		TAILQ_REMOVE(&engine->groups, group, link);
+		group_free(group);
+	}
+	while ((activity = TAILQ_FIRST(&engine->old_activities))) {
+		TAILQ_REMOVE(&engine->old_activities, activity, link);
+		free(activity);
+	}
+	json_decref(engine->removed);
+	free(engine);
+}
+
+struct group *engine_group(struct engine *engine, const char *name)
+{
+	struct group *group;
+
+	TAILQ_FOREACH (group, &engine->groups, link) {
+		if (strcmp(group->name, name) == 0)
+			return group;
+	}
+	return NULL;
+}
+
+struct group *engine_group_of(struct engine *engine, const char *instance_id,
+			      struct instance **instance)
+{
+	struct group *group;
+
+	TAILQ_FOREACH (group, &engine->groups, link) {
+		*instance = group_instance(group, instance_id);
+		if (*instance)
+			return group;
+	}
+	return NULL;
+}
+
+void actions_fini(struct actions *actions)
+{
+	free(actions->items);
+	memset(actions, 0, sizeof *actions);
+}
+
+static bool grow(struct actions *actions)
+{
+	size_t cap = actions->cap ? 2 * actions->cap : 16;
+	struct action *items = reallocarray(actions->items, cap, sizeof *items);
+
+	if (!items) {
+		actions->is_failed = true;
+		return false;
+	}
+	actions->items = items;
+	actions->cap = cap;
+	return true;
+}
+
+struct action *action_add(struct tick *tick, enum action_kind kind, const struct group *group,
+			  const struct instance *instance)
+{
+	struct actions *actions = tick->actions;
+	struct action *action;
+
+	if (actions->n == actions->cap && !grow(actions))
+		return NULL;
+	action = &actions->items[actions->n++];
+	memset(action, 0, sizeof *action);
+	action->kind = kind;
+	memcpy(action->group, group->name, sizeof action->group);
+	memcpy(action->launch_id, instance->launch_id, sizeof action->launch_id);
+	memcpy(action->instance_id, instance->id, sizeof action->instance_id);
+	return action;
+}
+
+static void reconcile(struct tick *tick, struct group *group)
+{
+	int actual = group_actual(group);
+
+	if (actual < group->desired)
+		launch_missing(tick, group, group->desired - actual);
+	else if (actual > group->desired && !group->is_deleting)
+		terminate_surplus(tick, group, actual - group->desired);
+	if (actual >= group->desired && group->replacing > 0) {
+		group->replacing = 0;
+		group->is_dirty = true;
+	}
+	if (actual == group->desired && group->why[0]) {
+		group->why[0] = '\0';
+		group->is_dirty = true;
+	}
+}
+
+static void remove_key(struct engine *engine, const char *kind, const char *group, const char *id)
+{
+	char key[2 * NAME_MAX_LEN + 64];
+
+	snprintf(key, sizeof key, "%s%s/%s%s%s", ENGINE_KEYS, kind, group, id ? ":" : "",
+		 id ? id : "");
+	json_array_append_new(engine->removed, json_string(key));
+}
+
+static void sweep_instances(struct engine *engine, struct group *group)
+{
+	struct instance *instance, *next;
+
+	TAILQ_FOREACH_SAFE (instance, &group->instances, link, next) {
+		if (instance->state != INSTANCE_TERMINATED)
+			continue;
+		remove_key(engine, "instance", group->name, instance->launch_id);
+		TAILQ_REMOVE(&group->instances, instance, link);
+		instance_free(instance);
+	}
+}
+
+static void bury(struct engine *engine, struct group *group)
+{
+	struct activity *activity;
+	struct policy *policy;
+
+	while ((activity = TAILQ_LAST(&group->activities, activities))) {
+		TAILQ_REMOVE(&group->activities, activity, link);
+		activity->is_group_deleted = true;
+		activity->is_dirty = true;
+		TAILQ_INSERT_HEAD(&engine->old_activities, activity, link);
+	}
+	activities_trim(engine, &engine->old_activities, 2 * MAX_ACTIVITIES);
+	TAILQ_FOREACH (policy, &group->policies, link)
+		remove_key(engine, "policy", group->name, policy->name);
+	remove_key(engine, "group", group->name, NULL);
+	TAILQ_REMOVE(&engine->groups, group, link);
+	group_free(group);
+}
+
+void engine_remove_policy(struct engine *engine, struct group *group, struct policy *policy)
+{
+	remove_key(engine, "policy", group->name, policy->name);
+	TAILQ_REMOVE(&group->policies, policy, link);
+	policy_free(policy);
+}
+
+static void tick_group(struct tick *tick, struct group *group)
+{
+	launch_progress(tick, group);
+	health_check(tick, group);
+	tracking_run(tick, group);
+	reconcile(tick, group);
+	launch_hand_out(tick, group);
+	register_progress(tick, group);
+	register_hand_out(tick, group);
+	terminate_progress(tick, group);
+	sweep_instances(tick->engine, group);
+}
+
+void engine_tick(struct engine *engine, const struct metric_source *metrics, int64_t now_ms,
+		 struct actions *actions)
+{
+	static const struct metric_source nothing;
+	struct tick tick = {engine, metrics ? metrics : &nothing, now_ms, actions};
+	struct group *group, *next;
+
+	engine->ticks++;
+	TAILQ_FOREACH_SAFE (group, &engine->groups, link, next) {
+		tick_group(&tick, group);
+		if (group->is_deleting && TAILQ_EMPTY(&group->instances))
+			bury(engine, group);
+	}
+}

@@ -1,0 +1,359 @@
+/*
+ * Terminations: who goes in a scale-in, and the way out: deregister from the target
+ * groups, wait until they have drained, ask EC2, wait until EC2 says terminated.  Pure.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scaler/engine/parts.h"
+
+enum {
+	DELAY_UNKNOWN_MS = 300 * 1000, /* AWS's default deregistration delay */
+	DRAIN_MARGIN_MS = 2000,
+	UNIDENTIFIED_MS = 60 * 1000,
+	GONE_MISSES = 3,
+};
+
+/* ---- choice ---- */
+
+static bool is_candidate(const struct instance *instance)
+{
+	/* One that is just being asked for cannot be ended: it has no id yet. */
+	return instance_is_live(instance) && instance->id[0] && !instance->is_protected;
+}
+
+static int zone_size(const struct group *group, const char *zone)
+{
+	const struct instance *instance;
+	int n = 0;
+
+	TAILQ_FOREACH (instance, &group->instances, link)
+		n += instance_is_live(instance) && strcmp(instance->zone, zone) == 0;
+	return n;
+}
+
+static int version_number(const struct instance *instance)
+{
+	return atoi(instance->template_version);
+}
+
+/* Noncurrent template before current, then the oldest version; < 0: a goes before b. */
+static int compare_templates(const struct group *group, const struct instance *a,
+			     const struct instance *b)
+{
+	const json_t *template = doc_object(group->document, "LaunchTemplate");
+	const char *id = doc_str(template, "LaunchTemplateId", "");
+	const char *name = doc_str(template, "LaunchTemplateName", "");
+	bool a_is_current = strcmp(a->template_id, id) == 0 || strcmp(a->template_name, name) == 0;
+	bool b_is_current = strcmp(b->template_id, id) == 0 || strcmp(b->template_name, name) == 0;
+
+	if (a_is_current != b_is_current)
+		return a_is_current ? 1 : -1;
+	return version_number(a) - version_number(b);
+}
+
+static int sign(int64_t difference)
+{
+	return (difference > 0) - (difference < 0);
+}
+
+static int64_t to_next_hour_ms(const struct instance *instance, int64_t now_ms)
+{
+	int64_t hour_ms = 3600 * 1000;
+
+	return hour_ms - (now_ms - instance->launch_ms) % hour_ms;
+}
+
+static int compare_by_policy(const struct group *group, const char *policy,
+			     const struct instance *a, const struct instance *b, int64_t now_ms)
+{
+	int by_hour = sign(to_next_hour_ms(a, now_ms) - to_next_hour_ms(b, now_ms));
+	int by_template = compare_templates(group, a, b);
+
+	if (strcmp(policy, "OldestInstance") == 0)
+		return sign(a->launch_ms - b->launch_ms);
+	if (strcmp(policy, "NewestInstance") == 0)
+		return sign(b->launch_ms - a->launch_ms);
+	if (strcmp(policy, "OldestLaunchTemplate") == 0)
+		return by_template;
+	if (strcmp(policy, "ClosestToNextInstanceHour") == 0)
+		return by_hour;
+	if (strcmp(policy, "Default") == 0)
+		return by_template ? by_template : by_hour;
+	return 0;
+}
+
+/* < 0: a goes before b. */
+static int compare(const struct group *group, const struct instance *a, const struct instance *b,
+		   int64_t now_ms)
+{
+	int order = (int)b->is_unhealthy - (int)a->is_unhealthy;
+	const json_t *policy;
+	size_t i;
+
+	/* What is not in service yet is missed least; of these the youngest. */
+	if (order == 0)
+		order = (int)a->state - (int)b->state;
+	if (order == 0 && a->state == INSTANCE_PENDING)
+		order = sign(b->launch_ms - a->launch_ms);
+	if (order == 0)
+		order = zone_size(group, b->zone) - zone_size(group, a->zone);
+	json_array_foreach (doc_array(group->document, "TerminationPolicies"), i, policy) {
+		if (order == 0)
+			order = compare_by_policy(group, json_string_value(policy), a, b, now_ms);
+	}
+	return order ? order : strcmp(a->id, b->id);
+}
+
+struct instance *terminate_choose(const struct group *group, int64_t now_ms)
+{
+	struct instance *instance, *best = NULL;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (is_candidate(instance) && (!best || compare(group, instance, best, now_ms) < 0))
+			best = instance;
+	}
+	return best;
+}
+
+/* ---- beginning ---- */
+
+struct activity *terminate_begin(struct engine *engine, struct group *group,
+				 struct instance *instance, const char *cause, int64_t now_ms)
+{
+	struct activity *activity = activity_start(engine, group, cause, now_ms);
+
+	if (!activity)
+		return NULL;
+	snprintf(activity->description, sizeof activity->description,
+		 "Terminating EC2 instance: %s", instance->id);
+	text_copy(activity->zone, sizeof activity->zone, instance->zone);
+	text_copy(activity->subnet_id, sizeof activity->subnet_id, instance->subnet_id);
+	text_copy(instance->end_id, sizeof instance->end_id, activity->id);
+	/* A launch that ends here never became a success. */
+	activity_end(activity_find(group, instance->launch_id), ACTIVITY_CANCELLED, now_ms);
+	instance->state = INSTANCE_TERMINATING;
+	instance->end_ms = now_ms;
+	instance->tries = 0;
+	instance->retry_ms = 0;
+	instance->is_dirty = true;
+	return activity;
+}
+
+struct activity *engine_terminate_instance(struct engine *engine, struct group *group,
+					   struct instance *instance, bool decrements_desired,
+					   int64_t now_ms, struct err *err)
+{
+	char cause[CAUSE_MAX] = "";
+	int actual = group_actual(group);
+	struct activity *activity;
+
+	if (decrements_desired && group->desired - 1 < group->min) {
+		err_set(err, ERANGE,
+			"Currently, desiredSize equals minSize (%d). Terminating instance without "
+			"replacement will violate group's min size constraint. Either set "
+			"shouldDecrementDesiredCapacity flag to false or lower group's min size.",
+			group->min);
+		return NULL;
+	}
+	cause_add(cause, now_ms,
+		  "instance %s was taken out of service in response to a user request, shrinking "
+		  "the capacity from %d to %d",
+		  instance->id, actual, actual - 1);
+	activity = terminate_begin(engine, group, instance, cause, now_ms);
+	if (!activity) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	if (decrements_desired) {
+		group->desired--;
+		group->is_dirty = true;
+	}
+	return activity;
+}
+
+void terminate_surplus(struct tick *tick, struct group *group, int surplus)
+{
+	int actual = group_actual(group), left = surplus;
+	char common[CAUSE_MAX];
+
+	text_copy(common, sizeof common, group->why);
+	cause_add(
+	    common, tick->now_ms,
+	    "an instance was taken out of service in response to a difference between desired "
+	    "and actual capacity, shrinking the capacity from %d to %d",
+	    actual, actual - surplus);
+	while (left > 0) {
+		struct instance *instance = terminate_choose(group, tick->now_ms);
+		char cause[CAUSE_MAX];
+
+		if (!instance)
+			return;
+		memcpy(cause, common, sizeof cause);
+		cause_add(cause, tick->now_ms, "instance %s was selected for termination",
+			  instance->id);
+		if (!terminate_begin(tick->engine, group, instance, cause, tick->now_ms))
+			return;
+		left--;
+	}
+	group->why[0] = '\0';
+}
+
+/* ---- the way out ---- */
+
+static void ended(struct tick *tick, struct group *group, struct instance *instance)
+{
+	activity_end(activity_find(group, instance->end_id), ACTIVITY_SUCCESSFUL, tick->now_ms);
+	instance->state = INSTANCE_TERMINATED;
+	instance->is_dirty = true;
+	group->terminated++;
+}
+
+static bool is_dead(const struct instance *instance)
+{
+	return instance->ec2 == EC2_TERMINATED ||
+	       (instance->is_end_asked && instance->misses >= GONE_MISSES);
+}
+
+/* May it leave without anyone waiting for its open requests? */
+static bool need_not_drain(const struct instance *instance)
+{
+	return instance->is_forced || !instance_is_running(instance);
+}
+
+static bool has_drained(const struct group *group, const struct instance *instance, const char *arn)
+{
+	const struct attachment *attachment = group_attachment(group, arn);
+	const char *state;
+
+	if (!attachment || attachment->seen_ms <= instance->drain_since_ms)
+		return false;
+	state = doc_str(attachment->health, instance->id, "unused");
+	return strcmp(state, "unused") == 0;
+}
+
+static void check_drains(struct tick *tick, struct group *group, struct instance *instance)
+{
+	bool is_over =
+	    tick->now_ms > instance->drain_until_ms + DRAIN_MARGIN_MS || need_not_drain(instance);
+
+	for (size_t i = json_array_size(instance->draining); i > 0; i--) {
+		const char *arn = json_string_value(json_array_get(instance->draining, i - 1));
+
+		if (!is_over && !has_drained(group, instance, arn))
+			continue;
+		json_array_remove(instance->draining, i - 1);
+		instance->is_dirty = true;
+	}
+}
+
+/* The load balancer does not answer: it is waited for as long as a drain would take. */
+static bool gives_up_on_elb(const struct group *group, const struct instance *instance,
+			    int64_t now_ms)
+{
+	int64_t longest_ms = 0;
+	const struct attachment *attachment;
+
+	if (need_not_drain(instance) && instance->tries >= 3)
+		return true;
+	TAILQ_FOREACH (attachment, &group->attachments, link) {
+		int64_t delay_ms =
+		    attachment->delay_ms >= 0 ? attachment->delay_ms : DELAY_UNKNOWN_MS;
+
+		if (delay_ms > longest_ms)
+			longest_ms = delay_ms;
+	}
+	return now_ms > instance->end_ms + longest_ms + 10 * DRAIN_MARGIN_MS;
+}
+
+static void hand_out_deregister(struct tick *tick, struct group *group, struct instance *instance)
+{
+	const char *arn = json_string_value(json_array_get(instance->registered, 0));
+	struct action *action = action_add(tick, ACTION_DEREGISTER, group, instance);
+
+	if (!action)
+		return;
+	text_copy(action->target_group, sizeof action->target_group, arn);
+	instance->is_busy = true;
+}
+
+static void leave(struct tick *tick, struct group *group, struct instance *instance)
+{
+	struct activity *activity = activity_find(group, instance->end_id);
+
+	if (json_array_size(instance->registered) > 0 &&
+	    gives_up_on_elb(group, instance, tick->now_ms)) {
+		json_array_clear(instance->registered);
+		instance->is_dirty = true;
+	}
+	if (instance->is_busy || instance->retry_ms > tick->now_ms)
+		return;
+	if (json_array_size(instance->registered) > 0) {
+		hand_out_deregister(tick, group, instance);
+		return;
+	}
+	check_drains(tick, group, instance);
+	if (json_array_size(instance->draining) > 0) {
+		activity_progress(activity, ACTIVITY_DRAINING, 50);
+		return;
+	}
+	if (is_dead(instance)) {
+		ended(tick, group, instance);
+		return;
+	}
+	if (instance->is_end_asked)
+		return;
+	activity_progress(activity, ACTIVITY_IN_PROGRESS, 60);
+	if (activity && activity->status == ACTIVITY_DRAINING) {
+		activity->status = ACTIVITY_IN_PROGRESS;
+		activity->is_dirty = true;
+	}
+	if (action_add(tick, ACTION_TERMINATE, group, instance))
+		instance->is_busy = true;
+}
+
+/* EC2 has not told the id of what is to go.  A late answer, or the tag sweep, brings it. */
+static void wait_for_id(struct tick *tick, struct group *group, struct instance *instance)
+{
+	bool is_late = group->view_ms > instance->end_ms + UNIDENTIFIED_MS;
+
+	if (is_late && !instance->is_busy)
+		ended(tick, group, instance);
+}
+
+void terminate_progress(struct tick *tick, struct group *group)
+{
+	struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (instance->state != INSTANCE_TERMINATING)
+			continue;
+		if (instance->id[0])
+			leave(tick, group, instance);
+		else
+			wait_for_id(tick, group, instance);
+	}
+}
+
+void engine_terminate_done(struct engine *engine, const struct action *action,
+			   const char *error_code, int64_t now_ms)
+{
+	struct group *group = engine_group(engine, action->group);
+	struct instance *instance = group ? group_launching(group, action->launch_id) : NULL;
+
+	if (!instance)
+		return;
+	instance->is_busy = false;
+	if (!error_code) {
+		instance->is_end_asked = true;
+		return;
+	}
+	instance->tries++;
+	instance->retry_ms = now_ms + (instance->tries < 5 ? 1000 : 10000);
+	/* EC2 may not know a fresh one yet; one that it has known and does not know is gone. */
+	if (strcmp(error_code, "InvalidInstanceID.NotFound") == 0 &&
+	    now_ms - instance->launch_ms > 120 * 1000)
+		instance->ec2 = EC2_TERMINATED;
+}

@@ -1,0 +1,57 @@
+/*
+ * Zones: which one the next instance goes to.  Water filling: always the one with the
+ * fewest instances among those that are open (asg.md's rule: counts differ by one at most).
+ */
+#include <string.h>
+
+#include "scaler/engine/parts.h"
+
+void zones_count(const struct group *group, int counts[MAX_ZONES])
+{
+	const struct instance *instance;
+
+	memset(counts, 0, sizeof(int) * MAX_ZONES);
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		for (int i = 0; i < group->n_zones && instance_is_live(instance); i++) {
+			const struct zone *zone = &group->zones[i];
+			bool same_subnet = zone->subnet_id[0] == '\0' ||
+					   strcmp(zone->subnet_id, instance->subnet_id) == 0;
+
+			if (strcmp(zone->name, instance->zone) == 0 && same_subnet)
+				counts[i]++;
+		}
+	}
+}
+
+/* Several subnets of one zone share its count; inside the zone the emptier subnet is taken. */
+static int zone_total(const struct group *group, const int counts[], int index)
+{
+	int total = 0;
+
+	for (int i = 0; i < group->n_zones; i++) {
+		if (strcmp(group->zones[i].name, group->zones[index].name) == 0)
+			total += counts[i];
+	}
+	return total;
+}
+
+int zones_poorest(const struct group *group, const int counts[], int64_t now_ms)
+{
+	int best = -1, best_total = 0;
+
+	for (int i = 0; i < group->n_zones; i++) {
+		int total = zone_total(group, counts, i);
+
+		if (group->zones[i].closed_until_ms > now_ms)
+			continue;
+		if (best >= 0 && total > best_total)
+			continue;
+		if (best >= 0 && total == best_total &&
+		    (strcmp(group->zones[i].name, group->zones[best].name) != 0 ||
+		     counts[i] >= counts[best]))
+			continue;
+		best = i;
+		best_total = total;
+	}
+	return best;
+}
