@@ -1,4 +1,5 @@
 /* common/config: what a good file becomes, and what is said of a bad one. */
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/aws/shapes.h"
 #include "common/config/config.h"
 #include "common/config/settings.h"
 #include "common/doc/doc.h"
@@ -114,16 +116,48 @@ static void assert_wrong(const char *text, const char *why)
 	" 'Namespace': 'AWS/EC2', 'Period': 60, 'Statistic': 'Average', 'Threshold': 70," \
 	" 'ComparisonOperator': 'GreaterThanThreshold', 'AlarmActions': ['" action "']}"
 
-static void the_example_of_a_plain_proxy_is_good(void **state)
+static void every_example_is_good(void **state)
 {
 	struct err err = {0};
-	json_t *config = config_load("conf/static.json", &err);
+	json_t *config;
+	glob_t examples;
 
 	(void)state;
-	if (config == NULL)
-		fail_msg("%s", err.text);
-	assert_int_equal(json_array_size(doc_array(config, "TargetGroups")), 2);
-	json_decref(config);
+	assert_int_equal(glob("conf/*.json", 0, NULL, &examples), 0);
+	for (size_t i = 0; i < examples.gl_pathc; i++) {
+		config = config_load(examples.gl_pathv[i], &err);
+		if (config == NULL)
+			fail_msg("%s", err.text);
+		json_decref(config);
+	}
+	globfree(&examples);
+}
+
+static void assert_documented(const char *page, const struct shape *shape)
+{
+	char name[128];
+
+	assert_non_null(shape);
+	for (size_t i = 0; i < shape->n_members; i++) {
+		snprintf(name, sizeof(name), "`%s`", shape->members[i].name);
+		if (strstr(page, name) == NULL)
+			fail_msg("docs/configuration.md lacks %s.%s", shape->name,
+				 shape->members[i].name);
+	}
+}
+
+static void the_reference_names_every_section_and_every_setting(void **state)
+{
+	static const char *const own[] = {"Config", "Lb", "Scaler", "Lab"};
+	const struct aws_model *model = aws_model("config", NULL);
+	size_t len;
+	char *page = doc_read_file("docs/configuration.md", 1 << 20, &len, NULL);
+
+	(void)state;
+	assert_non_null(page);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		assert_documented(page, aws_shape_find(model, own[i]));
+	free(page);
 }
 
 static void an_empty_file_is_good(void **state)
@@ -437,7 +471,8 @@ static void settings_have_defaults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(the_example_of_a_plain_proxy_is_good),
+	    cmocka_unit_test(every_example_is_good),
+	    cmocka_unit_test(the_reference_names_every_section_and_every_setting),
 	    cmocka_unit_test(an_empty_file_is_good),
 	    cmocka_unit_test(a_name_is_written_in_either_way_and_read_in_one),
 	    cmocka_unit_test(an_unknown_member_is_named_with_the_likely_one),
