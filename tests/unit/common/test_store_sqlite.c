@@ -255,24 +255,61 @@ static void what_is_no_database_is_refused(void **state)
 	assert_refused(f, "not a SQLite database");
 }
 
-static void a_damaged_database_is_refused(void **state)
+static void fill(const struct fixture *f)
 {
-	const struct fixture *f = *state;
 	struct store *store = must_open(f);
-	char key[32], junk[4096];
-	int fd;
+	struct store_txn *txn = store_begin(store);
+	char key[32];
 
 	for (int i = 0; i < 500; i++) {
 		snprintf(key, sizeof(key), "key-%03d", i);
-		assert_int_equal(store_put_one(store, key, number(i), NULL), STORE_OK);
+		store_put(txn, key, number(i));
 	}
+	assert_int_equal(store_commit(txn, NULL), STORE_OK);
 	store_close(store);
+}
+
+/* Pages count from 1. */
+static void overwrite_page(const struct fixture *f, int page)
+{
+	char junk[4096];
+	int fd = open(f->path, O_WRONLY);
+
 	memset(junk, 0xa5, sizeof(junk));
-	fd = open(f->path, O_WRONLY);
-	for (int page = 2; page < 5; page++)
-		assert_int_equal(pwrite(fd, junk, sizeof(junk), 4096 * page), sizeof(junk));
-	close(fd);
+	assert_int_equal(pwrite(fd, junk, sizeof(junk), 4096 * (page - 1)), sizeof(junk));
+	assert_int_equal(close(fd), 0);
+}
+
+static void a_damaged_database_is_refused(void **state)
+{
+	const struct fixture *f = *state;
+
+	fill(f);
+	for (int page = 3; page < 6; page++)
+		overwrite_page(f, page);
 	assert_refused(f, "");
+}
+
+/* Reading all documents would not notice it, the first commit would. */
+static void a_damaged_index_is_refused(void **state)
+{
+	const struct fixture *f = *state;
+	sqlite3_stmt *row;
+	sqlite3 *db;
+	int page;
+
+	fill(f);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_prepare_v2(db, "SELECT rootpage FROM sqlite_master WHERE type = 'index'", -1,
+			       &row, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	page = sqlite3_column_int(row, 0);
+	sqlite3_finalize(row);
+	sqlite3_close(db);
+	overwrite_page(f, page);
+	assert_refused(f, "damaged: ");
 }
 
 static void a_document_that_is_no_json_is_named(void **state)
@@ -374,6 +411,7 @@ int main(void)
 					    teardown),
 	    cmocka_unit_test_setup_teardown(what_is_no_database_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_damaged_database_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_damaged_index_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_document_that_is_no_json_is_named, setup, teardown),
 	    cmocka_unit_test_setup_teardown(another_programs_database_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_later_versions_database_is_refused, setup, teardown),
