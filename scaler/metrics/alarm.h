@@ -35,9 +35,9 @@ enum alarm_comparison {
 	ALARM_LESS_OR_EQUAL,
 };
 
-enum { ALARM_PERIODS_MAX = 10080, ALARM_REASON_MAX = 1024 };
+enum { ALARM_REASON_MAX = 1024 };
 
-/* The definition, compiled.  Strings and dimensions are owned (one block). */
+/* The definition, compiled.  Its strings are those of the document, which it holds. */
 struct alarm_rule {
 	struct metric_query query; /* start and end are filled at evaluation */
 	char statistic_name[32];
@@ -46,13 +46,14 @@ struct alarm_rule {
 	int evaluation_periods, datapoints_to_alarm; /* N and M */
 	enum alarm_missing missing;
 	bool ignores_low_sample_count;
-	void *block;
+	json_t *document;
+	struct metric_dimension *dimensions;
 };
 
 /*
- * Compiles and checks a PutMetricAlarm input or a DescribeAlarms document.  err's text is what
- * AWS would say; err's code is ENOTSUP for metric math, anomaly bands and the like, EINVAL for
- * members that do not go together, ERANGE for a bad value.
+ * Compiles and checks a PutMetricAlarm input or a DescribeAlarms document, whose members
+ * must not change while the rule lives.  err's code: ENODATA a member is missing, EINVAL members
+ * do not go together, ERANGE a value is wrong, ENOTSUP metric math and anomaly bands, ENOMEM.
  */
 MUST_CHECK int alarm_rule_init(struct alarm_rule *rule, const json_t *document, struct err *err);
 void alarm_rule_fini(struct alarm_rule *rule);
@@ -76,7 +77,8 @@ enum alarm_state alarm_judge(const struct alarm_rule *rule, const struct alarm_s
 
 struct alarm_verdict {
 	enum alarm_state state;
-	bool has_value; /* value: the newest real datapoint */
+	size_t n_real;  /* real datapoints judged, at most N */
+	bool has_value; /* value: the newest of them */
 	double value;
 	int64_t value_at_ms;
 	char reason[ALARM_REASON_MAX];

@@ -79,6 +79,13 @@ int metric_key_token(const struct metric_key *key, char token[])
 	return (int)(at - token);
 }
 
+bool metric_key_is_valid(const struct metric_key *key)
+{
+	char token[METRIC_TOKEN_MAX];
+
+	return metric_key_token(key, token) >= 0;
+}
+
 struct metric *metrics_find(const struct metrics *metrics, const struct metric_key *key)
 {
 	char token[METRIC_TOKEN_MAX];

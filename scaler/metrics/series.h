@@ -37,6 +37,9 @@ struct metric_key {
 	size_t n_dimensions;
 };
 
+/* Lengths, control characters, a dimension twice: can it be a metric's key? */
+bool metric_key_is_valid(const struct metric_key *key);
+
 /* One datum.  Either a set, or values with counts (set is then worked out from them). */
 struct metric_datum {
 	struct metric_key key;
