@@ -1,0 +1,439 @@
+/*
+ * Alarms as documents: made from PutMetricAlarm's input, kept in the store and in memory, applied
+ * from the configuration file.  Control thread only.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/ids.h"
+#include "common/base/log.h"
+#include "common/doc/doc.h"
+#include "scaler/api/cloudwatch_state.h"
+
+#define KEY_PREFIX "cw/alarm/"
+#define FILE_KEY "cw/file"
+
+enum { ACTIONS_MAX = 5, NAME_MAX_CHARS = 255, KEY_MAX = sizeof(KEY_PREFIX) + 4 * NAME_MAX_CHARS };
+
+static const char *const action_lists[] = {"OKActions", "AlarmActions", "InsufficientDataActions"};
+
+/* ---- in memory ---- */
+
+struct alarm *cloudwatch_find_alarm(const struct cloudwatch *cw, const char *name)
+{
+	struct alarm *alarm;
+
+	HASH_FIND_STR(cw->alarms, name, alarm);
+	return alarm;
+}
+
+const json_t *cloudwatch_alarm(const struct cloudwatch *cw, const char *name)
+{
+	const struct alarm *alarm = cloudwatch_find_alarm(cw, name);
+
+	return alarm != NULL ? alarm->document : NULL;
+}
+
+static void alarm_free(struct alarm *alarm)
+{
+	alarm_rule_fini(&alarm->rule);
+	json_decref(alarm->document);
+	free(alarm->name);
+	free(alarm);
+}
+
+void cloudwatch_bury(struct cloudwatch *cw)
+{
+	while (cw->busy == 0 && cw->graveyard != NULL) {
+		struct alarm *alarm = cw->graveyard;
+
+		cw->graveyard = alarm->next_grave;
+		alarm_free(alarm);
+	}
+}
+
+void cloudwatch_forget(struct cloudwatch *cw, struct alarm *alarm)
+{
+	HASH_DEL(cw->alarms, alarm);
+	alarm->is_gone = true;
+	alarm->next_grave = cw->graveyard;
+	cw->graveyard = alarm;
+	cloudwatch_bury(cw);
+}
+
+static struct alarm *alarm_new(struct cloudwatch *cw, const char *name)
+{
+	struct alarm *alarm = calloc(1, sizeof(*alarm));
+
+	if (alarm == NULL)
+		return NULL;
+	alarm->name = strdup(name);
+	if (alarm->name != NULL)
+		HASH_ADD_KEYPTR(hh, cw->alarms, alarm->name, strlen(alarm->name), alarm);
+	if (alarm->name == NULL || alarm->hh.tbl == NULL) {
+		alarm_free(alarm);
+		return NULL;
+	}
+	return alarm;
+}
+
+static void set_document(struct alarm *alarm, json_t *document)
+{
+	json_incref(document);
+	json_decref(alarm->document);
+	alarm->document = document;
+}
+
+struct alarm *cloudwatch_adopt(struct cloudwatch *cw, json_t *document, struct err *err)
+{
+	const char *name = doc_str(document, "AlarmName", "");
+	int state = alarm_state_from_name(doc_str(document, "StateValue", ""));
+	struct alarm *alarm = cloudwatch_find_alarm(cw, name);
+	struct alarm_rule rule;
+	bool is_new = alarm == NULL;
+	int64_t repeat_ms;
+
+	if (alarm_rule_init(&rule, document, err) != 0)
+		return NULL;
+	if (alarm == NULL)
+		alarm = alarm_new(cw, name);
+	if (alarm == NULL) {
+		alarm_rule_fini(&rule);
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	alarm_rule_fini(&alarm->rule);
+	alarm->rule = rule;
+	set_document(alarm, document);
+	alarm->state = state < 0 ? ALARM_INSUFFICIENT_DATA : (enum alarm_state)state;
+	repeat_ms = cloudwatch_repeat_ms(alarm, cloudwatch_now_ms(cw));
+	/* A change of definition does not put off what is due. */
+	if (is_new || alarm->repeat_ms > repeat_ms || repeat_ms == INT64_MAX)
+		alarm->repeat_ms = repeat_ms;
+	alarm->due_ms = 0;
+	return alarm;
+}
+
+/* ---- in the store ---- */
+
+static char *alarm_key(const char *name, char key[KEY_MAX])
+{
+	snprintf(key, KEY_MAX, KEY_PREFIX "%s", name);
+	return key;
+}
+
+static int store_document(struct cloudwatch *cw, const json_t *document, struct err *err)
+{
+	char key[KEY_MAX];
+	json_t *copy = json_deep_copy(document);
+
+	if (copy == NULL) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	if (store_put_one(cw->store, alarm_key(doc_str(document, "AlarmName", ""), key), copy,
+			  err) == STORE_OK)
+		return 0;
+	if (err != NULL)
+		err->code = EIO;
+	return -1;
+}
+
+int cloudwatch_rewrite(struct cloudwatch *cw, struct alarm *alarm, const json_t *changes,
+		       struct err *err)
+{
+	json_t *document = json_deep_copy(alarm->document), *value;
+	const char *member;
+	void *next;
+
+	if (document == NULL || json_object_update(document, (json_t *)changes) != 0) {
+		json_decref(document);
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	json_object_foreach_safe (document, next, member, value)
+		if (json_is_null(value))
+			json_object_del(document, member);
+	if (store_document(cw, document, err) != 0) {
+		json_decref(document);
+		return -1;
+	}
+	set_document(alarm, document);
+	json_decref(document);
+	return 0;
+}
+
+/* ---- PutMetricAlarm ---- */
+
+static int check_text(const json_t *input, const char *member, size_t max, struct err *err)
+{
+	const char *text = doc_str(input, member, NULL);
+
+	if (text == NULL || strlen(text) <= max * 4)
+		return 0;
+	err_set(err, ERANGE, "The parameter %s must not be longer than %zu characters.", member,
+		max);
+	return -1;
+}
+
+static int check_actions(const json_t *input, const char *member, struct err *err)
+{
+	const json_t *list = doc_array(input, member), *one;
+	size_t i;
+
+	if (json_array_size(list) > ACTIONS_MAX) {
+		err_set(err, ERANGE, "The collection %s must not have a size greater than %d.",
+			member, ACTIONS_MAX);
+		return -1;
+	}
+	json_array_foreach (list, i, one) {
+		const char *arn = json_string_value(one);
+
+		if (arn != NULL && strlen(arn) < ARN_TEXT_MAX && arn_is(arn))
+			continue;
+		err_set(err, ERANGE, "Invalid arn syntax: %.256s", arn != NULL ? arn : "");
+		return -1;
+	}
+	return 0;
+}
+
+static int check_input(struct cloudwatch *cw, const json_t *input, struct err *err)
+{
+	const char *name = doc_str(input, "AlarmName", "");
+	struct metric_dimension dimensions[METRIC_DIMENSIONS_MAX];
+	struct aws_error error = {0};
+	struct metric_key key;
+
+	if (name[0] == '\0') {
+		err_set(err, ENODATA, "The parameter AlarmName is required.");
+		return -1;
+	}
+	if (check_text(input, "AlarmName", NAME_MAX_CHARS, err) != 0 ||
+	    check_text(input, "AlarmDescription", 1024, err) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(action_lists) / sizeof(action_lists[0]); i++)
+		if (check_actions(input, action_lists[i], err) != 0)
+			return -1;
+	if (doc_has(input, "MetricName") && doc_has(input, "Namespace") &&
+	    cloudwatch_key(input, &key, dimensions, &error) != 0) {
+		err_set(err, ERANGE, "%s", error.message);
+		return -1;
+	}
+	if (cloudwatch_find_alarm(cw, name) == NULL &&
+	    HASH_COUNT(cw->alarms) >= CLOUDWATCH_ALARMS_MAX) {
+		err_set(err, EDQUOT, "The maximum number of alarms (%d) is reached.",
+			CLOUDWATCH_ALARMS_MAX);
+		return -1;
+	}
+	return 0;
+}
+
+static void copy_members(json_t *into, const json_t *from, const char *const members[], size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		json_t *member = json_object_get(from, members[i]);
+
+		if (member != NULL && !json_is_null(member))
+			json_object_set_new(into, members[i], json_deep_copy(member));
+	}
+}
+
+static void set_list(json_t *document, const char *member)
+{
+	if (doc_array(document, member) == NULL)
+		json_object_set_new(document, member, json_array());
+}
+
+/* The state is that of the alarm before, or a newcomer's. */
+static void set_state(json_t *document, const struct alarm *before, const char *now)
+{
+	static const char *const members[] = {"StateValue", "StateReason", "StateReasonData",
+					      "StateUpdatedTimestamp",
+					      "StateTransitionedTimestamp"};
+
+	if (before != NULL) {
+		copy_members(document, before->document, members,
+			     sizeof(members) / sizeof(members[0]));
+		return;
+	}
+	json_object_set_new(document, "StateValue", json_string("INSUFFICIENT_DATA"));
+	json_object_set_new(document, "StateReason",
+			    json_string("Unchecked: Initial alarm creation"));
+	json_object_set_new(document, "StateUpdatedTimestamp", json_string(now));
+	json_object_set_new(document, "StateTransitionedTimestamp", json_string(now));
+}
+
+/* DescribeAlarms' shape of a PutMetricAlarm input; NULL without memory. */
+static json_t *make_document(const struct cloudwatch *cw, const json_t *input,
+			     const struct alarm *before)
+{
+	static const char *const members[] = {"AlarmName",
+					      "AlarmDescription",
+					      "ActionsEnabled",
+					      "OKActions",
+					      "AlarmActions",
+					      "InsufficientDataActions",
+					      "MetricName",
+					      "Namespace",
+					      "Statistic",
+					      "ExtendedStatistic",
+					      "Dimensions",
+					      "Period",
+					      "Unit",
+					      "EvaluationPeriods",
+					      "Threshold",
+					      "DatapointsToAlarm",
+					      "TreatMissingData",
+					      "ComparisonOperator",
+					      "EvaluateLowSampleCountPercentile"};
+	char now[CLOCK_TEXT_MAX], arn[ARN_TEXT_MAX];
+	json_t *document = json_object();
+
+	clock_format_iso_ms(cloudwatch_now_ms(cw), now);
+	snprintf(arn, sizeof(arn), "arn:aws:cloudwatch:%s:%s:alarm:%s", cw->region, cw->account,
+		 doc_str(input, "AlarmName", ""));
+	copy_members(document, input, members, sizeof(members) / sizeof(members[0]));
+	if (!doc_has(document, "ActionsEnabled"))
+		json_object_set_new(document, "ActionsEnabled", json_true());
+	for (size_t i = 0; i < sizeof(action_lists) / sizeof(action_lists[0]); i++)
+		set_list(document, action_lists[i]);
+	set_list(document, "Dimensions");
+	json_object_set_new(document, "AlarmArn", json_string(arn));
+	json_object_set_new(document, "AlarmConfigurationUpdatedTimestamp", json_string(now));
+	set_state(document, before, now);
+	return document;
+}
+
+static void note_configuration(struct cloudwatch *cw, const char *name, bool is_new)
+{
+	cloudwatch_note(
+	    cw, name, "ConfigurationUpdate",
+	    json_pack("{s:s, s:s}", "version", "1.0", "type", is_new ? "Create" : "Update"),
+	    "Alarm \"%s\" %s", name, is_new ? "created" : "updated");
+	log_info(is_new ? "alarm-created" : "alarm-updated", "alarm=\"%s\"", name);
+}
+
+int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err)
+{
+	const struct alarm *before = cloudwatch_find_alarm(cw, doc_str(input, "AlarmName", ""));
+	struct alarm *alarm = NULL;
+	struct alarm_rule rule;
+	bool is_new = before == NULL;
+	json_t *document;
+
+	/* The rule is only compiled for its checks: nothing may fail after the store has it. */
+	if (check_input(cw, input, err) != 0 || alarm_rule_init(&rule, input, err) != 0)
+		return -1;
+	alarm_rule_fini(&rule);
+	document = make_document(cw, input, before);
+	if (document != NULL && store_document(cw, document, err) == 0)
+		alarm = cloudwatch_adopt(cw, document, err);
+	if (alarm != NULL) {
+		/* Not in this very moment: more data may be on its way. */
+		alarm->due_ms = cloudwatch_now_ms(cw) + 1000;
+		note_configuration(cw, alarm->name, is_new);
+	}
+	json_decref(document);
+	return alarm != NULL ? 0 : -1;
+}
+
+int cloudwatch_put_alarm(struct cloudwatch *cw, const json_t *input, struct err *err)
+{
+	return cloudwatch_put(cw, input, err);
+}
+
+int cloudwatch_delete_alarm(struct cloudwatch *cw, const char *name, struct err *err)
+{
+	struct alarm *alarm = cloudwatch_find_alarm(cw, name);
+	char key[KEY_MAX];
+
+	if (alarm == NULL)
+		return 0;
+	if (store_delete_one(cw->store, alarm_key(alarm->name, key), err) != STORE_OK)
+		return -1;
+	log_info("alarm-deleted", "alarm=\"%s\"", alarm->name);
+	cloudwatch_note(cw, alarm->name, "ConfigurationUpdate",
+			json_pack("{s:s, s:s}", "version", "1.0", "type", "Delete"),
+			"Alarm \"%s\" deleted", alarm->name);
+	cloudwatch_forget(cw, alarm);
+	return 0;
+}
+
+/* ---- the configuration file ---- */
+
+static bool file_names(const json_t *alarms, const char *name)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (alarms, i, one)
+		if (strcmp(doc_str(one, "AlarmName", ""), name) == 0)
+			return true;
+	return false;
+}
+
+/* Deletes what an earlier file created and this one lacks. */
+static int delete_unnamed(struct cloudwatch *cw, const json_t *alarms, struct err *err)
+{
+	json_t *earlier = store_get(cw->store, FILE_KEY, NULL), *one;
+	int result = 0;
+	size_t i;
+
+	json_array_foreach (doc_array(earlier, "MetricAlarms"), i, one) {
+		const char *name = json_string_value(one);
+
+		if (result == 0 && name != NULL && !file_names(alarms, name))
+			result = cloudwatch_delete_alarm(cw, name, err);
+	}
+	json_decref(earlier);
+	return result;
+}
+
+/* Does the file say what the alarm already is?  Then it keeps its update time. */
+static bool is_same(const struct cloudwatch *cw, const json_t *input)
+{
+	const struct alarm *alarm = cloudwatch_find_alarm(cw, doc_str(input, "AlarmName", ""));
+	static const char *const times[] = {"AlarmConfigurationUpdatedTimestamp"};
+	json_t *wanted;
+	bool is_equal;
+
+	if (alarm == NULL)
+		return false;
+	wanted = make_document(cw, input, alarm);
+	if (wanted == NULL)
+		return false;
+	copy_members(wanted, alarm->document, times, 1);
+	is_equal = json_equal(wanted, alarm->document);
+	json_decref(wanted);
+	return is_equal;
+}
+
+int cloudwatch_apply_file(struct cloudwatch *cw, const json_t *alarms, struct err *err)
+{
+	json_t *names = json_array(), *record;
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (alarms, i, one) {
+		const char *name = doc_str(one, "AlarmName", "");
+
+		if (!is_same(cw, one) && cloudwatch_put(cw, one, err) != 0) {
+			err_wrap(err, "MetricAlarms[%zu] %s: ", i, name);
+			json_decref(names);
+			return -1;
+		}
+		json_array_append_new(names, json_string(name));
+	}
+	record = json_pack("{s:o}", "MetricAlarms", names);
+	if (record == NULL) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	if (delete_unnamed(cw, alarms, err) != 0) {
+		json_decref(record);
+		return -1;
+	}
+	return store_put_one(cw->store, FILE_KEY, record, err) == STORE_OK ? 0 : -1;
+}

@@ -1,0 +1,130 @@
+/*
+ * The inside of struct cloudwatch, shared by the files cloudwatch*.c.  See cloudwatch.h.
+ */
+#ifndef SCALER_API_CLOUDWATCH_STATE_H
+#define SCALER_API_CLOUDWATCH_STATE_H
+
+#include <bsd/sys/queue.h>
+#include <uthash.h>
+
+#include "scaler/api/cloudwatch.h"
+
+enum {
+	CLOUDWATCH_ALARMS_MAX = 5000, /* AWS's quota */
+	CLOUDWATCH_HISTORY_MAX = 20000,
+	CLOUDWATCH_TIME_MAX = CLOCK_TEXT_MAX,
+};
+
+struct alarm {
+	UT_hash_handle hh;
+	char *name;
+	json_t *document; /* DescribeAlarms' shape */
+	struct alarm_rule rule;
+	enum alarm_state state;
+	int64_t due_ms;
+	int64_t hold_ms;   /* until then too little data is our restart's fault: no judgement */
+	int64_t repeat_ms; /* when scaling actions run again; INT64_MAX: never */
+	bool has_value;    /* value: the newest datapoint judged */
+	double value;
+	bool is_gone; /* forgotten while a callback runs: in the graveyard */
+	struct alarm *next_grave;
+};
+
+struct history_item {
+	TAILQ_ENTRY(history_item) link;
+	int64_t at_ms;
+	uint64_t number; /* for paging: rises by one an item */
+	char *alarm;
+	const char *type;
+	char *summary;
+	char *data; /* JSON */
+};
+
+struct cloudwatch {
+	struct store *store;
+	const struct clock *clock;
+	const char *region, *account;
+	struct metrics *metrics;
+	struct alarm *alarms; /* by name */
+	int busy;             /* callbacks under way: alarms that go are only buried */
+	struct alarm *graveyard;
+
+	cloudwatch_alarm_fn on_alarm;
+	void *on_alarm_arg;
+	cloudwatch_data_fn on_data;
+	void *on_data_arg;
+
+	bool has_new_data;       /* since the last evaluation of short alarms */
+	int64_t short_judged_ms; /* when that was */
+	int64_t aged_ms;         /* when metrics were last aged */
+
+	TAILQ_HEAD(, history_item) history; /* oldest first */
+	size_t n_history;
+	uint64_t history_number;
+
+	uint64_t evaluations, transitions;
+};
+
+int64_t cloudwatch_now_ms(const struct cloudwatch *cw);
+
+/* The dimensions of a request ([{Name, Value}]) into dimensions[METRIC_DIMENSIONS_MAX]; their
+ * number.  Strings are borrowed.  prefix: "MetricData.member.1.".  -1 with error. */
+MUST_CHECK int cloudwatch_dimensions(const json_t *list, const char *prefix,
+				     struct metric_dimension dimensions[], struct aws_error *error);
+/* Namespace, MetricName and Dimensions of input, checked.  -1 with error. */
+MUST_CHECK int cloudwatch_key(const json_t *input, struct metric_key *key,
+			      struct metric_dimension dimensions[], struct aws_error *error);
+/* Namespace and metric names: printable ASCII.  -1 with error. */
+MUST_CHECK int cloudwatch_check_name(const char *name, const char *parameter, size_t max,
+				     struct aws_error *error);
+
+MUST_CHECK int cloudwatch_check_namespace(const char *namespace, struct aws_error *error);
+
+/* Tokens of pages: text in hex, so that nobody reads meaning into them. */
+char *cloudwatch_token_encode(const char *text); /* NULL without memory */
+/* NULL with error InvalidNextToken. */
+char *cloudwatch_token_decode(const char *token, struct aws_error *error);
+
+/* ---- alarms: cloudwatch_alarm.c ---- */
+
+struct alarm *cloudwatch_find_alarm(const struct cloudwatch *cw, const char *name);
+/* Takes document (a reference is taken) as the alarm of its name, in place of an old one. NULL with
+ * err. */
+MUST_CHECK struct alarm *cloudwatch_adopt(struct cloudwatch *cw, json_t *document, struct err *err);
+void cloudwatch_forget(struct cloudwatch *cw, struct alarm *alarm);
+/* Frees the graveyard, when no callback is under way. */
+void cloudwatch_bury(struct cloudwatch *cw);
+
+/* Makes the document of a PutMetricAlarm input and keeps it.  err as alarm_rule_init(), or
+ * EDQUOT when there are too many alarms, EIO when the store failed. */
+MUST_CHECK int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err);
+/* Writes the alarm's document anew with the changes, to the store too.  -1 with err: nothing
+ * changed. */
+MUST_CHECK int cloudwatch_rewrite(struct cloudwatch *cw, struct alarm *alarm, const json_t *changes,
+				  struct err *err);
+
+/* ---- alarms at work: cloudwatch_run.c ---- */
+
+struct alarm_change {
+	enum alarm_state state;
+	const char *reason, *reason_data; /* reason_data: JSON text, NULL for none */
+	int64_t at_ms;
+};
+
+/* Writes the new state to the store, the history and the log, and runs the actions of a state
+ * that is new.  The alarm may be forgotten on the way, but lives until the next bury. -1 with err
+ * when the store failed. */
+MUST_CHECK int cloudwatch_change(struct cloudwatch *cw, struct alarm *alarm,
+				 const struct alarm_change *change, struct err *err);
+void cloudwatch_judge_due(struct cloudwatch *cw, int64_t now_ms);
+/* When the actions of the state the alarm is in are to run again. */
+int64_t cloudwatch_repeat_ms(const struct alarm *alarm, int64_t since_ms);
+
+/* ---- history: cloudwatch_history.c ---- */
+
+/* Takes data's reference (NULL is fine).  What there is no memory for is left out. */
+void cloudwatch_note(struct cloudwatch *cw, const char *alarm, const char *type, json_t *data,
+		     const char *summary, ...) PRINTF_LIKE(5, 6);
+void cloudwatch_forget_history(struct cloudwatch *cw, int64_t before_ms);
+
+#endif
