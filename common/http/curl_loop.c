@@ -216,6 +216,11 @@ void curl_loop_free(struct curl_loop *loop)
 	free(loop);
 }
 
+struct event_base *curl_loop_base(const struct curl_loop *loop)
+{
+	return loop->base;
+}
+
 int curl_loop_add(struct curl_loop *loop, CURL *easy, curl_done_fn fn, void *arg)
 {
 	struct transfer *transfer = calloc(1, sizeof(*transfer));

@@ -16,6 +16,8 @@ MUST_CHECK struct curl_loop *curl_loop_new(struct event_base *base, struct err *
 /* Transfers still running are dropped without their callback.  Not from inside a callback. */
 void curl_loop_free(struct curl_loop *loop);
 
+struct event_base *curl_loop_base(const struct curl_loop *loop);
+
 /* Called from the loop when the transfer is over; easy is out of the multi by then and may be
  * reused or cleaned up. */
 typedef void (*curl_done_fn)(void *arg, CURL *easy, CURLcode result);
