@@ -15,10 +15,8 @@
 
 static int make_folder(void **state)
 {
-	char *folder = strdup("/tmp/test_doc_XXXXXX");
-
-	*state = mkdtemp(folder);
-	return *state == NULL ? -1 : 0;
+	*state = strdup("/tmp/test_doc_XXXXXX");
+	return mkdtemp(*state) == NULL ? -1 : 0;
 }
 
 static int drop_folder(void **state)
