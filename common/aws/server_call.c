@@ -1,0 +1,437 @@
+/*
+ * One request to the API server: read, protected, routed, decoded, handled, answered.  Everything
+ * it needs is in one struct call on the stack: handlers are synchronous, so it ends before the
+ * callback does.
+ */
+#include <event2/buffer.h>
+#include <event2/keyvalq_struct.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/aws/server_answer.h"
+#include "common/aws/server_private.h"
+#include "common/aws/server_route.h"
+#include "common/aws/sigv4.h"
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "common/base/log.h"
+
+/* One request. */
+struct call {
+	struct aws_server *server;
+	struct answer answer;
+	struct sigv4_request request;
+	struct sigv4_header *headers;
+	struct sigv4_scope scope;
+	struct aws_form *form;
+	const struct service *service;
+	const char *action; /* of the form, so the peer's; "" when there is none */
+	const char *counted_service, *counted_action;
+	char id[ID_TEXT_MAX];
+	char *path; /* "/" when the request has none */
+	struct aws_error error;
+};
+
+static const char *header(const struct call *call, const char *name)
+{
+	return evhttp_find_header(evhttp_request_get_input_headers(call->answer.http), name);
+}
+
+static const char *method_name(enum evhttp_cmd_type type)
+{
+	switch (type) {
+	case EVHTTP_REQ_GET:
+		return "GET";
+	case EVHTTP_REQ_POST:
+		return "POST";
+	case EVHTTP_REQ_HEAD:
+		return "HEAD";
+	case EVHTTP_REQ_PUT:
+		return "PUT";
+	case EVHTTP_REQ_DELETE:
+		return "DELETE";
+	case EVHTTP_REQ_OPTIONS:
+		return "OPTIONS";
+	case EVHTTP_REQ_PATCH:
+		return "PATCH";
+	case EVHTTP_REQ_TRACE:
+	case EVHTTP_REQ_CONNECT:
+		break;
+	}
+	return "?";
+}
+
+static int refuse(struct call *call, int status, const char *code, const char *message)
+{
+	aws_error_set(&call->error, status, code, "%s", message);
+	return -1;
+}
+
+/* The request as sigv4 wants it: pointers into evhttp's own. */
+static int read_headers(struct call *call)
+{
+	struct evkeyvalq *list = evhttp_request_get_input_headers(call->answer.http);
+	struct evkeyval *item;
+	size_t n = 0;
+
+	for (item = list->tqh_first; item != NULL; item = item->next.tqe_next)
+		n++;
+	call->headers = calloc(n + 1, sizeof(*call->headers));
+	if (call->headers == NULL)
+		return refuse(call, 500, "InternalFailure", "out of memory");
+	call->request.headers = call->headers;
+	for (item = list->tqh_first; item != NULL; item = item->next.tqe_next)
+		call->headers[call->request.n_headers++] =
+		    (struct sigv4_header){.name = item->key, .value = item->value};
+	return 0;
+}
+
+static int read_request(struct call *call)
+{
+	struct evhttp_request *http = call->answer.http;
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+	struct evbuffer *body = evhttp_request_get_input_buffer(http);
+	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
+	const char *query = uri == NULL ? NULL : evhttp_uri_get_query(uri);
+
+	call->path = strdup(path == NULL || path[0] == '\0' ? "/" : path);
+	if (call->path == NULL)
+		return refuse(call, 500, "InternalFailure", "out of memory");
+	call->request.method = method_name(evhttp_request_get_command(http));
+	call->request.path = call->path;
+	call->request.query = query == NULL ? "" : query;
+	call->request.body_len = evbuffer_get_length(body);
+	call->request.body = "";
+	if (call->request.body_len > 0)
+		call->request.body = (const char *)evbuffer_pullup(body, -1);
+	if (call->request.body == NULL)
+		return refuse(call, 500, "InternalFailure", "out of memory");
+	return read_headers(call);
+}
+
+/*
+ * Without credentials everybody who reaches the port is let in, and a page in a browser on this
+ * machine does: by a form it posts, an image it loads, or a name of its own that it makes point
+ * here.  All three show.
+ */
+static int check_not_a_browser(struct call *call)
+{
+	const char *site = header(call, "Sec-Fetch-Site");
+	const char *host = header(call, "Host");
+
+	call->answer.form = ANSWER_TEXT;
+	if (header(call, "Origin") != NULL ||
+	    (site != NULL && strcmp(site, "none") != 0 && strcmp(site, "same-origin") != 0))
+		return refuse(call, 403, "AccessDenied",
+			      "This API has no Credentials configured and so takes no requests "
+			      "from web pages (Origin or Sec-Fetch-Site header).");
+	if (host != NULL && !route_is_local_host(host))
+		return refuse(call, 403, "AccessDenied",
+			      "This API has no Credentials configured and so answers only to "
+			      "addresses and local names in Host. Use 127.0.0.1, or configure "
+			      "Credentials.");
+	call->answer.form = ANSWER_QUERY;
+	return 0;
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+	return text != NULL && strncasecmp(text, start, strlen(start)) == 0;
+}
+
+/* Protocols that exist and that we do not speak are refused in their own form. */
+static int check_protocol(struct call *call)
+{
+	const char *type = header(call, "Content-Type");
+	const char *encoding = header(call, "Content-Encoding");
+
+	if (strstr(call->path, "/operation/") != NULL || header(call, "smithy-protocol") != NULL) {
+		call->answer.form = ANSWER_CBOR;
+		return refuse(call, 400, "UnsupportedOperation",
+			      "The RPC v2 CBOR protocol is not supported yet; this endpoint "
+			      "speaks the Query protocol");
+	}
+	if (header(call, "X-Amz-Target") != NULL || starts_with(type, "application/x-amz-json")) {
+		call->answer.form = ANSWER_JSON;
+		return refuse(call, 400, "UnsupportedOperation",
+			      "The AWS JSON protocol is not supported yet; this endpoint speaks "
+			      "the Query protocol");
+	}
+	if (strcmp(call->path, "/") != 0)
+		return refuse(call, 404, "InvalidAction",
+			      "The API is at the path / of this endpoint");
+	if (encoding != NULL && strcasecmp(encoding, "identity") != 0)
+		return refuse(call, 415, "UnsupportedMediaType",
+			      "Compressed request bodies (Content-Encoding) are not supported");
+	if (call->request.body_len > 0 && type != NULL &&
+	    !starts_with(type, "application/x-www-form-urlencoded"))
+		return refuse(call, 415, "UnsupportedMediaType",
+			      "Content-Type must be application/x-www-form-urlencoded");
+	return 0;
+}
+
+static int read_form(struct call *call)
+{
+	bool is_in_body = call->request.body_len > 0;
+	const char *text = is_in_body ? call->request.body : call->request.query;
+
+	call->form = aws_form_parse(
+	    text, is_in_body ? call->request.body_len : strlen(call->request.query), &call->error);
+	if (call->form == NULL)
+		return -1;
+	call->action = aws_form_get(call->form, "Action");
+	if (call->action == NULL)
+		call->action = "";
+	return 0;
+}
+
+static int refuse_service(struct call *call, const char *name)
+{
+	struct buf ours = {0};
+
+	for (size_t i = 0; i < call->server->n_services; i++)
+		buf_printf(&ours, "%s%s", i == 0 ? "" : ", ",
+			   call->server->services[i].model->service);
+	aws_error_set(&call->error, 400, "InvalidAction",
+		      "The service '%.64s' is not served here; this endpoint serves: %s", name,
+		      buf_text(&ours));
+	buf_fini(&ours);
+	return -1;
+}
+
+static int find_service(struct call *call)
+{
+	const char *version = aws_form_get(call->form, "Version");
+	const struct route_hints hints = {.scope_service = call->scope.service,
+					  .version = version,
+					  .host = header(call, "Host"),
+					  .user_agent = header(call, "User-Agent")};
+	const char *name = route_service(&hints);
+	const struct aws_model *model;
+
+	if (name == NULL)
+		return call->action[0] == '\0'
+			   ? refuse(call, 400, "MissingAction",
+				    "The request has no Action, no signature and no Version: "
+				    "nothing tells which service and action it is for")
+			   : refuse(call, 400, "MissingAuthenticationToken",
+				    "The request has neither a signature nor a Version: nothing "
+				    "tells which service its Action is of");
+	call->answer.model = aws_model(name, NULL);
+	call->service = server_service(call->server, name);
+	if (call->service == NULL)
+		return refuse_service(call, name);
+	model = call->service->model;
+	call->answer.model = model;
+	call->counted_service = model->service;
+	if (version == NULL || strcmp(version, model->version) == 0 ||
+	    model->protocol == AWS_EC2_QUERY)
+		return 0;
+	if (strcmp(version, "2012-06-01") == 0)
+		return refuse(call, 400, "InvalidAction",
+			      "Classic load balancers (Version 2012-06-01, 'aws elb') are not "
+			      "supported; use Version 2015-12-01 ('aws elbv2')");
+	aws_error_set(&call->error, 400, "NoSuchVersion",
+		      "Version '%.32s' of %s is not supported; use %s", version, model->service,
+		      model->version);
+	return -1;
+}
+
+static int check_credentials(struct call *call)
+{
+	if (call->server->credentials == NULL)
+		return 0;
+	return sigv4_verify(&call->request, call->server->credentials, clock_now_ms(NULL),
+			    &call->error);
+}
+
+static const struct aws_action *find_action(const struct service *service, const char *name)
+{
+	for (size_t i = 0; i < service->n_actions; i++)
+		if (strcmp(service->actions[i].name, name) == 0)
+			return &service->actions[i];
+	return NULL;
+}
+
+static void answer_call(struct call *call, const struct aws_operation *operation,
+			const json_t *output)
+{
+	struct buf xml = {0};
+
+	aws_response_encode(call->service->model, operation, output, call->id, &xml);
+	if (buf_failed(&xml))
+		aws_error_set(&call->error, 500, "InternalFailure", "out of memory");
+	else
+		answer_xml(&call->answer, 200, &xml);
+	buf_fini(&xml);
+}
+
+static int run_handler(struct call *call, const struct aws_action *action,
+		       const struct aws_operation *operation, const json_t *input)
+{
+	const char *host = header(call, "Host");
+	const struct aws_call for_handler = {
+	    .action = action->name,
+	    .request_id = call->id,
+	    .region = call->server->region,
+	    .account_id = call->server->account_id,
+	    .host = host == NULL ? "" : host,
+	};
+	json_t *output = action->handle(call->service->context, &for_handler, input, &call->error);
+
+	if (output == NULL) {
+		if (call->error.http_status != 0)
+			return -1;
+		log_error("api-handler", "action=%s why=\"neither output nor error\"",
+			  action->name);
+		return refuse(call, 500, "InternalFailure", "The handler gave no answer");
+	}
+	call->error = (struct aws_error){0};
+	answer_call(call, operation, output);
+	json_decref(output);
+	return call->error.http_status == 0 ? 0 : -1;
+}
+
+static int run_action(struct call *call)
+{
+	const struct aws_action *action;
+	const struct aws_operation *operation;
+	json_t *input;
+	int result;
+
+	if (call->action[0] == '\0')
+		return refuse(call, 400, "MissingAction", "The request has no Action");
+	action = find_action(call->service, call->action);
+	operation = action == NULL ? NULL : aws_operation_find(call->service->model, action->name);
+	if (operation == NULL) {
+		aws_error_set(&call->error, 400, "InvalidAction",
+			      "The action '%.64s' is not supported for %s", call->action,
+			      call->service->model->service);
+		return -1;
+	}
+	call->counted_action = action->name;
+	input = aws_request_decode(call->service->model, operation, call->form, &call->error);
+	if (input == NULL)
+		return -1;
+	result = run_handler(call, action, operation, input);
+	json_decref(input);
+	return result;
+}
+
+/* 0: answered.  -1: the error is to be. */
+static int handle_api(struct call *call)
+{
+	if (call->server->credentials == NULL && check_not_a_browser(call) != 0)
+		return -1;
+	if (check_protocol(call) != 0 ||
+	    sigv4_scope(&call->request, &call->scope, &call->error) != 0)
+		return -1;
+	/* So that a bad signature is refused in the form of the service it is for. */
+	if (call->scope.is_present)
+		call->answer.model = aws_model(call->scope.service, NULL);
+	if (check_credentials(call) != 0 || read_form(call) != 0 || find_service(call) != 0)
+		return -1;
+	return run_action(call);
+}
+
+static void log_call(const struct call *call, int64_t started_us)
+{
+	const char *invocation = header(call, "amz-sdk-invocation-id");
+
+	log_debug("api-call",
+		  "id=%s service=%s action=%s status=%d code=%s us=%lld invocation=%s why=\"%s\"",
+		  call->id, call->counted_service, call->counted_action,
+		  call->error.http_status == 0 ? 200 : call->error.http_status,
+		  call->error.code[0] == '\0' ? "OK" : call->error.code,
+		  (long long)(clock_monotonic_us() - started_us),
+		  invocation == NULL ? "-" : invocation, call->error.message);
+}
+
+static void serve_api(struct call *call)
+{
+	int64_t started_us = clock_monotonic_us();
+
+	if (handle_api(call) != 0)
+		answer_error(&call->answer, &call->error);
+	api_counts_add(call->server->counts, call->counted_service, call->counted_action,
+		       call->error.code);
+	log_call(call, started_us);
+}
+
+static void serve_page(struct call *call, const struct page *page)
+{
+	struct buf body = {0};
+	struct aws_page request = {
+	    .path = call->path, .query = call->request.query, .status = 200, .body = &body};
+
+	page->fn(page->context, &request);
+	if (buf_failed(&body)) {
+		aws_error_set(&call->error, 500, "InternalFailure", "out of memory");
+		call->answer.form = ANSWER_TEXT;
+		answer_error(&call->answer, &call->error);
+	} else {
+		answer_page(&call->answer, request.status,
+			    request.content_type == NULL ? "text/plain; charset=utf-8"
+							 : request.content_type,
+			    &body);
+	}
+	buf_fini(&body);
+}
+
+static const struct page *find_page(const struct aws_server *server, const char *path)
+{
+	for (size_t i = 0; i < server->n_pages; i++)
+		if (strcmp(server->pages[i].path, path) == 0)
+			return &server->pages[i];
+	return NULL;
+}
+
+/* A GET that carries an Action, or a signature, is an API call too. */
+static bool is_api_query(const char *query)
+{
+	return strncmp(query, "Action=", 7) == 0 || strstr(query, "&Action=") != NULL ||
+	       strstr(query, "X-Amz-Signature=") != NULL;
+}
+
+static void dispatch(struct call *call)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(call->answer.http);
+	bool is_get = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+	bool is_root = strcmp(call->path, "/") == 0;
+	const struct page *page = find_page(call->server, call->path);
+
+	if (method == EVHTTP_REQ_POST || (is_get && is_root && is_api_query(call->request.query)) ||
+	    (is_get && is_root && page == NULL)) {
+		serve_api(call);
+		return;
+	}
+	if (is_get && page != NULL) {
+		serve_page(call, page);
+		return;
+	}
+	call->answer.form = ANSWER_TEXT;
+	if (is_get)
+		refuse(call, 404, "NotFound", "There is no such page here.");
+	else
+		refuse(call, 405, "MethodNotAllowed", "Only GET, HEAD and POST are served here.");
+	answer_error(&call->answer, &call->error);
+}
+
+void server_on_request(struct evhttp_request *http, void *arg)
+{
+	struct call call = {.server = arg,
+			    .answer = {.http = http},
+			    .action = "",
+			    .counted_service = "none",
+			    .counted_action = "none"};
+
+	call.answer.request_id = id_uuid(NULL, call.id);
+	if (read_request(&call) == 0)
+		dispatch(&call);
+	else
+		answer_error(&call.answer, &call.error);
+	aws_form_free(call.form);
+	free(call.headers);
+	free(call.path);
+}
