@@ -175,14 +175,14 @@ class Extractor:
             name = waiting.pop()
             if name in self.shapes:
                 continue
-            self.shapes[name] = fact = (
-                self.patched[name] if name in self.patched else {}
-            )
-            if not fact:
-                if name not in self.raw["shapes"]:
-                    sys.exit(f"shapes: {self.service} has no shape {name}")
-                fact.update(self.fact(name))
-                self.patch(name, fact)
+            if name in self.raw["shapes"]:
+                fact = self.fact(name)
+            elif name in self.defined:
+                fact = self.defined[name]
+            else:
+                sys.exit(f"shapes: {self.service} has no shape {name}")
+            self.patch(name, fact)
+            self.shapes[name] = fact
             waiting += [member["shape"] for member in fact.get("members", [])]
             waiting += [
                 fact[part] for part in ("element", "key", "value") if part in fact
@@ -195,11 +195,14 @@ class Extractor:
             fact.update(patch.get("set", {}))
             for key in patch.get("drop", []):
                 fact.pop(key, None)
-            fact.get("members", []).extend(patch.get("add", []))
+            known = {member["name"] for member in fact.get("members", [])}
+            fact.get("members", []).extend(
+                m for m in patch.get("add", []) if m["name"] not in known
+            )
 
     def extract(self, actions, roots, overrides):
         self.overrides = overrides
-        self.patched = {
+        self.defined = {
             p["shape"]: p["define"] for p in overrides if "shape" in p and "define" in p
         }
         added = {p["operation"]: p["define"] for p in overrides if "operation" in p}

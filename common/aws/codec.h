@@ -44,6 +44,18 @@ void aws_response_encode(const struct aws_model *model, const struct aws_operati
 void aws_error_encode(const struct aws_model *model, const struct aws_error *error,
 		      const char *request_id, struct buf *xml);
 
+/*
+ * The same three in AWS JSON 1.0 (POST with X-Amz-Target: PREFIX.Action; CloudWatch only).  Errors
+ * also want the header x-amzn-query-error: CODE;Sender|Receiver.
+ */
+MUST_CHECK json_t *aws_json_request_decode(const struct aws_model *model,
+					   const struct aws_operation *operation, const char *text,
+					   size_t len, struct aws_error *error);
+void aws_json_response_encode(const struct aws_operation *operation, const json_t *output,
+			      struct buf *json);
+void aws_json_error_encode(const struct aws_model *model, const struct aws_error *error,
+			   struct buf *json);
+
 /* Client side.  Appends "Action=..&Version=..&..." to form. -1 with err if input does not fit the
  * shape. */
 MUST_CHECK int aws_request_encode(const struct aws_model *model,

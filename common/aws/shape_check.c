@@ -142,6 +142,9 @@ static void add_reason(struct buf *text, const struct shape_violation *v)
 	case FAULT_REQUIRED:
 		buf_add_str(text, "required, but missing");
 		break;
+	case FAULT_UNSUPPORTED:
+		buf_add_str(text, "AWS has this, but it is not supported here yet");
+		break;
 	case FAULT_UNKNOWN:
 		add_unknown(text, v);
 		break;

@@ -201,6 +201,9 @@ static bool walk_members(struct step step, const json_t *value, const struct sha
 		    .parent = place, .structure = shape, .member = member};
 
 		if (child && !json_is_null(child)) {
+			if (member->is_unsupported &&
+			    !report(step.walk, FAULT_UNSUPPORTED, &at, member->shape, child))
+				return false;
 			if (!walk_value(step, child, member->shape, &at))
 				return false;
 		} else if (member->is_required &&

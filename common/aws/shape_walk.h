@@ -10,9 +10,10 @@
 
 enum shape_fault {
 	FAULT_TYPE,
-	FAULT_REQUIRED, /* place ends in the missing member; value is NULL */
-	FAULT_UNKNOWN,  /* place ends in the key; shape is the structure */
-	FAULT_MIN,      /* value, length or number of items below shape->min */
+	FAULT_REQUIRED,    /* place ends in the missing member; value is NULL */
+	FAULT_UNSUPPORTED, /* place ends in the member */
+	FAULT_UNKNOWN,     /* place ends in the key; shape is the structure */
+	FAULT_MIN,         /* value, length or number of items below shape->min */
 	FAULT_MAX,
 	FAULT_ENUM,
 	FAULT_PATTERN,

@@ -178,6 +178,7 @@ static int fill_member(struct table *table, const json_t *fact, struct shape_mem
 	member->query_name = text_of(fact, "query", member->name);
 	member->xml_name = text_of(fact, "xml", member->name);
 	member->is_required = json_is_true(json_object_get(fact, "required"));
+	member->is_unsupported = json_is_true(json_object_get(fact, "unsupported"));
 	member->shape = shape_of(table, fact, "shape", err);
 	return member->shape ? 0 : -1;
 }

@@ -37,6 +37,7 @@ struct shape_member {
 	const char *query_name; /* on the wire in requests */
 	const char *xml_name;   /* on the wire in responses */
 	bool is_required;
+	bool is_unsupported; /* AWS knows it, we do not: refused where it is given */
 	const struct shape *shape;
 };
 

@@ -120,6 +120,9 @@ static void add_constraint(struct buf *text, const struct shape_violation *v)
 		buf_printf(text, "Member must satisfy regular expression pattern: %s",
 			   v->shape->pattern);
 		break;
+	case FAULT_UNSUPPORTED:
+		buf_add_str(text, "Member is not supported by this endpoint");
+		break;
 	case FAULT_TYPE:
 	case FAULT_UNKNOWN:
 	case FAULT_DEEP:

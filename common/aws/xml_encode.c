@@ -60,7 +60,8 @@ static void encode_members(struct encoder *e, const json_t *value, const struct 
 
 		if (child && !json_is_null(child))
 			encode_value(e, child, member);
-		else if (!child && is_written_when_absent(e, member->shape))
+		else if (!child && !member->is_unsupported &&
+			 is_written_when_absent(e, member->shape))
 			xml_empty(e->xml, member->xml_name);
 	}
 	e->depth--;
