@@ -11,6 +11,8 @@
 #include "common/doc/doc.h"
 #include "lb/api/resource.h"
 
+enum { AWS_LEAST_INTERVAL = 5 }; /* of health checks, seconds */
+
 static int unsupported(struct aws_error *error, const char *what, const char *value)
 {
 	aws_error_set(error, 400, "InvalidConfigurationRequest",
@@ -125,7 +127,8 @@ static int check_health_check(const json_t *group, struct aws_error *error)
 				 path);
 		return -1;
 	}
-	if (timeout >= interval) {
+	/* AWS begins at 5 seconds; the shorter intervals that we allow may be all timeout. */
+	if (timeout > interval || (timeout == interval && interval >= AWS_LEAST_INTERVAL)) {
 		error_validation(error,
 				 "Health check interval must be greater than the timeout (%d and "
 				 "%d seconds given)",
@@ -157,6 +160,16 @@ static void copy_health_check(json_t *group, const json_t *input)
 	}
 }
 
+/* The default timeout must fit a short interval. */
+static void shorten_timeout(json_t *group)
+{
+	int64_t interval = doc_int(group, "HealthCheckIntervalSeconds", 30);
+	int64_t longest = interval > 1 ? interval - 1 : 1;
+
+	if (doc_int(group, "HealthCheckTimeoutSeconds", 5) > longest)
+		json_object_set_new(group, "HealthCheckTimeoutSeconds", json_integer(longest));
+}
+
 /* Every member with AWS's defaults; without the ARN. */
 static json_t *build(const json_t *input)
 {
@@ -171,8 +184,11 @@ static json_t *build(const json_t *input)
 	    "Matcher", "HttpCode", "200", "TargetType", doc_str(input, "TargetType", "instance"),
 	    "ProtocolVersion", "HTTP1", "IpAddressType", doc_str(input, "IpAddressType", "ipv4"));
 
-	if (group)
-		copy_health_check(group, input);
+	if (!group)
+		return NULL;
+	copy_health_check(group, input);
+	if (!doc_has(input, "HealthCheckTimeoutSeconds"))
+		shorten_timeout(group);
 	return group;
 }
 

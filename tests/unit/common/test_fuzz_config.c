@@ -2,8 +2,7 @@
  * The configuration fuzzer without clang: the examples and the corpus as they are, cut
  * off, and with bytes changed, the same way in each run.
  */
-/* The fuzzer itself; the Makefile links one object a test. */
-#include "tests/fuzz/fuzz_config.c" /* NOLINT(bugprone-suspicious-include) */
+#include "tests/fuzz/fuzz_config.c"
 
 #include <glob.h>
 #include <setjmp.h>

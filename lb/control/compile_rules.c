@@ -1,0 +1,182 @@
+/* See compile_rules.h. */
+#include "lb/control/compile_rules.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/doc/doc.h"
+
+enum { CONDITIONS_MAX = 16, VALUES_MAX = 64 };
+
+int group_map_add(struct group_map *map, struct target_group *group, struct err *err)
+{
+	if (map->n == map->cap) {
+		size_t cap = map->cap ? map->cap * 2 : 16;
+		struct target_group **grown = realloc(map->groups, cap * sizeof(*grown));
+
+		if (!grown) {
+			err_set(err, ENOMEM, "out of memory");
+			return -1;
+		}
+		map->groups = grown;
+		map->cap = cap;
+	}
+	map->groups[map->n++] = group;
+	return 0;
+}
+
+void group_map_fini(struct group_map *map)
+{
+	free(map->groups);
+	*map = (struct group_map){0};
+}
+
+static struct target_group *find_group(const struct group_map *map, const char *arn)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		if (strcmp(map->groups[i]->arn, arn) == 0)
+			return map->groups[i];
+	}
+	return NULL;
+}
+
+static int compile_forward(const struct group_map *groups, const json_t *document,
+			   struct action *action, struct err *err)
+{
+	const json_t *tuples = doc_array(doc_object(document, "ForwardConfig"), "TargetGroups");
+	const json_t *tuple;
+	size_t i;
+
+	action->kind = ACTION_FORWARD;
+	json_array_foreach (tuples, i, tuple) {
+		const char *arn = doc_str(tuple, "TargetGroupArn", "");
+		struct forward_group *to = &action->forward.groups[action->forward.n_groups];
+
+		if (action->forward.n_groups == FORWARD_GROUPS_MAX)
+			break;
+		to->group = find_group(groups, arn);
+		to->weight = (unsigned)doc_int(tuple, "Weight", 1);
+		if (!to->group) {
+			err_set(err, ENOENT, "target group %s is not there", arn);
+			return -1;
+		}
+		action->forward.n_groups++;
+	}
+	return 0;
+}
+
+/* "#{host}" and the like, which change nothing, are the builder's NULL. */
+static const char *unless(const char *text, const char *standard)
+{
+	return text && strcmp(text, standard) != 0 ? text : NULL;
+}
+
+static void compile_redirect(const json_t *config, struct action *action)
+{
+	bool is_301 = strcmp(doc_str(config, "StatusCode", ""), "HTTP_301") == 0;
+
+	action->kind = ACTION_REDIRECT;
+	action->redirect = (struct redirect){
+	    .protocol = unless(doc_str(config, "Protocol", NULL), "#{protocol}"),
+	    .host = unless(doc_str(config, "Host", NULL), "#{host}"),
+	    .port = unless(doc_str(config, "Port", NULL), "#{port}"),
+	    .path = unless(doc_str(config, "Path", NULL), "/#{path}"),
+	    .query = unless(doc_str(config, "Query", NULL), "#{query}"),
+	    .status = is_301 ? 301 : 302,
+	};
+}
+
+int compile_action(const struct group_map *groups, const json_t *actions, struct action *action,
+		   struct err *err)
+{
+	const json_t *document = json_array_get(actions, 0);
+	const json_t *config = doc_object(document, "FixedResponseConfig");
+	const char *type = doc_str(document, "Type", "");
+
+	*action = (struct action){0};
+	if (strcmp(type, "forward") == 0)
+		return compile_forward(groups, document, action, err);
+	if (strcmp(type, "redirect") == 0) {
+		compile_redirect(doc_object(document, "RedirectConfig"), action);
+		return 0;
+	}
+	action->kind = ACTION_FIXED_RESPONSE;
+	action->fixed_response = (struct fixed_response){
+	    .status = (unsigned)strtoul(doc_str(config, "StatusCode", "503"), NULL, 10),
+	    .content_type = doc_str(config, "ContentType", NULL),
+	    .body = doc_str(config, "MessageBody", NULL),
+	};
+	return 0;
+}
+
+static const struct {
+	const char *name, *config;
+} fields[] = {
+    [CONDITION_HOST_HEADER] = {"host-header", "HostHeaderConfig"},
+    [CONDITION_PATH_PATTERN] = {"path-pattern", "PathPatternConfig"},
+    [CONDITION_HTTP_HEADER] = {"http-header", "HttpHeaderConfig"},
+    [CONDITION_REQUEST_METHOD] = {"http-request-method", "HttpRequestMethodConfig"},
+    [CONDITION_QUERY_STRING] = {"query-string", "QueryStringConfig"},
+    [CONDITION_SOURCE_IP] = {"source-ip", "SourceIpConfig"},
+};
+
+struct values {
+	struct condition_value items[VALUES_MAX];
+	size_t n;
+};
+
+static int compile_condition(const json_t *document, struct condition *condition,
+			     struct values *values, struct err *err)
+{
+	const char *name = doc_str(document, "Field", "");
+	size_t field = 0, i;
+	const json_t *config, *value;
+
+	while (field < sizeof(fields) / sizeof(fields[0]) && strcmp(fields[field].name, name) != 0)
+		field++;
+	if (field == sizeof(fields) / sizeof(fields[0])) {
+		err_set(err, EINVAL, "condition field '%s' is unknown", name);
+		return -1;
+	}
+	config = doc_object(document, fields[field].config);
+	condition->field = (enum condition_field)field;
+	condition->header_name = doc_str(config, "HttpHeaderName", NULL);
+	condition->values = &values->items[values->n];
+	json_array_foreach (doc_array(config, "Values"), i, value) {
+		struct condition_value *to = &values->items[values->n];
+
+		if (values->n == VALUES_MAX)
+			break;
+		to->key = doc_str(value, "Key", NULL);
+		to->value =
+		    json_is_string(value) ? json_string_value(value) : doc_str(value, "Value", "");
+		values->n++;
+		condition->n_values++;
+	}
+	return 0;
+}
+
+int compile_rule(struct snapshot_builder *builder, const struct group_map *groups,
+		 struct listener *listener, const json_t *rule, struct err *err)
+{
+	const json_t *document;
+	struct condition conditions[CONDITIONS_MAX] = {0};
+	struct values values = {.n = 0};
+	struct rule_config config = {
+	    .priority = (unsigned)strtoul(doc_str(rule, "Priority", "0"), NULL, 10),
+	    .conditions = conditions,
+	};
+	size_t i;
+
+	json_array_foreach (doc_array(rule, "Conditions"), i, document) {
+		if (i == CONDITIONS_MAX)
+			break;
+		if (compile_condition(document, &conditions[i], &values, err) < 0)
+			return -1;
+		config.n_conditions++;
+	}
+	if (compile_action(groups, doc_array(rule, "Actions"), &config.action, err) < 0)
+		return -1;
+	return snapshot_add_rule(builder, listener, &config, err);
+}

@@ -1,0 +1,213 @@
+/*
+ * The file's listeners (known by their port) and rules (known by their priority).
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/ids.h"
+#include "common/doc/doc.h"
+#include "lb/control/file_step.h"
+
+/* A name instead of an ARN becomes the ARN. */
+static void resolve_group(struct file_step *step, json_t *holder)
+{
+	const char *name = doc_str(holder, "TargetGroupArn", NULL);
+	json_t *group;
+
+	if (!name || arn_is(name))
+		return;
+	group = resource_by_name(&step->api, RESOURCE_TARGET_GROUP, name);
+	if (group)
+		json_object_set(holder, "TargetGroupArn", json_object_get(group, "TargetGroupArn"));
+	json_decref(group);
+}
+
+/* New reference: the actions with ARNs. */
+static json_t *resolve_actions(struct file_step *step, const json_t *actions)
+{
+	json_t *copy = json_deep_copy(actions);
+	json_t *action, *tuple;
+	size_t i, j;
+
+	json_array_foreach (copy, i, action) {
+		resolve_group(step, action);
+		json_array_foreach (doc_array(doc_object(action, "ForwardConfig"), "TargetGroups"),
+				    j, tuple)
+			resolve_group(step, tuple);
+	}
+	return copy;
+}
+
+/* New reference to the child whose member says value; NULL. */
+static json_t *find_child(json_t *children, const char *member, int64_t value)
+{
+	json_t *child, *found = NULL;
+	size_t i;
+
+	json_array_foreach (children, i, child) {
+		const char *text = doc_str(child, member, NULL);
+		int64_t own = text ? strtoll(text, NULL, 10) : doc_int(child, member, -1);
+
+		if (own == value)
+			found = json_incref(child);
+	}
+	json_decref(children);
+	return found;
+}
+
+static int apply_rule(struct file_step *step, const char *listener_arn, const json_t *object,
+		      struct err *err)
+{
+	int64_t priority = doc_int(object, "Priority", 0);
+	json_t *old = find_child(resource_children(&step->api, listener_arn, RESOURCE_RULE),
+				 "Priority", priority);
+	json_t *actions = resolve_actions(step, doc_array(object, "Actions"));
+	json_t *input, *answer;
+
+	if (old)
+		input =
+		    json_pack("{s:O,s:O,s:O}", "RuleArn", json_object_get(old, "RuleArn"),
+			      "Conditions", doc_array(object, "Conditions"), "Actions", actions);
+	else
+		input =
+		    json_pack("{s:s,s:I,s:O,s:O,s:O*}", "ListenerArn", listener_arn, "Priority",
+			      (json_int_t)priority, "Conditions", doc_array(object, "Conditions"),
+			      "Actions", actions, "Tags", doc_array(object, "Tags"));
+	answer = file_call(step, old ? "ModifyRule" : "CreateRule", input, err);
+	if (answer)
+		file_note(step,
+			  doc_str(json_array_get(doc_array(answer, "Rules"), 0), "RuleArn", ""));
+	json_decref(actions);
+	json_decref(input);
+	json_decref(old);
+	json_decref(answer);
+	return answer ? 0 : -1;
+}
+
+static bool has_child(const json_t *objects, const char *member, int64_t value)
+{
+	const json_t *object;
+	size_t i;
+
+	json_array_foreach (objects, i, object) {
+		if (doc_int(object, member, -1) == value)
+			return true;
+	}
+	return false;
+}
+
+/* Rules that an earlier file made here and this one does not name. */
+static int delete_stale_rules(struct file_step *step, const char *listener_arn, const json_t *rules,
+			      struct err *err)
+{
+	json_t *children = resource_children(&step->api, listener_arn, RESOURCE_RULE);
+	const json_t *child;
+	int result = 0;
+	size_t i;
+
+	json_array_foreach (children, i, child) {
+		const char *arn = doc_str(child, "RuleArn", "");
+		int64_t priority = strtoll(doc_str(child, "Priority", "0"), NULL, 10);
+
+		if (result == 0 && file_made(step, arn) && !has_child(rules, "Priority", priority))
+			result =
+			    file_do(step, "DeleteRule", json_pack("{s:s}", "RuleArn", arn), err);
+	}
+	json_decref(children);
+	return result;
+}
+
+static int apply_rules(struct file_step *step, const char *listener_arn, const json_t *rules,
+		       struct err *err)
+{
+	const json_t *rule;
+	size_t i;
+
+	if (delete_stale_rules(step, listener_arn, rules, err) < 0)
+		return -1;
+	json_array_foreach (rules, i, rule) {
+		if (apply_rule(step, listener_arn, rule, err) < 0) {
+			err_wrap(err, ".Rules[%zu]: ", i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static json_t *listener_input(const char *load_balancer_arn, const json_t *old,
+			      const json_t *object, json_t *actions)
+{
+	json_t *input = json_pack("{s:s,s:s,s:O,s:O}", old ? "ListenerArn" : "LoadBalancerArn",
+				  old ? doc_str(old, "ListenerArn", "") : load_balancer_arn,
+				  "Protocol", doc_str(object, "Protocol", "HTTP"), "Port",
+				  json_object_get(object, "Port"), "DefaultActions", actions);
+
+	if (input && !old && doc_has(object, "Tags"))
+		json_object_set(input, "Tags", doc_array(object, "Tags"));
+	return input;
+}
+
+static int apply_listener(struct file_step *step, const char *load_balancer_arn,
+			  const json_t *object, struct err *err)
+{
+	json_t *old =
+	    find_child(resource_children(&step->api, load_balancer_arn, RESOURCE_LISTENER), "Port",
+		       doc_int(object, "Port", 0));
+	json_t *actions = resolve_actions(step, doc_array(object, "DefaultActions"));
+	json_t *input = listener_input(load_balancer_arn, old, object, actions);
+	json_t *answer = file_call(step, old ? "ModifyListener" : "CreateListener", input, err);
+	const char *arn =
+	    doc_str(json_array_get(doc_array(answer, "Listeners"), 0), "ListenerArn", "");
+	int result = -1;
+
+	if (answer) {
+		file_note(step, arn);
+		result = apply_rules(step, arn, doc_array(object, "Rules"), err);
+	} else {
+		err_wrap(err, ": ");
+	}
+	json_decref(answer);
+	json_decref(input);
+	json_decref(actions);
+	json_decref(old);
+	return result;
+}
+
+static int delete_stale_listeners(struct file_step *step, const char *load_balancer_arn,
+				  const json_t *listeners, struct err *err)
+{
+	json_t *children = resource_children(&step->api, load_balancer_arn, RESOURCE_LISTENER);
+	const json_t *child;
+	int result = 0;
+	size_t i;
+
+	json_array_foreach (children, i, child) {
+		const char *arn = doc_str(child, "ListenerArn", "");
+
+		if (result == 0 && file_made(step, arn) &&
+		    !has_child(listeners, "Port", doc_int(child, "Port", 0)))
+			result = file_do(step, "DeleteListener",
+					 json_pack("{s:s}", "ListenerArn", arn), err);
+	}
+	json_decref(children);
+	return result;
+}
+
+int file_apply_listeners(struct file_step *step, const char *load_balancer_arn,
+			 const json_t *load_balancer, struct err *err)
+{
+	const json_t *listeners = doc_array(load_balancer, "Listeners");
+	const json_t *listener;
+	size_t i;
+
+	if (delete_stale_listeners(step, load_balancer_arn, listeners, err) < 0)
+		return -1;
+	json_array_foreach (listeners, i, listener) {
+		if (apply_listener(step, load_balancer_arn, listener, err) < 0) {
+			err_wrap(err, ".Listeners[%zu]", i);
+			return -1;
+		}
+	}
+	return 0;
+}

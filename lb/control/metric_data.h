@@ -1,0 +1,37 @@
+/*
+ * From counters to CloudWatch's MetricData: which metrics, with which dimensions, and
+ * which of them also when nothing happened (alb.md 10).  Pure.
+ */
+#ifndef LB_CONTROL_METRIC_DATA_H
+#define LB_CONTROL_METRIC_DATA_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lb/observe/counters.h"
+
+/* What happened at one load balancer in the second. */
+struct lb_second {
+	const char *resource;   /* "app/n/id" */
+	const uint64_t *counts; /* by enum lb_counter; ACTIVE_CONNECTIONS as it is now */
+	const struct group_counters *groups; /* the sum of its groups */
+	bool has_targets;                    /* any registered */
+};
+
+struct group_second {
+	const char *resource, *load_balancer; /* "targetgroup/n/id", "app/n/id" */
+	const struct group_counters *counts;
+	unsigned healthy, unhealthy, registered;
+};
+
+struct metric_context {
+	json_t *data;          /* the list that grows */
+	const char *timestamp; /* ISO 8601 */
+	const char *zone;      /* NULL = no AvailabilityZone dimension */
+};
+
+void metric_add_lb(const struct metric_context *context, const struct lb_second *second);
+void metric_add_group(const struct metric_context *context, const struct group_second *second);
+
+#endif

@@ -1,0 +1,250 @@
+/* See pages.h.  Names follow CloudWatch's: RequestCount is albatross_lb_request_count_total. */
+#include "lb/control/pages.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/doc/doc.h"
+#include "lb/api/resource.h"
+
+enum { NAME_MAX_LEN = 128 };
+
+/* HTTPCode_Target_2XX_Count -> http_code_target_2xx_count */
+static void snake(const char *name, char out[NAME_MAX_LEN])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; name[i] && len < NAME_MAX_LEN - 2; i++) {
+		bool starts_word =
+		    isupper((unsigned char)name[i]) && i > 0 &&
+		    (islower((unsigned char)name[i - 1]) ||
+		     (isupper((unsigned char)name[i - 1]) && islower((unsigned char)name[i + 1])));
+
+		if (starts_word)
+			out[len++] = '_';
+		out[len++] = (char)tolower((unsigned char)name[i]);
+	}
+	out[len] = '\0';
+}
+
+static void type_line(struct buf *body, const char *name, const char *type)
+{
+	buf_printf(body, "# TYPE albatross_lb_%s %s\n", name, type);
+}
+
+static void lb_metrics(const struct pages_context *context, json_t *load_balancers, size_t counter,
+		       struct buf *body)
+{
+	bool is_gauge = counter == LB_COUNTER_ACTIVE_CONNECTIONS;
+	const char *aws_name = lb_counter_info[counter].name;
+	char name[NAME_MAX_LEN + 8];
+	json_t *document;
+	size_t i;
+
+	snake(aws_name ? aws_name : "ClientAbortCount", name);
+	if (!is_gauge)
+		strcat(name, "_total");
+	type_line(body, name, is_gauge ? "gauge" : "counter");
+	json_array_foreach (load_balancers, i, document) {
+		const char *resource = resource_suffix(doc_str(document, "LoadBalancerArn", ""));
+		int slot = counters_lb_slot(context->counters, resource, NULL);
+		uint64_t counts[LB_COUNTER_COUNT];
+
+		if (slot < 0)
+			continue;
+		counters_read_lb(context->counters, (unsigned)slot, counts);
+		buf_printf(body, "albatross_lb_%s{load_balancer=\"%s\"} %llu\n", name, resource,
+			   (unsigned long long)counts[counter]);
+	}
+}
+
+/* Each group's numbers are big: read once, all its lines follow. */
+static void latency(const char *group, const struct hist *hist, struct buf *body)
+{
+	static const double bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+					0.25,  0.5,    1,     2.5,  5,     10,   60};
+	const char *name = "albatross_lb_target_response_time_seconds";
+	uint64_t below = 0;
+	size_t bucket = 0;
+
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+		while (bucket < HIST_BUCKETS &&
+		       (double)hist_bucket_value(bucket) <= bounds[i] * 1e6) {
+			below += atomic_load_explicit(&hist->buckets[bucket], memory_order_relaxed);
+			bucket++;
+		}
+		buf_printf(body, "%s_bucket{target_group=\"%s\",le=\"%g\"} %llu\n", name, group,
+			   bounds[i], (unsigned long long)below);
+	}
+	while (bucket < HIST_BUCKETS)
+		below += atomic_load_explicit(&hist->buckets[bucket++], memory_order_relaxed);
+	buf_printf(body, "%s_bucket{target_group=\"%s\",le=\"+Inf\"} %llu\n", name, group,
+		   (unsigned long long)below);
+	buf_printf(body, "%s_sum{target_group=\"%s\"} %.6f\n%s_count{target_group=\"%s\"} %llu\n",
+		   name, group,
+		   (double)atomic_load_explicit(&hist->sum, memory_order_relaxed) / 1e6, name,
+		   group, (unsigned long long)below);
+}
+
+static bool read_group(const struct pages_context *context, const struct live_group *group,
+		       struct group_counters *counts)
+{
+	int slot = counters_group_slot(context->counters, resource_suffix(group->arn), NULL);
+
+	if (slot < 0)
+		return false;
+	counters_read_group(context->counters, (unsigned)slot, counts);
+	return true;
+}
+
+static void group_counter(const struct pages_context *context, size_t counter, struct buf *body)
+{
+	static struct group_counters counts; /* too big for the stack; this thread's only */
+	char name[NAME_MAX_LEN + 8];
+	struct live_group *group;
+
+	/* RequestCount is the load balancer's too: another name for the group's. */
+	if (counter == GROUP_COUNTER_REQUESTS)
+		snprintf(name, sizeof(name), "target_group_request_count");
+	else
+		snake(group_counter_info[counter].name, name);
+	strcat(name, "_total");
+	type_line(body, name, "counter");
+	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
+		if (read_group(context, group, &counts))
+			buf_printf(body, "albatross_lb_%s{target_group=\"%s\"} %llu\n", name,
+				   resource_suffix(group->arn),
+				   (unsigned long long)atomic_load_explicit(&counts.values[counter],
+									    memory_order_relaxed));
+	}
+}
+
+static void group_latencies(const struct pages_context *context, struct buf *body)
+{
+	static struct group_counters counts; /* as above */
+	struct live_group *group;
+
+	type_line(body, "target_response_time_seconds", "histogram");
+	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
+		if (read_group(context, group, &counts))
+			latency(resource_suffix(group->arn), &counts.response_time_us, body);
+	}
+}
+
+static void host_counts(const struct pages_context *context, struct buf *body)
+{
+	static const char *const names[] = {"healthy_host_count", "unhealthy_host_count",
+					    "registered_host_count"};
+	struct live_group *group;
+	unsigned counts[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		type_line(body, names[i], "gauge");
+		TAILQ_FOREACH (group, registry_groups(context->registry), link) {
+			registry_count(group, &counts[0], &counts[1], &counts[2]);
+			buf_printf(body, "albatross_lb_%s{target_group=\"%s\"} %u\n", names[i],
+				   resource_suffix(group->arn), counts[i]);
+		}
+	}
+}
+
+static void target_metrics(const struct pages_context *context, struct buf *body)
+{
+	struct live_group *group;
+	struct live_target *live;
+
+	type_line(body, "target_requests_total", "counter");
+	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
+		TAILQ_FOREACH (live, &group->targets, link) {
+			if (live->target)
+				buf_printf(body,
+					   "albatross_lb_target_requests_total{target_group=\"%s\","
+					   "target=\"%s\"} %llu\n",
+					   resource_suffix(group->arn), live->target->label,
+					   (unsigned long long)target_requests(live->target));
+		}
+	}
+	type_line(body, "target_requests_in_flight", "gauge");
+	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
+		TAILQ_FOREACH (live, &group->targets, link) {
+			if (live->target)
+				buf_printf(body,
+					   "albatross_lb_target_requests_in_flight{target_group="
+					   "\"%s\",target=\"%s\"} %llu\n",
+					   resource_suffix(group->arn), live->target->label,
+					   (unsigned long long)target_in_flight(live->target));
+		}
+	}
+}
+
+/* VmRSS in bytes; 0 when /proc does not tell. */
+static unsigned long long resident_bytes(void)
+{
+	unsigned long long total = 0, resident = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%llu %llu", &total, &resident) != 2)
+		resident = 0;
+	fclose(file);
+	return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
+}
+
+static void process_metrics(const struct pages_context *context, struct buf *body)
+{
+	buf_printf(body,
+		   "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %.3f\n",
+		   (double)context->started_ms / 1000);
+	buf_printf(body,
+		   "# TYPE process_resident_memory_bytes gauge\n"
+		   "process_resident_memory_bytes %llu\n",
+		   resident_bytes());
+	type_line(body, "client_connections", "gauge");
+	buf_printf(body, "albatross_lb_client_connections %llu\n",
+		   (unsigned long long)proxy_n_connections(context->proxy));
+	if (context->access_log) {
+		type_line(body, "access_log_dropped_total", "counter");
+		buf_printf(body, "albatross_lb_access_log_dropped_total %llu\n",
+			   (unsigned long long)access_log_dropped(context->access_log));
+	}
+	if (context->feed) {
+		struct feed_state state = feed_state(context->feed);
+
+		type_line(body, "feed_sent_total", "counter");
+		buf_printf(body, "albatross_lb_feed_sent_total %llu\n",
+			   (unsigned long long)state.sent);
+		type_line(body, "feed_dropped_total", "counter");
+		buf_printf(body, "albatross_lb_feed_dropped_total %llu\n",
+			   (unsigned long long)state.dropped);
+		type_line(body, "feed_up", "gauge");
+		buf_printf(body, "albatross_lb_feed_up %d\n", state.is_down ? 0 : 1);
+	}
+}
+
+void page_metrics(void *context, struct aws_page *page)
+{
+	const struct pages_context *pages = context;
+	json_t *load_balancers = resource_list(pages->store, "elb/loadbalancer/");
+
+	page->content_type = "text/plain; version=0.0.4; charset=utf-8";
+	for (size_t i = 0; i < LB_COUNTER_COUNT; i++)
+		lb_metrics(pages, load_balancers, i, page->body);
+	for (size_t i = 0; i < GROUP_COUNTER_COUNT; i++)
+		group_counter(pages, i, page->body);
+	group_latencies(pages, page->body);
+	host_counts(pages, page->body);
+	target_metrics(pages, page->body);
+	process_metrics(pages, page->body);
+	aws_server_metrics(pages->server, page->body);
+	json_decref(load_balancers);
+}
+
+void page_healthz(void *context, struct aws_page *page)
+{
+	(void)context;
+	buf_add_str(page->body, "ok\n");
+}

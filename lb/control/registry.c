@@ -1,0 +1,457 @@
+/* See registry.h. */
+#include "lb/control/registry.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "common/base/log.h"
+#include "common/doc/doc.h"
+#include "lb/api/resource.h"
+#include "lb/control/prober.h"
+
+enum { DRAIN_CHECK_MS = 250 };
+
+struct registry {
+	struct registry_config config;
+	struct prober *prober;
+	struct event *drain_timer; /* pending only while something drains */
+	struct live_groups groups;
+};
+
+static void on_drain_timer(int fd, short what, void *arg);
+
+struct registry *registry_new(const struct registry_config *config, struct err *err)
+{
+	struct registry *registry = calloc(1, sizeof(*registry));
+
+	if (!registry) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	registry->config = *config;
+	TAILQ_INIT(&registry->groups);
+	registry->prober = prober_new(config->base, config->curl, err);
+	registry->drain_timer = evtimer_new(config->base, on_drain_timer, registry);
+	if (!registry->prober || !registry->drain_timer) {
+		registry_free(registry);
+		return NULL;
+	}
+	return registry;
+}
+
+static void free_target(struct live_target *live)
+{
+	prober_stop(live);
+	TAILQ_REMOVE(&live->group->targets, live, link);
+	target_unref(live->target);
+	free(live);
+}
+
+static void free_group(struct registry *registry, struct live_group *group)
+{
+	while (!TAILQ_EMPTY(&group->targets))
+		free_target(TAILQ_FIRST(&group->targets));
+	TAILQ_REMOVE(&registry->groups, group, link);
+	free(group);
+}
+
+void registry_free(struct registry *registry)
+{
+	if (!registry)
+		return;
+	while (!TAILQ_EMPTY(&registry->groups))
+		free_group(registry, TAILQ_FIRST(&registry->groups));
+	if (registry->drain_timer)
+		event_free(registry->drain_timer);
+	prober_free(registry->prober);
+	free(registry);
+}
+
+struct live_groups *registry_groups(struct registry *registry)
+{
+	return &registry->groups;
+}
+
+struct live_group *registry_group(struct registry *registry, const char *arn)
+{
+	struct live_group *group;
+
+	TAILQ_FOREACH (group, &registry->groups, link) {
+		if (strcmp(group->arn, arn) == 0)
+			return group;
+	}
+	return NULL;
+}
+
+/* Sets what the state machine says where workers read it. */
+static void publish(struct live_target *live)
+{
+	if (live->target)
+		target_set_state(live->target, live->health.state);
+}
+
+/* The address with the port in it. */
+static int make_target(struct registry *registry, struct live_target *live, const char *address)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(live->port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(live->port)};
+	bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
+	struct target_config config = {
+	    .id = live->id,
+	    .addr = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6,
+	    .addr_len = is_v4 ? sizeof(v4) : sizeof(v6),
+	    .zone = live->zone,
+	    .n_lanes = registry->config.n_lanes,
+	};
+	struct err err = {0};
+
+	if (!is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) != 1)
+		return -1;
+	live->target = target_new(&config, &err);
+	return live->target ? 0 : -1;
+}
+
+/* In use and addressed: probe it.  Otherwise it is unused, or still registering. */
+static void settle(struct registry *registry, struct live_target *live)
+{
+	enum target_state state = live->health.state;
+
+	if (state == TARGET_DRAINING)
+		return;
+	if (!live->group->load_balancer[0]) {
+		prober_stop(live);
+		health_set(&live->health, TARGET_UNUSED, HEALTH_NOT_IN_USE);
+	} else if (!live->target) {
+		if (live->health.reason != HEALTH_INVALID_STATE)
+			health_set(&live->health, TARGET_INITIAL, HEALTH_REGISTRATION_IN_PROGRESS);
+	} else if (prober_start(registry->prober, live) < 0) {
+		health_set(&live->health, TARGET_UNAVAILABLE, HEALTH_INTERNAL_ERROR);
+	}
+	publish(live);
+}
+
+static struct live_target *find_target(struct live_group *group, const char *id, int64_t port)
+{
+	struct live_target *live;
+
+	TAILQ_FOREACH (live, &group->targets, link) {
+		if (live->port == port && strcmp(live->id, id) == 0)
+			return live;
+	}
+	return NULL;
+}
+
+static struct live_target *add_target(struct registry *registry, struct live_group *group,
+				      const json_t *document)
+{
+	struct live_target *live = calloc(1, sizeof(*live));
+
+	if (!live)
+		return NULL;
+	live->group = group;
+	snprintf(live->id, sizeof(live->id), "%s", doc_str(document, "Id", ""));
+	live->port = (uint16_t)doc_int(document, "Port", 0);
+	snprintf(live->zone, sizeof(live->zone), "%s", doc_str(document, "AvailabilityZone", ""));
+	live->is_instance = id_is_ec2(live->id, "i");
+	health_init(&live->health);
+	if (!live->is_instance && make_target(registry, live, live->id) < 0) {
+		free(live);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&group->targets, live, link);
+	log_info("target-registered", "group=%s target=%s port=%u", group->arn, live->id,
+		 live->port);
+	return live;
+}
+
+/* Registered again while it drained: it starts over. */
+static void revive(struct live_target *live)
+{
+	log_info("target-registered", "group=%s target=%s port=%u was=draining", live->group->arn,
+		 live->id, live->port);
+	health_init(&live->health);
+}
+
+static void start_draining(struct registry *registry, struct live_target *live)
+{
+	static const struct timeval soon = {0, DRAIN_CHECK_MS * 1000};
+
+	prober_stop(live);
+	health_set(&live->health, TARGET_DRAINING, HEALTH_DEREGISTRATION_IN_PROGRESS);
+	publish(live);
+	live->drain_until_ms = clock_monotonic_us() / 1000 + live->group->drain_ms;
+	log_info("target-draining", "group=%s target=%s port=%u for_ms=%lld", live->group->arn,
+		 live->id, live->port, (long long)live->group->drain_ms);
+	if (!evtimer_pending(registry->drain_timer, NULL))
+		evtimer_add(registry->drain_timer, &soon);
+}
+
+/* Requests in flight may finish until the delay has run out. */
+static bool is_drained(const struct live_target *live, int64_t now_ms)
+{
+	return !live->target || now_ms >= live->drain_until_ms ||
+	       target_in_flight(live->target) == 0;
+}
+
+/* True while others still drain. */
+static bool drain_group(struct live_group *group, int64_t now_ms)
+{
+	struct live_target *live, *next;
+	bool is_draining = false;
+
+	TAILQ_FOREACH_SAFE (live, &group->targets, link, next) {
+		if (live->health.state != TARGET_DRAINING)
+			continue;
+		if (!is_drained(live, now_ms)) {
+			is_draining = true;
+			continue;
+		}
+		log_info("target-gone", "group=%s target=%s port=%u in_flight=%llu", group->arn,
+			 live->id, live->port,
+			 live->target ? (unsigned long long)target_in_flight(live->target) : 0);
+		free_target(live);
+	}
+	return is_draining;
+}
+
+static void on_drain_timer(int fd, short what, void *arg)
+{
+	static const struct timeval again = {0, DRAIN_CHECK_MS * 1000};
+	struct registry *registry = arg;
+	int64_t now_ms = clock_monotonic_us() / 1000;
+	bool is_draining = false;
+	struct live_group *group;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH (group, &registry->groups, link)
+		is_draining |= drain_group(group, now_ms);
+	if (is_draining)
+		evtimer_add(registry->drain_timer, &again);
+}
+
+static int sync_targets(struct registry *registry, struct live_group *group, const json_t *targets)
+{
+	struct live_target *live, *next;
+	const json_t *document;
+	size_t i;
+
+	TAILQ_FOREACH (live, &group->targets, link)
+		live->is_seen = false;
+	json_array_foreach (targets, i, document) {
+		live =
+		    find_target(group, doc_str(document, "Id", ""), doc_int(document, "Port", 0));
+		if (!live)
+			live = add_target(registry, group, document);
+		else if (live->health.state == TARGET_DRAINING)
+			revive(live);
+		if (!live)
+			return -1;
+		live->is_seen = true;
+		settle(registry, live);
+	}
+	TAILQ_FOREACH_SAFE (live, &group->targets, link, next) {
+		if (!live->is_seen && live->health.state != TARGET_DRAINING)
+			start_draining(registry, live);
+	}
+	return 0;
+}
+
+static void read_check(struct health_check *check, const json_t *group)
+{
+	const char *port = doc_str(group, "HealthCheckPort", "traffic-port");
+
+	check->is_https = strcmp(doc_str(group, "HealthCheckProtocol", "HTTP"), "HTTPS") == 0;
+	check->port = (uint16_t)strtoul(port, NULL, 10); /* 0 for traffic-port */
+	snprintf(check->path, sizeof(check->path), "%s", doc_str(group, "HealthCheckPath", "/"));
+	snprintf(check->matcher, sizeof(check->matcher), "%s",
+		 doc_str(doc_object(group, "Matcher"), "HttpCode", "200"));
+	check->interval_ms = (int)doc_int(group, "HealthCheckIntervalSeconds", 30) * 1000;
+	check->timeout_ms = (int)doc_int(group, "HealthCheckTimeoutSeconds", 5) * 1000;
+	check->thresholds.healthy = (unsigned)doc_int(group, "HealthyThresholdCount", 5);
+	check->thresholds.unhealthy = (unsigned)doc_int(group, "UnhealthyThresholdCount", 2);
+}
+
+static int64_t drain_ms_of(struct store *store, const char *arn)
+{
+	char key[ELB_KEY_MAX];
+	json_t *attributes = NULL;
+	int64_t seconds;
+
+	if (resource_side_key(arn, "attributes", key) == 0)
+		attributes = store_get(store, key, NULL);
+	seconds =
+	    strtoll(elb_target_group_attribute(attributes, "deregistration_delay.timeout_seconds"),
+		    NULL, 10);
+	json_decref(attributes);
+	return seconds * 1000;
+}
+
+static int sync_group(struct registry *registry, struct store *store, const json_t *document)
+{
+	const char *arn = doc_str(document, "TargetGroupArn", "");
+	struct live_group *group = registry_group(registry, arn);
+	struct elb_api api = {.store = store};
+	json_t *users, *targets;
+	int result;
+
+	if (!group) {
+		group = calloc(1, sizeof(*group));
+		if (!group)
+			return -1;
+		snprintf(group->arn, sizeof(group->arn), "%s", arn);
+		TAILQ_INIT(&group->targets);
+		TAILQ_INSERT_TAIL(&registry->groups, group, link);
+	}
+	group->is_seen = true;
+	group->drain_ms = drain_ms_of(store, arn);
+	read_check(&group->check, document);
+	users = group_load_balancers(&api, arn);
+	snprintf(group->load_balancer, sizeof(group->load_balancer), "%s",
+		 json_array_size(users) ? json_string_value(json_array_get(users, 0)) : "");
+	json_decref(users);
+	targets = resource_side_list(&api, arn, "targets", "Targets");
+	result = sync_targets(registry, group, targets);
+	json_decref(targets);
+	return result;
+}
+
+int registry_sync(struct registry *registry, struct store *store, struct err *err)
+{
+	json_t *documents = resource_list(store, "elb/targetgroup/");
+	struct live_group *group, *next;
+	const json_t *document;
+	int result = 0;
+	size_t i;
+
+	TAILQ_FOREACH (group, &registry->groups, link)
+		group->is_seen = false;
+	json_array_foreach (documents, i, document)
+		result |= sync_group(registry, store, document);
+	json_decref(documents);
+	TAILQ_FOREACH_SAFE (group, &registry->groups, link, next) {
+		if (!group->is_seen)
+			free_group(registry, group);
+	}
+	if (result < 0)
+		err_set(err, ENOMEM, "out of memory");
+	return result;
+}
+
+static json_t *describe_health(const struct health *health)
+{
+	char text[HEALTH_DESCRIPTION_MAX];
+
+	return json_pack("{s:s,s:s*,s:s*}", "State", target_state_name(health->state), "Reason",
+			 health_reason_name(health->reason), "Description",
+			 health_description(health, text));
+}
+
+static json_t *describe_target(const struct live_target *live)
+{
+	uint16_t port = live->group->check.port ? live->group->check.port : live->port;
+	char text[8];
+
+	snprintf(text, sizeof(text), "%u", port);
+	return json_pack("{s:{s:s,s:i,s:s*},s:s,s:o}", "Target", "Id", live->id, "Port",
+			 (int)live->port, "AvailabilityZone", live->zone[0] ? live->zone : NULL,
+			 "HealthCheckPort", text, "TargetHealth", describe_health(&live->health));
+}
+
+json_t *registry_describe(struct registry *registry, const char *arn)
+{
+	struct live_group *group = registry_group(registry, arn);
+	json_t *list = json_array();
+	struct live_target *live;
+
+	if (!group)
+		return list;
+	TAILQ_FOREACH (live, &group->targets, link)
+		json_array_append_new(list, describe_target(live));
+	return list;
+}
+
+/* One registration of the instance; true when the set of addresses changed. */
+static bool set_address(struct registry *registry, struct live_target *live, const char *address)
+{
+	bool had_target = live->target != NULL;
+
+	if (!address) {
+		prober_stop(live);
+		health_set(&live->health, TARGET_UNUSED, HEALTH_INVALID_STATE);
+		publish(live);
+		target_unref(live->target);
+		live->target = NULL;
+		return had_target;
+	}
+	if (had_target)
+		return false;
+	if (make_target(registry, live, address) < 0) {
+		log_error("target-address", "target=%s address=%s", live->id, address);
+		return false;
+	}
+	health_init(&live->health);
+	settle(registry, live);
+	return true;
+}
+
+void registry_instance(struct registry *registry, const char *id, const char *address)
+{
+	struct live_group *group;
+	struct live_target *live;
+	bool is_changed = false;
+
+	TAILQ_FOREACH (group, &registry->groups, link) {
+		TAILQ_FOREACH (live, &group->targets, link) {
+			if (live->is_instance && live->health.state != TARGET_DRAINING &&
+			    strcmp(live->id, id) == 0)
+				is_changed |= set_address(registry, live, address);
+		}
+	}
+	if (is_changed)
+		registry->config.on_change(registry->config.arg);
+}
+
+void registry_instances(struct registry *registry,
+			void (*fn)(void *arg, const char *id, bool is_resolved), void *arg)
+{
+	struct live_group *group;
+	struct live_target *live;
+
+	TAILQ_FOREACH (group, &registry->groups, link) {
+		TAILQ_FOREACH (live, &group->targets, link) {
+			if (live->is_instance && live->health.state != TARGET_DRAINING)
+				fn(arg, live->id, live->target != NULL);
+		}
+	}
+}
+
+void registry_count(const struct live_group *group, unsigned *healthy, unsigned *unhealthy,
+		    unsigned *registered)
+{
+	const struct live_target *live;
+
+	*healthy = *unhealthy = *registered = 0;
+	TAILQ_FOREACH (live, &group->targets, link) {
+		switch (live->health.state) {
+		case TARGET_HEALTHY:
+		case TARGET_UNAVAILABLE:
+			++*healthy;
+			break;
+		case TARGET_UNHEALTHY:
+			++*unhealthy;
+			break;
+		case TARGET_INITIAL:
+			break;
+		case TARGET_UNUSED:
+		case TARGET_DRAINING:
+		case TARGET_STATE_COUNT:
+			continue;
+		}
+		++*registered;
+	}
+}

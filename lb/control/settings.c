@@ -1,0 +1,31 @@
+/* See settings.h. */
+#include "lb/control/settings.h"
+
+#include <sched.h>
+
+#include "common/doc/doc.h"
+#include "lb/routing/target.h"
+
+/* One worker a core that the process may run on. */
+static int64_t default_workers(void)
+{
+	cpu_set_t set;
+	int n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	n = CPU_COUNT(&set);
+	return n > MAX_LANES ? MAX_LANES : n;
+}
+
+void lb_settings_read(const json_t *config, struct lb_settings *settings)
+{
+	config_settings_read(config, "Lb", &settings->common);
+	settings->n_workers =
+	    (unsigned)doc_int(settings->common.section, "Workers", default_workers());
+	settings->metrics_endpoint = doc_str(settings->common.section, "MetricsEndpoint", NULL);
+	settings->ec2_endpoint = doc_str(settings->common.section, "Ec2Endpoint", NULL);
+	settings->access_log = doc_str(settings->common.section, "AccessLog", NULL);
+	settings->auto_address = doc_str(settings->common.section, "AutoAddress", NULL);
+	settings->zone = doc_str(settings->common.section, "AvailabilityZone", NULL);
+}
