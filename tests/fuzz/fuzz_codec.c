@@ -1,6 +1,7 @@
 /*
  * Fuzzes the codec.  Byte 0 says what the rest is (a form, an answer's XML, a
- * document to answer with, an error's message), byte 1 which action of which service it is for.
+ * document to answer with, a JSON request, an error's message), byte 1 which action of which
+ * service it is for.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -65,12 +66,25 @@ static void fuzz_answer(struct subject subject, const char *xml, size_t len)
 static void fuzz_document(struct subject subject, const char *text, size_t len)
 {
 	json_t *output = json_loadb(text, len, 0, NULL);
-	struct buf xml = {0};
+	struct buf xml = {0}, json = {0};
 
-	if (output)
+	if (output) {
 		aws_response_encode(subject.model, subject.operation, output, "id", &xml);
+		aws_json_response_encode(subject.operation, output, &json);
+	}
 	json_decref(output);
 	buf_fini(&xml);
+	buf_fini(&json);
+}
+
+static void fuzz_json(struct subject subject, const char *text, size_t len)
+{
+	struct aws_error error = {0};
+	json_t *input =
+	    aws_json_request_decode(subject.model, subject.operation, text, len, &error);
+
+	CHECK(input || error.http_status != 0);
+	json_decref(input);
 }
 
 /* Whatever the message holds, the client can read the code. */
@@ -94,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	subject = pick(data[1]);
-	switch (data[0] & 3) {
+	switch (data[0] % 5) {
 	case 0:
 		fuzz_form(subject, text, size - 2);
 		break;
@@ -103,6 +117,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 2:
 		fuzz_document(subject, text, size - 2);
+		break;
+	case 3:
+		fuzz_json(subject, text, size - 2);
 		break;
 	default:
 		fuzz_message(subject, text, size - 2);
