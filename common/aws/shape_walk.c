@@ -90,6 +90,16 @@ void shape_format_double(double number, char room[], size_t size)
 	snprintf(room, size, "%.*f", digits > 0 ? digits : 1, number);
 }
 
+/* As short as reads back the same: 0.1 and not 0.10000000000000001. */
+static void format_real(double number, char room[SHAPE_SCALAR_TEXT])
+{
+	for (int digits = 1; digits <= DBL_DECIMAL_DIG; digits++) {
+		snprintf(room, SHAPE_SCALAR_TEXT, "%.*g", digits, number);
+		if (strtod(room, NULL) == number)
+			return;
+	}
+}
+
 const char *shape_scalar_text(const json_t *value, char room[SHAPE_SCALAR_TEXT], size_t *len)
 {
 	const char *text = room;
@@ -103,7 +113,7 @@ const char *shape_scalar_text(const json_t *value, char room[SHAPE_SCALAR_TEXT],
 	else if (json_is_integer(value))
 		snprintf(room, SHAPE_SCALAR_TEXT, "%lld", (long long)json_integer_value(value));
 	else if (json_is_real(value))
-		snprintf(room, SHAPE_SCALAR_TEXT, "%.17g", json_real_value(value));
+		format_real(json_real_value(value), room);
 	else
 		return NULL;
 	*len = strlen(text);

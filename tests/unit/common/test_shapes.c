@@ -169,15 +169,17 @@ static void wrong_types_enums_patterns_and_lengths_are_told(void **state)
 
 static void coercing_gives_each_scalar_its_own_type(void **state)
 {
-	json_t *in = json_pack("{s:[{s:s,s:s,s:{s:i},s:{s:b}}]}", "TargetGroups", "Name", "web",
-			       "Port", "80", "Matcher", "HttpCode", 200, "Attributes", "a.b", 1);
+	json_t *in =
+	    json_pack("{s:[{s:s,s:s,s:{s:i},s:{s:b,s:f}}]}", "TargetGroups", "Name", "web", "Port",
+		      "80", "Matcher", "HttpCode", 200, "Attributes", "a.b", 1, "c", 0.1);
 	json_t *out = shape_coerce(in, config_shape());
 	char *text = json_dumps(out, JSON_COMPACT | JSON_SORT_KEYS);
 
 	(void)state;
-	assert_string_equal(text, "{\"TargetGroups\":[{\"Attributes\":{\"a.b\":\"true\"},"
-				  "\"Matcher\":{\"HttpCode\":\"200\"},\"Name\":\"web\","
-				  "\"Port\":80}]}");
+	assert_string_equal(text,
+			    "{\"TargetGroups\":[{\"Attributes\":{\"a.b\":\"true\",\"c\":\"0.1\"},"
+			    "\"Matcher\":{\"HttpCode\":\"200\"},\"Name\":\"web\","
+			    "\"Port\":80}]}");
 	free(text);
 	json_decref(in);
 	json_decref(out);
