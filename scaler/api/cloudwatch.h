@@ -2,7 +2,7 @@
  * The part of CloudWatch that scaling needs: takes metrics, answers for them, keeps alarms
  * (documents "cw/alarm/NAME" in the store, in DescribeAlarms' shape), evaluates them and tells
  * the owner what their actions are.  Metric data lives in memory only and is gone after a restart.
- * Control thread only.
+ * Control thread only; nothing here may be called while a transaction of the store is open.
  *
  * The handlers of monitoring.def take a struct cloudwatch as their context.
  */

@@ -15,7 +15,7 @@
 #define KEY_PREFIX "cw/alarm/"
 #define FILE_KEY "cw/file"
 
-enum { ACTIONS_MAX = 5, NAME_MAX_CHARS = 255, KEY_MAX = sizeof(KEY_PREFIX) + 4 * NAME_MAX_CHARS };
+enum { ACTIONS_MAX = 5 };
 
 static const char *const action_lists[] = {"OKActions", "AlarmActions", "InsufficientDataActions"};
 
@@ -118,15 +118,15 @@ struct alarm *cloudwatch_adopt(struct cloudwatch *cw, json_t *document, struct e
 
 /* ---- in the store ---- */
 
-static char *alarm_key(const char *name, char key[KEY_MAX])
+static char *alarm_key(const char *name, char key[CLOUDWATCH_KEY_MAX])
 {
-	snprintf(key, KEY_MAX, KEY_PREFIX "%s", name);
+	snprintf(key, CLOUDWATCH_KEY_MAX, KEY_PREFIX "%s", name);
 	return key;
 }
 
 static int store_document(struct cloudwatch *cw, const json_t *document, struct err *err)
 {
-	char key[KEY_MAX];
+	char key[CLOUDWATCH_KEY_MAX];
 	json_t *copy = json_deep_copy(document);
 
 	if (copy == NULL) {
@@ -210,7 +210,7 @@ static int check_input(struct cloudwatch *cw, const json_t *input, struct err *e
 		err_set(err, ENODATA, "The parameter AlarmName is required.");
 		return -1;
 	}
-	if (check_text(input, "AlarmName", NAME_MAX_CHARS, err) != 0 ||
+	if (check_text(input, "AlarmName", CLOUDWATCH_NAME_MAX, err) != 0 ||
 	    check_text(input, "AlarmDescription", 1024, err) != 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(action_lists) / sizeof(action_lists[0]); i++)
@@ -315,6 +315,19 @@ static void note_configuration(struct cloudwatch *cw, const char *name, bool is_
 	log_info(is_new ? "alarm-created" : "alarm-updated", "alarm=\"%s\"", name);
 }
 
+/* Tags count at creation only, as AWS has it. */
+static int tag_new(struct cloudwatch *cw, const json_t *input, struct err *err)
+{
+	const json_t *tags = doc_array(input, "Tags");
+	struct aws_error error = {0};
+
+	if (json_array_size(tags) == 0 ||
+	    cloudwatch_tag(cw, doc_str(input, "AlarmName", ""), tags, &error) == 0)
+		return 0;
+	err_set(err, error.http_status == 400 ? ERANGE : EIO, "%s", error.message);
+	return -1;
+}
+
 int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err)
 {
 	const struct alarm *before = cloudwatch_find_alarm(cw, doc_str(input, "AlarmName", ""));
@@ -327,6 +340,8 @@ int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err)
 	if (check_input(cw, input, err) != 0 || alarm_rule_init(&rule, input, err) != 0)
 		return -1;
 	alarm_rule_fini(&rule);
+	if (is_new && tag_new(cw, input, err) != 0)
+		return -1;
 	document = make_document(cw, input, before);
 	if (document != NULL && store_document(cw, document, err) == 0)
 		alarm = cloudwatch_adopt(cw, document, err);
@@ -347,12 +362,19 @@ int cloudwatch_put_alarm(struct cloudwatch *cw, const json_t *input, struct err 
 int cloudwatch_delete_alarm(struct cloudwatch *cw, const char *name, struct err *err)
 {
 	struct alarm *alarm = cloudwatch_find_alarm(cw, name);
-	char key[KEY_MAX];
+	char key[CLOUDWATCH_KEY_MAX];
+	struct store_txn *txn;
 
 	if (alarm == NULL)
 		return 0;
-	if (store_delete_one(cw->store, alarm_key(alarm->name, key), err) != STORE_OK)
+	txn = store_begin(cw->store);
+	store_delete(txn, alarm_key(alarm->name, key));
+	store_delete(txn, cloudwatch_tags_key(alarm->name, key));
+	if (store_commit(txn, err) != STORE_OK) {
+		if (err != NULL)
+			err->code = EIO;
 		return -1;
+	}
 	log_info("alarm-deleted", "alarm=\"%s\"", alarm->name);
 	cloudwatch_note(cw, alarm->name, "ConfigurationUpdate",
 			json_pack("{s:s, s:s}", "version", "1.0", "type", "Delete"),

@@ -12,7 +12,8 @@
 enum {
 	CLOUDWATCH_ALARMS_MAX = 5000, /* AWS's quota */
 	CLOUDWATCH_HISTORY_MAX = 20000,
-	CLOUDWATCH_TIME_MAX = CLOCK_TEXT_MAX,
+	CLOUDWATCH_NAME_MAX = 255,                         /* characters */
+	CLOUDWATCH_KEY_MAX = 16 + 4 * CLOUDWATCH_NAME_MAX, /* of a document in the store */
 };
 
 struct alarm {
@@ -58,7 +59,7 @@ struct cloudwatch {
 	int64_t short_judged_ms; /* when that was */
 	int64_t aged_ms;         /* when metrics were last aged */
 
-	TAILQ_HEAD(, history_item) history; /* oldest first */
+	TAILQ_HEAD(history_list, history_item) history; /* oldest first */
 	size_t n_history;
 	uint64_t history_number;
 
@@ -102,6 +103,13 @@ MUST_CHECK int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct
  * changed. */
 MUST_CHECK int cloudwatch_rewrite(struct cloudwatch *cw, struct alarm *alarm, const json_t *changes,
 				  struct err *err);
+
+/* ---- tags: cloudwatch_tags.c ---- */
+
+char *cloudwatch_tags_key(const char *name, char key[CLOUDWATCH_KEY_MAX]);
+/* Adds [{Key, Value}] to the alarm's tags.  -1 with error. */
+MUST_CHECK int cloudwatch_tag(struct cloudwatch *cw, const char *name, const json_t *more,
+			      struct aws_error *error);
 
 /* ---- alarms at work: cloudwatch_run.c ---- */
 
