@@ -1,0 +1,416 @@
+/* Outgoing heads: see compose.h. */
+#include "lb/proxy/compose.h"
+
+#include <string.h>
+
+void put(struct writer *out, const char *bytes, size_t len)
+{
+	if ((size_t)(out->end - out->at) < len) {
+		out->is_full = true;
+		return;
+	}
+	if (len > 0)
+		memcpy(out->at, bytes, len);
+	out->at += len;
+}
+
+void put_text(struct writer *out, struct text text)
+{
+	put(out, text.at, text.len);
+}
+
+void put_number(struct writer *out, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	put(out, digits + at, sizeof(digits) - at);
+}
+
+static void put_header(struct writer *out, const struct header *header)
+{
+	put_text(out, header->name);
+	put_literal(out, ": ");
+	put_text(out, header->value);
+	put_literal(out, "\r\n");
+}
+
+static struct text without(struct text text, size_t n)
+{
+	return (struct text){text.at + n, text.len - n};
+}
+
+static bool take_prefix(struct text *text, struct text prefix)
+{
+	if (text->len < prefix.len || strncasecmp(text->at, prefix.at, prefix.len) != 0)
+		return false;
+	*text = without(*text, prefix.len);
+	return true;
+}
+
+bool request_target_parse(const struct h1_message *request, struct request_target *target)
+{
+	struct text uri = request->uri;
+	const char *mark;
+
+	target->host = request->host;
+	if (take_prefix(&uri, TEXT("http://")) || take_prefix(&uri, TEXT("https://"))) {
+		size_t len = 0;
+
+		while (len < uri.len && !memchr("/?#", uri.at[len], 3))
+			len++;
+		target->host = (struct text){uri.at, len};
+		uri = without(uri, len);
+		if (target->host.len == 0 || memchr(target->host.at, '@', len))
+			return false;
+	} else if (uri.len == 0 || (uri.at[0] != '/' && !text_equal(uri, TEXT("*")))) {
+		return false;
+	}
+	mark = uri.len > 0 ? memchr(uri.at, '#', uri.len) : NULL;
+	if (mark) /* a fragment never goes on the wire */
+		uri.len = (size_t)(mark - uri.at);
+	if (uri.len == 0)
+		uri = TEXT("/");
+	target->uri = target->path = uri;
+	target->query = (struct text){0};
+	mark = memchr(uri.at, '?', uri.len);
+	if (mark) {
+		target->path.len = (size_t)(mark - uri.at);
+		target->query = without(uri, target->path.len + 1);
+	}
+	return true;
+}
+
+struct text host_without_port(struct text host)
+{
+	size_t len = host.len;
+
+	while (len > 0 && host.at[len - 1] >= '0' && host.at[len - 1] <= '9')
+		len--;
+	if (len > 0 && host.at[len - 1] == ':' && (len == 1 || host.at[len - 2] != ':'))
+		host.len = len - 1;
+	return host;
+}
+
+unsigned count_forwarded_for(const struct h1_message *request)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < request->n_headers; i++) {
+		struct text value = request->headers[i].value;
+
+		if (request->kinds[i] != HEADER_FORWARDED_FOR || value.len == 0)
+			continue;
+		n++;
+		for (size_t c = 0; c < value.len; c++)
+			n += value.at[c] == ',';
+	}
+	return n;
+}
+
+static void put_lower(struct writer *out, struct text text)
+{
+	char *start = out->at;
+
+	put_text(out, text);
+	for (char *c = start; c < out->at; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+}
+
+/* ALB: unless told to preserve it, the port in Host is that of the listener, and none on 80, 443.
+ */
+static void put_host(struct writer *out, const struct request_context *context)
+{
+	struct text host = context->target->host;
+	struct text port = context->port;
+
+	put_literal(out, "Host: ");
+	if (context->attributes->preserve_host_header) {
+		put_text(out, host.len > 0 ? host : context->dns_name);
+	} else {
+		host = host.len > 0 ? host_without_port(host) : context->dns_name;
+		put_lower(out, host);
+		if (!text_equal(port, TEXT("80")) && !text_equal(port, TEXT("443"))) {
+			put_literal(out, ":");
+			put_text(out, port);
+		}
+	}
+	put_literal(out, "\r\n");
+}
+
+static void put_forwarded_for(struct writer *out, const struct request_context *context)
+{
+	const struct h1_message *message = context->message;
+	enum xff_mode mode = context->attributes->xff_mode;
+	bool is_first = true;
+
+	if (mode == XFF_REMOVE)
+		return;
+	for (unsigned i = 0; i < message->n_headers; i++) {
+		if (message->kinds[i] != HEADER_FORWARDED_FOR || message->headers[i].value.len == 0)
+			continue;
+		put(out, is_first ? "X-Forwarded-For: " : ", ", is_first ? 17 : 2);
+		put_text(out, message->headers[i].value);
+		is_first = false;
+	}
+	if (mode == XFF_APPEND) {
+		put(out, is_first ? "X-Forwarded-For: " : ", ", is_first ? 17 : 2);
+		put_text(out, context->attributes->xff_client_port ? context->client_addr
+								   : context->client_ip);
+		is_first = false;
+	}
+	if (!is_first)
+		put_literal(out, "\r\n");
+}
+
+static bool is_plain(struct text name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		char c = (char)(name.at[i] | 0x20);
+
+		if (!((c >= 'a' && c <= 'z') || (name.at[i] >= '0' && name.at[i] <= '9') ||
+		      name.at[i] == '-'))
+			return false;
+	}
+	return true;
+}
+
+static void put_passed_on(struct writer *out, const struct request_context *context)
+{
+	const struct h1_message *message = context->message;
+	bool drops = message->has_invalid_name && context->attributes->drop_invalid_headers;
+
+	for (unsigned i = 0; i < message->n_headers; i++) {
+		if (message->kinds[i] != HEADER_OTHER && message->kinds[i] != HEADER_USER_AGENT)
+			continue;
+		if (drops && !is_plain(message->headers[i].name))
+			continue;
+		put_header(out, &message->headers[i]);
+	}
+}
+
+void compose_request(struct writer *out, const struct request_context *context)
+{
+	const struct h1_message *message = context->message;
+
+	put_text(out, message->method);
+	put_literal(out, " ");
+	put_text(out, context->target->uri);
+	put_literal(out, " HTTP/1.1\r\n");
+	put_forwarded_for(out, context);
+	put_literal(out, "X-Forwarded-Proto: ");
+	put_text(out, context->protocol);
+	put_literal(out, "\r\nX-Forwarded-Port: ");
+	put_text(out, context->port);
+	put_literal(out, "\r\n");
+	put_host(out, context);
+	put_literal(out, "X-Amzn-Trace-Id: ");
+	put_text(out, context->trace_id);
+	put_literal(out, "\r\n");
+	put_passed_on(out, context);
+	if (message->framing == BODY_CHUNKED) {
+		put_literal(out, "Transfer-Encoding: chunked\r\n");
+	} else if (message->has_length) {
+		put_literal(out, "Content-Length: ");
+		put_number(out, message->content_length);
+		put_literal(out, "\r\n");
+	}
+	put_literal(out, "\r\n");
+}
+
+/* The fields of the client's header but Self, which is replaced. */
+static void put_trace_fields(struct writer *out, struct text value)
+{
+	bool is_first = true;
+
+	while (value.len > 0) {
+		const char *semicolon = memchr(value.at, ';', value.len);
+		size_t len = semicolon ? (size_t)(semicolon - value.at) : value.len;
+		struct text field = {value.at, len};
+		bool is_self = len >= 5 && strncasecmp(field.at, "Self=", 5) == 0;
+
+		if (!is_self && len > 0) {
+			if (!is_first)
+				put_literal(out, ";");
+			put_text(out, field);
+			is_first = false;
+		}
+		value = without(value, len + (semicolon != NULL));
+	}
+}
+
+struct text compose_trace_id(const struct h1_message *request, struct text root, char *out)
+{
+	struct writer writer = {.at = out, .end = out + TRACE_ID_MAX};
+	struct text given = {0};
+
+	for (unsigned i = 0; i < request->n_headers && given.len == 0; i++)
+		if (request->kinds[i] == HEADER_TRACE_ID)
+			given = request->headers[i].value;
+	/* AWS: with more than 7 KB of headers, or no Root to keep, it starts afresh. */
+	bool is_kept = given.len > 0 && given.len < TRACE_ID_MAX - 64 &&
+		       request->head_bytes <= 7168 && memmem(given.at, given.len, "Root=", 5);
+	if (is_kept) {
+		put_literal(&writer, "Self=");
+		put_text(&writer, root);
+		put_literal(&writer, ";");
+		put_trace_fields(&writer, given);
+	} else {
+		put_literal(&writer, "Root=");
+		put_text(&writer, root);
+	}
+	return (struct text){out, (size_t)(writer.at - out)};
+}
+
+enum out_framing response_framing(const struct h1_message *response, bool is_http10_client)
+{
+	switch (response->framing) {
+	case BODY_NONE:
+		return OUT_NONE;
+	case BODY_LENGTH:
+		return OUT_LENGTH;
+	case BODY_CHUNKED:
+	case BODY_UNTIL_CLOSE:
+		break;
+	}
+	return is_http10_client ? OUT_CLOSE : OUT_CHUNKED;
+}
+
+static void put_connection(struct writer *out, bool keeps_alive)
+{
+	if (keeps_alive)
+		put_literal(out, "Connection: keep-alive\r\n\r\n");
+	else
+		put_literal(out, "Connection: close\r\n\r\n");
+}
+
+void compose_response(struct writer *out, const struct response_context *context)
+{
+	const struct h1_message *message = context->message;
+	bool allows_length = message->status / 100 != 1 && message->status != 204;
+
+	put_literal(out, "HTTP/1.1 ");
+	put_number(out, message->status);
+	put_literal(out, " ");
+	put_text(out, message->reason);
+	put_literal(out, "\r\n");
+	for (unsigned i = 0; i < message->n_headers; i++) {
+		uint8_t kind = message->kinds[i];
+
+		if (kind != HEADER_HOP && kind != HEADER_CONNECTION &&
+		    kind != HEADER_CONTENT_LENGTH && kind != HEADER_TRANSFER_ENCODING)
+			put_header(out, &message->headers[i]);
+	}
+	if (context->framing == OUT_CHUNKED) {
+		put_literal(out, "Transfer-Encoding: chunked\r\n");
+	} else if (message->has_length && allows_length) {
+		put_literal(out, "Content-Length: ");
+		put_number(out, message->content_length);
+		put_literal(out, "\r\n");
+	}
+	put_connection(out, context->keeps_alive);
+}
+
+static const struct {
+	unsigned status;
+	const char *line, *title;
+} pages[] = {
+    {200, "200 OK", NULL},
+    {301, "301 Moved Permanently", NULL},
+    {302, "302 Moved Temporarily", "302 Found"},
+    {400, "400 Bad Request", NULL},
+    {403, "403 Forbidden", NULL},
+    {404, "404 Not Found", NULL},
+    {405, "405 Not Allowed", NULL},
+    {408, "408 Request Time-out", NULL},
+    {413, "413 Request Entity Too Large", NULL},
+    {414, "414 Request-URI Too Large", NULL},
+    {429, "429 Too Many Requests", NULL},
+    {463, "463", NULL},
+    {464, "464", NULL},
+    {500, "500 Internal Server Error", NULL},
+    {501, "501 Not Implemented", NULL},
+    {502, "502 Bad Gateway", NULL},
+    {503, "503 Service Temporarily Unavailable", NULL},
+    {504, "504 Gateway Time-out", NULL},
+    {505, "505 HTTP Version Not Supported", NULL},
+    {507, "507 Insufficient Storage", NULL},
+};
+
+enum { N_PAGES = sizeof(pages) / sizeof(pages[0]) };
+
+static size_t page_of(unsigned status)
+{
+	size_t i = 0;
+
+	while (i < N_PAGES && pages[i].status != status)
+		i++;
+	return i;
+}
+
+static void put_page(struct writer *out, struct text title)
+{
+	put_literal(out, "<html>\r\n<head><title>");
+	put_text(out, title);
+	put_literal(out, "</title></head>\r\n<body>\r\n<center><h1>");
+	put_text(out, title);
+	put_literal(out, "</h1></center>\r\n</body>\r\n</html>\r\n");
+}
+
+enum { PAGE_BYTES = 92 }; /* of the page around two titles */
+
+void compose_generated(struct writer *out, const struct generated *generated)
+{
+	char number[4] = {(char)('0' + generated->status / 100 % 10),
+			  (char)('0' + generated->status / 10 % 10),
+			  (char)('0' + generated->status % 10), '\0'};
+	size_t page = page_of(generated->status);
+	struct text line = text_of(page < N_PAGES ? pages[page].line : number);
+	struct text title = page < N_PAGES && pages[page].title ? text_of(pages[page].title) : line;
+	bool is_page = !generated->content_type;
+
+	put_literal(out, "HTTP/1.1 ");
+	put_text(out, line);
+	if (line.len == 3)
+		put_literal(out, " "); /* the space stays when the reason is empty */
+	put_literal(out, "\r\nServer: awselb/2.0\r\nDate: ");
+	put(out, generated->date, strlen(generated->date));
+	put_literal(out, "\r\nContent-Type: ");
+	put_text(out, is_page ? TEXT("text/html") : text_of(generated->content_type));
+	put_literal(out, "\r\nContent-Length: ");
+	put_number(out, is_page ? PAGE_BYTES + 2 * title.len : generated->body.len);
+	put_literal(out, "\r\n");
+	if (generated->location.len > 0) {
+		put_literal(out, "Location: ");
+		put_text(out, generated->location);
+		put_literal(out, "\r\n");
+	}
+	put_connection(out, generated->keeps_alive);
+	if (generated->is_to_head)
+		return;
+	if (is_page)
+		put_page(out, title);
+	else
+		put_text(out, generated->body);
+}
+
+size_t compose_chunk_line(char *line, size_t chunk_bytes)
+{
+	char digits[16];
+	size_t n = 0, len = 0;
+
+	do {
+		digits[n++] = "0123456789abcdef"[chunk_bytes & 15];
+		chunk_bytes >>= 4;
+	} while (chunk_bytes > 0);
+	while (n > 0)
+		line[len++] = digits[--n];
+	line[len++] = '\r';
+	line[len++] = '\n';
+	return len;
+}

@@ -1,0 +1,200 @@
+/* Connections' I/O: see conn.h. */
+#include "lb/proxy/conn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MAX_IOV = 256 };
+
+void conn_init(struct conn *conn, int fd, io_fn fn)
+{
+	memset(conn, 0, sizeof(*conn));
+	conn->io.fd = fd;
+	conn->io.fn = fn;
+	conn->is_writable = true;
+}
+
+void conn_close(struct conn *conn, struct loop *loop, struct buffer_pool *buffers)
+{
+	loop_undefer(loop, &conn->io);
+	if (conn->io.fd >= 0)
+		close(conn->io.fd);
+	conn->io.fd = -1;
+	buffer_give_back(buffers, conn->in);
+	buffer_give_back(buffers, conn->out);
+	conn->in = conn->out = NULL;
+}
+
+void conn_note(struct conn *conn, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		conn->is_readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		conn->is_writable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		conn->peer_hung_up = true;
+}
+
+static bool make_room(struct conn *conn, struct buffer_pool *buffers)
+{
+	struct buffer *in = conn->in;
+
+	if (!in) {
+		conn->in = in = buffer_take(buffers, conn->is_bulk ? BUFFER_LARGE : BUFFER_SMALL);
+		return in != NULL;
+	}
+	if (in->from == in->to)
+		in->from = in->to = 0;
+	return in->to < in->cap;
+}
+
+enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers)
+{
+	if (conn->is_eof)
+		return CONN_EOF;
+	if (!conn->is_readable)
+		return CONN_AGAIN;
+	if (!make_room(conn, buffers))
+		return CONN_NO_ROOM;
+	size_t room = conn->in->cap - conn->in->to;
+	ssize_t n = recv(conn->io.fd, conn->in->bytes + conn->in->to, room, 0);
+
+	if (n > 0) {
+		conn->in->to += (uint32_t)n;
+		conn->bytes_received += (uint64_t)n;
+		/* A short count empties the socket: the next edge will tell of more.  Not so once
+		 * the peer has hung up, for its edge may have come before the bytes were read. */
+		conn->is_readable = (size_t)n == room || conn->peer_hung_up;
+		conn->is_bulk = (size_t)n == room;
+		return CONN_OK;
+	}
+	if (n < 0 && errno == EINTR)
+		return CONN_AGAIN; /* is_readable stays */
+	conn_trim(conn, buffers);
+	if (n == 0) {
+		conn->is_eof = true;
+		conn->is_readable = false;
+		return CONN_EOF;
+	}
+	if (errno != EAGAIN)
+		return CONN_FAILED;
+	conn->is_readable = false;
+	return CONN_AGAIN;
+}
+
+void conn_trim(struct conn *conn, struct buffer_pool *buffers)
+{
+	if (!conn->in || conn->in->from < conn->in->to)
+		return;
+	buffer_give_back(buffers, conn->in);
+	conn->in = NULL;
+}
+
+bool conn_grow(struct conn *conn, struct buffer_pool *buffers)
+{
+	struct buffer *in = conn->in, *large;
+
+	if (in->cap == BUFFER_LARGE && in->from == 0)
+		return false;
+	large = buffer_take(buffers, BUFFER_LARGE);
+	if (!large)
+		return false;
+	large->to = in->to - in->from;
+	memcpy(large->bytes, in->bytes + in->from, large->to);
+	buffer_give_back(buffers, in);
+	conn->in = large;
+	return true;
+}
+
+static size_t iov_bytes(const struct iovec *iov, int n_iov)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < n_iov; i++)
+		sum += iov[i].iov_len;
+	return sum;
+}
+
+/* Appends to out what is left of iov after its first skip bytes. */
+static enum conn_result keep(struct conn *conn, struct buffer_pool *buffers,
+			     const struct iovec *iov, int n_iov, size_t skip)
+{
+	size_t held = conn->out ? conn->out->to - conn->out->from : 0;
+	size_t need = held + iov_bytes(iov, n_iov) - skip;
+	struct buffer *out = conn->out;
+
+	if (!out || out->cap - out->to < need - held) {
+		out = buffer_take(buffers, need);
+		if (!out)
+			return CONN_NO_ROOM;
+		if (held > 0)
+			memcpy(out->bytes, conn->out->bytes + conn->out->from, held);
+		out->to = (uint32_t)held;
+		buffer_give_back(buffers, conn->out);
+		conn->out = out;
+	}
+	for (int i = 0; i < n_iov; i++) {
+		size_t len = iov[i].iov_len;
+
+		if (skip >= len) {
+			skip -= len;
+			continue;
+		}
+		memcpy(out->bytes + out->to, (const char *)iov[i].iov_base + skip, len - skip);
+		out->to += (uint32_t)(len - skip);
+		skip = 0;
+	}
+	return CONN_OK;
+}
+
+enum conn_result conn_send(struct conn *conn, struct buffer_pool *buffers, const struct iovec *iov,
+			   int n_iov)
+{
+	size_t total = iov_bytes(iov, n_iov);
+	ssize_t n = 0;
+
+	CHECK(n_iov <= MAX_IOV);
+	if (total == 0)
+		return CONN_OK;
+	if (!conn->out && conn->is_writable) {
+		/* sendmsg is writev that can be told not to raise SIGPIPE */
+		struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = n_iov};
+
+		n = sendmsg(conn->io.fd, &message, MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return CONN_FAILED;
+		n = n < 0 ? 0 : n;
+		conn->bytes_sent += (uint64_t)n;
+	}
+	if ((size_t)n == total)
+		return CONN_OK;
+	conn->is_writable = false;
+	return keep(conn, buffers, iov, n_iov, (size_t)n);
+}
+
+enum conn_result conn_flush(struct conn *conn, struct buffer_pool *buffers)
+{
+	struct buffer *out = conn->out;
+
+	if (!out)
+		return CONN_OK;
+	if (!conn->is_writable)
+		return CONN_AGAIN;
+	ssize_t n = send(conn->io.fd, out->bytes + out->from, out->to - out->from, MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return CONN_FAILED;
+	if (n > 0) {
+		out->from += (uint32_t)n;
+		conn->bytes_sent += (uint64_t)n;
+	}
+	if (out->from < out->to) {
+		conn->is_writable = false;
+		return CONN_AGAIN;
+	}
+	buffer_give_back(buffers, out);
+	conn->out = NULL;
+	return CONN_OK;
+}

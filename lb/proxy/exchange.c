@@ -1,0 +1,577 @@
+/* The exchange: see exchange.h. */
+#include "lb/proxy/exchange.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "lb/proxy/upstream.h"
+#include "lb/proxy/worker.h"
+#include "lb/routing/balance.h"
+#include "lb/routing/redirect.h"
+#include "lb/routing/rules.h"
+
+#define BIT(n) (1u << (n))
+
+static const struct {
+	const char *name;
+	unsigned next;
+} states[EXCHANGE_STATE_COUNT] = {
+    [EXCHANGE_HEAD] = {"head", BIT(EXCHANGE_CONNECT) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_CONNECT] = {"connect", BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_WAIT] = {"wait", BIT(EXCHANGE_CONNECT) | BIT(EXCHANGE_RELAY) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_RELAY] = {"relay", BIT(EXCHANGE_DONE)},
+    [EXCHANGE_DONE] = {"done", 0},
+};
+
+const char *exchange_state_name(enum exchange_state state)
+{
+	return states[state].name;
+}
+
+bool exchange_may_move(enum exchange_state from, enum exchange_state to)
+{
+	return states[from].next & BIT(to);
+}
+
+/* The only writer of ex->state. */
+static void set_state(struct exchange *ex, enum exchange_state next)
+{
+	CHECK(exchange_may_move(ex->state, next));
+	ex->state = next;
+}
+
+static struct lb_counters *lb_counters(const struct exchange *ex)
+{
+	return counters_lb(ex->worker->config->counters, ex->worker->lane,
+			   ex->listener->load_balancer->slot);
+}
+
+static struct group_counters *group_counters(const struct exchange *ex)
+{
+	return counters_group(ex->worker->config->counters, ex->worker->lane, ex->group->slot);
+}
+
+static void count_lb(const struct exchange *ex, enum lb_counter counter, uint64_t n)
+{
+	counter_add(&lb_counters(ex)->values[counter], n);
+}
+
+static void on_timer(struct timer *timer);
+
+struct exchange *exchange_new(struct worker *worker)
+{
+	struct exchange *ex = slab_take(&worker->exchanges);
+
+	if (!ex)
+		return NULL;
+	memset(ex, 0, offsetof(struct exchange, trace));
+	ex->response = NULL;
+	ex->worker = worker;
+	ex->timer.fn = on_timer;
+	ex->priority = -1;
+	ex->created_us = worker->loop.now_us;
+	h1_start(&ex->request, HTTP_REQUEST);
+	return ex;
+}
+
+void exchange_free(struct exchange *ex)
+{
+	struct worker *worker = ex->worker;
+
+	CHECK(!ex->upstream && !ex->target);
+	timer_stop(&ex->timer);
+	buffer_give_back(&worker->buffers, ex->head);
+	slab_give_back(&worker->messages, ex->response);
+	view_unref(ex->view);
+	slab_give_back(&worker->exchanges, ex);
+}
+
+/* ---- the end ---- */
+
+static void leave_target(struct exchange *ex)
+{
+	if (!ex->target)
+		return;
+	counter_add(&ex->target->lanes[ex->worker->lane].in_flight, (uint64_t)-1);
+	ex->target = NULL;
+}
+
+static void release_upstream(struct exchange *ex, bool is_reusable)
+{
+	if (ex->upstream)
+		ex->upstream_ops->release(ex, is_reusable);
+	ex->upstream = NULL;
+	leave_target(ex);
+}
+
+static void count_generated(const struct exchange *ex)
+{
+	static const struct {
+		unsigned status;
+		enum lb_counter counter;
+	} singles[] = {
+	    {500, LB_COUNTER_ELB_500},
+	    {502, LB_COUNTER_ELB_502},
+	    {503, LB_COUNTER_ELB_503},
+	    {504, LB_COUNTER_ELB_504},
+	};
+
+	if (ex->elb_status / 100 == 3)
+		count_lb(ex, LB_COUNTER_ELB_3XX, 1);
+	if (ex->elb_status / 100 == 4)
+		count_lb(ex, LB_COUNTER_ELB_4XX, 1);
+	if (ex->elb_status / 100 == 5)
+		count_lb(ex, LB_COUNTER_ELB_5XX, 1);
+	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++)
+		if (singles[i].status == ex->elb_status)
+			count_lb(ex, singles[i].counter, 1);
+}
+
+static int64_t log_wall(struct exchange *ex, int64_t monotonic_us)
+{
+	return worker_wall_us(ex->worker) - ex->worker->loop.now_us + monotonic_us;
+}
+
+static void write_log(struct exchange *ex)
+{
+	const struct load_balancer *lb = ex->listener->load_balancer;
+	bool is_parsed = ex->request.is_head_done;
+	bool is_answered = ex->answered_us != 0;
+	char host[300];
+	struct text name =
+	    ex->target_uri.host.len > 0 && is_parsed ? ex->target_uri.host : text_of(lb->dns_name);
+	int len = snprintf(host, sizeof(host), "%.*s:%u", (int)host_without_port(name).len,
+			   name.at ? name.at : "", ex->listener->port);
+	struct access_entry entry = {
+	    .type = "http",
+	    .created_us = log_wall(ex, ex->created_us),
+	    .finished_us = worker_wall_us(ex->worker),
+	    .elb = lb->resource,
+	    .client = ex->client_addr.at,
+	    .target = ex->last_target ? ex->last_target->label : NULL,
+	    .request_us = ex->sent_us ? ex->sent_us - ex->created_us : -1,
+	    .target_us = is_answered ? ex->answered_us - ex->sent_us : -1,
+	    .response_us = is_answered ? ex->response_us : -1,
+	    .elb_status = ex->elb_status,
+	    .target_status = ex->target_status,
+	    .received_bytes = is_parsed ? ex->received_bytes : 0,
+	    .sent_bytes = ex->sent_bytes,
+	    .method = is_parsed ? ex->request.method : (struct text){0},
+	    .host = {host, len < (int)sizeof(host) ? (size_t)len : sizeof(host) - 1},
+	    .uri = ex->target_uri.uri,
+	    .version = ex->request.is_http10 ? "HTTP/1.0" : "HTTP/1.1",
+	    .user_agent = is_parsed ? ex->request.user_agent : (struct text){0},
+	    .target_group_arn = ex->group ? ex->group->arn : NULL,
+	    .trace_id = ex->trace_id,
+	    .rule_priority = ex->priority,
+	    .actions = ex->action,
+	    .redirect_url = ex->redirect_url,
+	    .connection_id = ex->connection_id,
+	};
+
+	access_log_write(ex->worker->config->access_log, ex->worker->lane, &entry);
+}
+
+static void finish(struct exchange *ex, enum exchange_end how)
+{
+	set_state(ex, EXCHANGE_DONE);
+	timer_stop(&ex->timer);
+	count_lb(ex, LB_COUNTER_PROCESSED_BYTES, ex->received_bytes + ex->sent_bytes);
+	if (ex->worker->config->access_log)
+		write_log(ex);
+	ex->client_ops->end(ex, how);
+}
+
+/* ---- answers of our own ---- */
+
+static void generate(struct exchange *ex, struct generated *generated)
+{
+	/* With a body still coming, or bytes nobody can trust, the connection cannot go on. */
+	bool closes = !ex->request.is_done || ex->request.error != 0 || !ex->request.keeps_alive ||
+		      ex->worker->is_draining || generated->status == 400;
+
+	release_upstream(ex, false);
+	ex->elb_status = generated->status;
+	generated->date = worker_date(ex->worker);
+	generated->keeps_alive = !closes;
+	generated->is_to_head = text_equal(ex->request.method, TEXT("HEAD"));
+	if (ex->client_ops->generate(ex, generated) != CONN_OK)
+		finish(ex, END_ABORT);
+	else
+		finish(ex, closes ? END_CLOSE : END_KEEP);
+}
+
+static void answer_error(struct exchange *ex, unsigned status)
+{
+	struct generated generated = {.status = status};
+
+	/* What is half sent cannot be taken back. */
+	if (ex->state == EXCHANGE_RELAY) {
+		release_upstream(ex, false);
+		finish(ex, END_ABORT);
+		return;
+	}
+	ex->elb_status = status;
+	count_generated(ex);
+	generate(ex, &generated);
+}
+
+void exchange_refuse(struct exchange *ex, unsigned status)
+{
+	if (ex->state == EXCHANGE_HEAD)
+		ex->view = ex->view ? ex->view : view_ref(ex->worker->view);
+	answer_error(ex, status);
+}
+
+static void answer_fixed(struct exchange *ex, const struct fixed_response *fixed)
+{
+	const char *type = fixed->content_type ? fixed->content_type : "text/plain";
+	struct generated generated = {
+	    .status = fixed->status,
+	    .content_type = strcmp(type, "text/plain") == 0 ? "text/plain; charset=utf-8" : type,
+	    .body = text_of(fixed->body ? fixed->body : ""),
+	};
+
+	ex->action = "fixed-response";
+	count_lb(ex, LB_COUNTER_FIXED_RESPONSES, 1);
+	generate(ex, &generated);
+}
+
+static void answer_redirect(struct exchange *ex, const struct redirect *redirect)
+{
+	char location[REDIRECT_LOCATION_MAX], port[8];
+	struct redirect_request request = {
+	    .protocol = TEXT("HTTP"),
+	    .host = host_without_port(ex->target_uri.host),
+	    .path = ex->target_uri.path,
+	    .query = ex->target_uri.query,
+	};
+	struct generated generated = {.status = redirect->status};
+	int len;
+
+	if (request.host.len == 0)
+		request.host = text_of(ex->listener->load_balancer->dns_name);
+	snprintf(port, sizeof(port), "%u", ex->listener->port);
+	request.port = text_of(port);
+	ex->action = "redirect";
+	len = redirect_location(redirect, &request, location);
+	if (len < 0) {
+		count_lb(ex, LB_COUNTER_REDIRECT_URL_LIMIT, 1);
+		answer_error(ex, 507);
+		return;
+	}
+	generated.location = ex->redirect_url = (struct text){location, (size_t)len};
+	ex->elb_status = redirect->status;
+	count_lb(ex, LB_COUNTER_REDIRECTS, 1);
+	count_generated(ex);
+	generate(ex, &generated);
+}
+
+/* ---- forwarding ---- */
+
+static void choose_trace_id(struct exchange *ex)
+{
+	static const char digits[] = "0123456789abcdef";
+	char root[40] = "1-";
+	uint64_t random[2] = {worker_random(ex->worker), worker_random(ex->worker)};
+
+	worker_date(ex->worker); /* brings ascii_time up to date */
+	memcpy(root + 2, ex->worker->ascii_time, 8);
+	root[10] = '-';
+	for (int i = 0; i < 24; i++)
+		root[11 + i] = digits[(random[i / 16] >> (i % 16 * 4)) & 15];
+	ex->trace_id = compose_trace_id(&ex->request, (struct text){root, 35}, ex->trace);
+}
+
+static bool is_idempotent(struct text method)
+{
+	return text_equal(method, TEXT("GET")) || text_equal(method, TEXT("HEAD")) ||
+	       text_equal(method, TEXT("OPTIONS")) || text_equal(method, TEXT("PUT")) ||
+	       text_equal(method, TEXT("DELETE"));
+}
+
+static bool enter_target(struct exchange *ex)
+{
+	struct worker *worker = ex->worker;
+	struct balance_choice choice =
+	    balance_target(ex->group, worker->lane, worker_random(worker), ex->tried, ex->n_tried);
+	struct group_counters *counters = group_counters(ex);
+
+	if (!choice.target)
+		return false;
+	if (ex->n_tried == 0) {
+		count_lb(ex, LB_COUNTER_REQUESTS, 1);
+		counter_add(&counters->values[GROUP_COUNTER_REQUESTS], 1);
+		if (choice.is_fail_open)
+			counter_add(&counters->values[GROUP_COUNTER_UNHEALTHY_ROUTING], 1);
+	}
+	ex->target = ex->last_target = choice.target;
+	counter_add(&ex->target->lanes[worker->lane].in_flight, 1);
+	return true;
+}
+
+static void note_connect_error(struct exchange *ex)
+{
+	counter_add(&group_counters(ex)->values[GROUP_COUNTER_CONNECTION_ERRORS], 1);
+	counter_add(&ex->target->lanes[ex->worker->lane].connection_errors, 1);
+	if (ex->n_tried < EXCHANGE_MAX_TRIES)
+		ex->tried[ex->n_tried++] = ex->target;
+}
+
+/* Opens a connection to the next target that takes one; answers 502 or 503 when none does. */
+static void forward(struct exchange *ex)
+{
+	while (ex->n_tried < EXCHANGE_MAX_TRIES && enter_target(ex)) {
+		switch (upstream_open(ex, ex->target, !is_idempotent(ex->request.method))) {
+		case UPSTREAM_READY:
+			exchange_upstream_ready(ex);
+			return;
+		case UPSTREAM_PENDING:
+			return;
+		case UPSTREAM_REFUSED:
+			note_connect_error(ex);
+			leave_target(ex);
+		}
+	}
+	answer_error(ex, ex->n_tried > 0 ? 502 : 503);
+}
+
+static void begin_forward(struct exchange *ex, const struct action *action)
+{
+	ex->action = "forward";
+	ex->group = balance_group(action, worker_random(ex->worker));
+	if (!ex->group) {
+		answer_error(ex, 503);
+		return;
+	}
+	if (ex->request.has_invalid_name)
+		count_lb(ex,
+			 ex->listener->load_balancer->attributes.drop_invalid_headers
+			     ? LB_COUNTER_DROPPED_INVALID_HEADER
+			     : LB_COUNTER_FORWARDED_INVALID_HEADER,
+			 1);
+	set_state(ex, EXCHANGE_CONNECT);
+	forward(ex);
+}
+
+static void match(struct exchange *ex, struct rule_match *match)
+{
+	char path[H1_MAX_LINE];
+	struct rule_request request = {
+	    .host = host_without_port(ex->target_uri.host),
+	    .path = path_normalise(ex->target_uri.path, path, sizeof(path)),
+	    .query = ex->target_uri.query,
+	    .method = ex->request.method,
+	    .client = ex->client_sockaddr,
+	    .headers = ex->request.headers,
+	    .n_headers = ex->request.n_headers,
+	};
+
+	rules_match(ex->listener->rules, &request, match);
+	ex->priority = (int)match->priority;
+	count_lb(ex, LB_COUNTER_RULE_EVALUATIONS, match->evaluated);
+}
+
+void exchange_begin(struct exchange *ex)
+{
+	struct rule_match matched;
+
+	ex->view = view_ref(ex->worker->view);
+	timer_start(&ex->worker->loop, &ex->timer,
+		    ex->listener->load_balancer->attributes.idle_timeout_s * 1000);
+	if (ex->request.is_ambiguous)
+		count_lb(ex, LB_COUNTER_DESYNC_NON_COMPLIANT, 1);
+	if (!request_target_parse(&ex->request, &ex->target_uri)) {
+		answer_error(ex, 400);
+		return;
+	}
+	if (count_forwarded_for(&ex->request) > FORWARDED_FOR_MAX) {
+		answer_error(ex, 463);
+		return;
+	}
+	choose_trace_id(ex);
+	match(ex, &matched);
+	switch (matched.action->kind) {
+	case ACTION_FORWARD:
+		begin_forward(ex, matched.action);
+		break;
+	case ACTION_REDIRECT:
+		answer_redirect(ex, &matched.action->redirect);
+		break;
+	case ACTION_FIXED_RESPONSE:
+		answer_fixed(ex, &matched.action->fixed_response);
+		break;
+	}
+}
+
+void exchange_upstream_ready(struct exchange *ex)
+{
+	if (ex->state == EXCHANGE_CONNECT)
+		set_state(ex, EXCHANGE_WAIT);
+	timer_touch(&ex->worker->loop, &ex->timer);
+	ex->sent_us = ex->worker->loop.now_us;
+	counter_add(&ex->target->lanes[ex->worker->lane].requests, 1);
+	if (ex->upstream_ops->request(ex) != CONN_OK) {
+		exchange_upstream_failed(ex, UPSTREAM_CLOSED);
+		return;
+	}
+	if (!ex->request.is_done)
+		ex->client_ops->want_body(ex);
+}
+
+/* ---- bodies and back-pressure ---- */
+
+void exchange_request_body(struct exchange *ex)
+{
+	ex->is_body_consumed = true;
+	timer_touch(&ex->worker->loop, &ex->timer);
+	if (ex->upstream_ops->body(ex) == CONN_OK)
+		return;
+	/* It may have answered before it stopped reading: see what it says. */
+	ex->upstream_ops->want_response(ex);
+}
+
+void exchange_upstream_drained(struct exchange *ex)
+{
+	timer_touch(&ex->worker->loop, &ex->timer);
+	if (!ex->request.is_done)
+		ex->client_ops->want_body(ex);
+}
+
+void exchange_client_drained(struct exchange *ex)
+{
+	timer_touch(&ex->worker->loop, &ex->timer);
+	if (ex->upstream && ex->state != EXCHANGE_CONNECT)
+		ex->upstream_ops->want_response(ex);
+}
+
+static void complete(struct exchange *ex, bool closes)
+{
+	bool is_request_sent = ex->request.is_done && !ex->upstream_ops->is_blocked(ex);
+
+	release_upstream(ex,
+			 is_request_sent && ex->response->keeps_alive && !ex->request.is_ambiguous);
+	finish(ex, closes || !ex->request.is_done ? END_CLOSE : END_KEEP);
+}
+
+static bool must_close(const struct exchange *ex)
+{
+	return !ex->request.is_done || !ex->request.keeps_alive || ex->request.is_ambiguous ||
+	       ex->worker->is_draining;
+}
+
+static void count_response(struct exchange *ex)
+{
+	struct group_counters *counters = group_counters(ex);
+	unsigned class = ex->response->status / 100;
+
+	if (class >= 2 && class <= 5)
+		counter_add(&counters->values[GROUP_COUNTER_TARGET_2XX + class - 2], 1);
+	hist_record(&counters->response_time_us, (uint64_t)(ex->answered_us - ex->sent_us));
+}
+
+void exchange_response(struct exchange *ex)
+{
+	bool closes = must_close(ex);
+
+	set_state(ex, EXCHANGE_RELAY);
+	timer_touch(&ex->worker->loop, &ex->timer);
+	ex->answered_us = ex->worker->loop.now_us;
+	ex->elb_status = ex->target_status = ex->response->status;
+	count_response(ex);
+	if (ex->client_ops->respond(ex, closes) != CONN_OK) {
+		exchange_client_gone(ex);
+		return;
+	}
+	if (ex->response->is_done)
+		complete(ex, closes);
+}
+
+void exchange_response_body(struct exchange *ex)
+{
+	timer_touch(&ex->worker->loop, &ex->timer);
+	if (ex->client_ops->body(ex) != CONN_OK) {
+		exchange_client_gone(ex);
+		return;
+	}
+	if (ex->response->is_done)
+		complete(ex, must_close(ex));
+}
+
+/* ---- what goes wrong ---- */
+
+void exchange_client_gone(struct exchange *ex)
+{
+	release_upstream(ex, false);
+	if (!ex->answered_us)
+		ex->elb_status = 460;
+	count_lb(ex, LB_COUNTER_CLIENT_ABORTS, 1);
+	if (ex->elb_status == 460)
+		count_generated(ex);
+	finish(ex, END_ABORT);
+}
+
+/* A pooled connection that the target closed while idle is no error: ask again on a fresh one. */
+static bool may_retry(const struct exchange *ex)
+{
+	return ex->upstream_ops->is_reused(ex) && !ex->has_retried && !ex->is_body_consumed &&
+	       !ex->is_response_begun && is_idempotent(ex->request.method);
+}
+
+static void retry_fresh(struct exchange *ex)
+{
+	struct target *target = ex->target;
+
+	ex->has_retried = true;
+	ex->upstream_ops->release(ex, false);
+	ex->upstream = NULL;
+	set_state(ex, EXCHANGE_CONNECT);
+	switch (upstream_connect(ex, target)) {
+	case UPSTREAM_READY:
+		exchange_upstream_ready(ex);
+		return;
+	case UPSTREAM_PENDING:
+		return;
+	case UPSTREAM_REFUSED:
+		note_connect_error(ex);
+		leave_target(ex);
+		forward(ex);
+	}
+}
+
+void exchange_upstream_failed(struct exchange *ex, enum upstream_failure failure)
+{
+	switch (failure) {
+	case UPSTREAM_CONNECT_FAILED: /* nothing was sent: any other target will do */
+		note_connect_error(ex);
+		release_upstream(ex, false);
+		forward(ex);
+		return;
+	case UPSTREAM_CONNECT_TIMEOUT:
+		note_connect_error(ex);
+		answer_error(ex, 504);
+		return;
+	case UPSTREAM_CLOSED:
+		if (may_retry(ex)) {
+			retry_fresh(ex);
+			return;
+		}
+		answer_error(ex, 502);
+		return;
+	case UPSTREAM_BROKEN:
+	case UPSTREAM_MALFORMED:
+		answer_error(ex, 502);
+		return;
+	}
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct exchange *ex =
+	    (struct exchange *)(void *)((char *)timer - offsetof(struct exchange, timer));
+	bool waits_for_client = !ex->request.is_done && ex->upstream &&
+				ex->state == EXCHANGE_WAIT && !ex->upstream_ops->is_blocked(ex);
+
+	answer_error(ex, waits_for_client ? 408 : 504);
+}

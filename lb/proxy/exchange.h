@@ -1,0 +1,138 @@
+/*
+ * One request and its response.  The client's connection and the upstream's are two
+ * parties, each with its protocol behind a small table of functions; the exchange
+ * in the middle decides (rule, target, retry, which error) and knows no bytes.
+ *
+ *   HEAD -> CONNECT -> WAIT -> RELAY -> DONE
+ *     |        |  ^      |
+ *     |        |  +------+  (another target, or a fresh connection)
+ *     +--------+---------+-> DONE  (answered by us, or client gone)
+ *
+ * Worker's thread only.  Bodies: what arrived lies in the message's spans during the call that
+ * announces it; the receiving party has sent or copied it when it returns.
+ */
+#ifndef LB_PROXY_EXCHANGE_H
+#define LB_PROXY_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lb/proxy/compose.h"
+#include "lb/proxy/conn.h"
+#include "lb/proxy/http1.h"
+#include "lb/routing/snapshot.h"
+
+struct worker;
+struct view;
+struct exchange;
+
+enum exchange_state {
+	EXCHANGE_HEAD,    /* the request's head is arriving */
+	EXCHANGE_CONNECT, /* a target was chosen, its connection is not up yet */
+	EXCHANGE_WAIT,    /* sent, or being sent; no response yet */
+	EXCHANGE_RELAY,   /* the response's head went to the client */
+	EXCHANGE_DONE,
+	EXCHANGE_STATE_COUNT,
+};
+
+enum exchange_end {
+	END_KEEP,  /* the client's connection may go on */
+	END_CLOSE, /* close it when everything is sent */
+	END_ABORT, /* the client must see that this was not the whole answer; or it is gone */
+};
+
+struct client_ops {
+	/* ex->response's head and spans. closes: say so to the client. */
+	enum conn_result (*respond)(struct exchange *ex, bool closes);
+	enum conn_result (*body)(struct exchange *ex); /* more of ex->response's spans */
+	enum conn_result (*generate)(struct exchange *ex, const struct generated *generated);
+	bool (*is_blocked)(const struct exchange *ex); /* has not sent what it was given */
+	void (*want_body)(struct exchange *ex);        /* read on, the upstream has room */
+	/* Takes the exchange back: it is the client's to free. */
+	void (*end)(struct exchange *ex, enum exchange_end how);
+};
+
+struct upstream_ops {
+	enum conn_result (*request)(struct exchange *ex); /* head and first spans of ex->request */
+	enum conn_result (*body)(struct exchange *ex);
+	bool (*is_blocked)(const struct exchange *ex);
+	void (*want_response)(struct exchange *ex); /* read on, the client has room */
+	bool (*is_reused)(const struct exchange *ex);
+	/* Lets go of the exchange; keeps the connection for others if is_reusable. */
+	void (*release)(struct exchange *ex, bool is_reusable);
+};
+
+enum upstream_failure {
+	UPSTREAM_CONNECT_FAILED,
+	UPSTREAM_CONNECT_TIMEOUT,
+	UPSTREAM_CLOSED,    /* before any byte of the response */
+	UPSTREAM_BROKEN,    /* after some */
+	UPSTREAM_MALFORMED, /* not HTTP, too large, or a switch of protocols nobody asked for */
+};
+
+enum { EXCHANGE_MAX_TRIES = 3, LABEL_MAX = 64 };
+
+struct exchange {
+	struct worker *worker;
+	enum exchange_state state;
+	struct timer timer; /* no progress for the idle timeout */
+	struct view *view;  /* leased: the snapshot it is routed by */
+	struct listener *listener;
+
+	const struct client_ops *client_ops;
+	void *client;
+	struct text client_ip, client_addr; /* borrowed from the client */
+	const struct sockaddr *client_sockaddr;
+	uint64_t connection_id;
+	struct buffer *head; /* what request's texts point into */
+
+	const struct upstream_ops *upstream_ops;
+	void *upstream; /* NULL while there is none */
+	struct target_group *group;
+	struct target *target; /* counted as in flight while set */
+	struct target *tried[EXCHANGE_MAX_TRIES];
+	unsigned n_tried;
+	bool has_retried;       /* on a fresh connection after a stale one */
+	bool is_body_consumed;  /* request body went on that cannot be sent again */
+	bool is_response_begun; /* bytes of the response came in */
+
+	/* For the log. */
+	struct request_target target_uri;
+	int64_t created_us, sent_us, answered_us; /* monotonic; 0 = not yet */
+	int64_t response_us;
+	int priority;
+	const char *action;
+	unsigned elb_status, target_status;
+	uint64_t received_bytes, sent_bytes;
+	struct text redirect_url;
+	struct target *last_target; /* for the log; kept alive by the view */
+	struct text trace_id;
+	char trace[TRACE_ID_MAX];
+
+	struct h1_message *response; /* leased from the worker; NULL until one begins */
+	struct h1_message request;
+};
+
+/* The client's parser begins a request.  NULL without memory. */
+struct exchange *exchange_new(struct worker *worker);
+/* After end(); gives back all memory. */
+void exchange_free(struct exchange *ex);
+
+/* From the client. */
+void exchange_begin(struct exchange *ex);                   /* the head is complete */
+void exchange_refuse(struct exchange *ex, unsigned status); /* the head, or the body, is bad */
+void exchange_request_body(struct exchange *ex); /* more spans; request.is_done: the last */
+void exchange_client_drained(struct exchange *ex);
+void exchange_client_gone(struct exchange *ex);
+
+/* From the upstream. */
+void exchange_upstream_ready(struct exchange *ex);
+void exchange_upstream_drained(struct exchange *ex);
+void exchange_upstream_failed(struct exchange *ex, enum upstream_failure failure);
+void exchange_response(struct exchange *ex); /* head and first spans */
+void exchange_response_body(struct exchange *ex);
+
+const char *exchange_state_name(enum exchange_state state);
+bool exchange_may_move(enum exchange_state from, enum exchange_state to);
+
+#endif

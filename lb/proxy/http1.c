@@ -1,0 +1,510 @@
+/* HTTP/1 reading: see http1.h. */
+#include "lb/proxy/http1.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "common/base/check.h"
+
+static struct h1_message *message_of(llhttp_t *llhttp)
+{
+	return (struct h1_message *)(void *)llhttp;
+}
+
+static int refuse(struct h1_message *message, unsigned status, const char *reason)
+{
+	if (message->error == 0) {
+		message->error = status;
+		message->error_reason = reason;
+	}
+	return -1;
+}
+
+static bool is_request(const struct h1_message *message)
+{
+	return message->llhttp.type == HTTP_REQUEST;
+}
+
+/* Adds a piece to a text that may come in several; false if they do not touch. */
+static bool extend(struct text *text, const char *at, size_t len)
+{
+	if (text->len == 0)
+		text->at = at;
+	else if (text->at + text->len != at)
+		return false;
+	text->len += len;
+	return true;
+}
+
+static int count_head(struct h1_message *message, size_t len)
+{
+	size_t max = is_request(message) ? H1_MAX_REQUEST_HEAD : H1_MAX_RESPONSE_HEAD;
+
+	message->head_bytes += len;
+	if (message->head_bytes > max)
+		return refuse(message, 400, "headers too large");
+	return 0;
+}
+
+static int on_method(llhttp_t *llhttp, const char *at, size_t len)
+{
+	extend(&message_of(llhttp)->method, at, len);
+	return 0;
+}
+
+static int on_url(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct h1_message *message = message_of(llhttp);
+
+	extend(&message->uri, at, len);
+	if (message->uri.len + message->method.len + sizeof("  HTTP/1.1") > H1_MAX_LINE)
+		return refuse(message, 414, "request line too long");
+	return 0;
+}
+
+static int on_version(llhttp_t *llhttp, const char *at, size_t len)
+{
+	extend(&message_of(llhttp)->version, at, len);
+	return 0;
+}
+
+static int on_status(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct h1_message *message = message_of(llhttp);
+
+	extend(&message->reason, at, len);
+	return count_head(message, len);
+}
+
+/* Trailers are read and dropped: what they may mean differs too much between servers. */
+static int count_extra(struct h1_message *message, size_t len)
+{
+	message->extra_bytes += len;
+	if (message->extra_bytes > H1_MAX_EXTRAS)
+		return refuse(message, 400, "trailers or chunk extensions too large");
+	return 0;
+}
+
+static int on_chunk_extension(llhttp_t *llhttp, const char *at, size_t len)
+{
+	(void)at;
+	return count_extra(message_of(llhttp), len + 1);
+}
+
+static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct h1_message *message = message_of(llhttp);
+	struct header *last =
+	    message->headers + (message->n_headers > 0 ? message->n_headers - 1 : 0);
+
+	if (message->is_head_done)
+		return count_extra(message, len + 1);
+	/* A name goes on only while it has no value yet and the pieces touch. */
+	if (message->n_headers > 0 && !last->value.at && last->name.at + last->name.len == at)
+		return extend(&last->name, at, len) ? count_head(message, len) : -1;
+	if (message->n_headers == H1_MAX_HEADERS)
+		return refuse(message, 400, "too many headers");
+	message->headers[message->n_headers++] = (struct header){.name = {at, len}};
+	return count_head(message, len + 4);
+}
+
+static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct h1_message *message = message_of(llhttp);
+	struct header *last;
+
+	if (message->is_head_done)
+		return count_extra(message, len + 1);
+	if (message->n_headers == 0)
+		return refuse(message, 400, "value without a name");
+	last = &message->headers[message->n_headers - 1];
+	if (!last->value.at)
+		last->value = (struct text){at, len};
+	else if (!extend(&last->value, at, len)) /* RFC 9112 5.2: obs-fold */
+		return refuse(message, 400, "folded header");
+	if (last->name.len + last->value.len > H1_MAX_LINE)
+		return refuse(message, 400, "header too long");
+	return count_head(message, len);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct text trimmed(struct text text)
+{
+	while (text.len > 0 && is_blank(text.at[text.len - 1]))
+		text.len--;
+	while (text.len > 0 && is_blank(text.at[0])) {
+		text.at++;
+		text.len--;
+	}
+	return text;
+}
+
+/*
+ * Every byte of a request's head must be accounted for: name ":" blanks value CRLF, one after the
+ * other, from the version to the empty line.  So no bare LF, no fold, no blank before a
+ * colon gets through, whatever the parser thinks of it.
+ */
+static bool is_exact(const struct h1_message *message)
+{
+	const char *at = message->version.at + message->version.len;
+
+	for (unsigned i = 0; i < message->n_headers; i++) {
+		const struct header *header = &message->headers[i];
+
+		if (at[0] != '\r' || at[1] != '\n' || header->name.at != at + 2)
+			return false;
+		at = header->name.at + header->name.len;
+		if (*at++ != ':')
+			return false;
+		while (is_blank(*at))
+			at++;
+		if (header->value.len > 0 && header->value.at != at)
+			return false;
+		at += header->value.len;
+		while (is_blank(*at))
+			at++;
+	}
+	return memcmp(at, "\r\n\r\n", 4) == 0;
+}
+
+static const struct {
+	struct text name;
+	enum header_kind kind;
+} known_headers[] = {
+    {TEXT("te"), HEADER_HOP},
+    {TEXT("host"), HEADER_HOST},
+    {TEXT("expect"), HEADER_EXPECT},
+    {TEXT("trailer"), HEADER_HOP},
+    {TEXT("upgrade"), HEADER_HOP},
+    {TEXT("connection"), HEADER_CONNECTION},
+    {TEXT("keep-alive"), HEADER_HOP},
+    {TEXT("user-agent"), HEADER_USER_AGENT},
+    {TEXT("content-length"), HEADER_CONTENT_LENGTH},
+    {TEXT("x-forwarded-for"), HEADER_FORWARDED_FOR},
+    {TEXT("x-amzn-trace-id"), HEADER_TRACE_ID},
+    {TEXT("proxy-connection"), HEADER_HOP},
+    {TEXT("http2-settings"), HEADER_HOP},
+    {TEXT("x-forwarded-port"), HEADER_FORWARDED_OTHER},
+    {TEXT("x-forwarded-proto"), HEADER_FORWARDED_OTHER},
+    {TEXT("transfer-encoding"), HEADER_TRANSFER_ENCODING},
+};
+
+static bool starts_with(struct text text, struct text prefix)
+{
+	return text.len >= prefix.len && strncasecmp(text.at, prefix.at, prefix.len) == 0;
+}
+
+static enum header_kind kind_of(struct text name)
+{
+	for (size_t i = 0; i < sizeof(known_headers) / sizeof(known_headers[0]); i++)
+		if (known_headers[i].name.len == name.len &&
+		    (known_headers[i].name.at[0] == (name.at[0] | 0x20)) &&
+		    strncasecmp(known_headers[i].name.at, name.at, name.len) == 0)
+			return known_headers[i].kind;
+	if (name.len > 7 && starts_with(name, TEXT("x-amzn-")) &&
+	    (starts_with(name, TEXT("x-amzn-mtls-")) || starts_with(name, TEXT("x-amzn-tls-")) ||
+	     starts_with(name, TEXT("x-amzn-oidc-"))))
+		return HEADER_FORGED;
+	return HEADER_OTHER;
+}
+
+static bool is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+/* "Transfer_Encoding", "content.length": spelled for a reader that folds more than we do. */
+static bool is_suspicious(struct text name)
+{
+	char plain[20];
+	size_t len = 0;
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (!is_alnum(name.at[i]))
+			continue;
+		if (len == sizeof(plain))
+			return false;
+		plain[len++] = (char)(name.at[i] | 0x20);
+	}
+	return (len == 13 && memcmp(plain, "contentlength", len) == 0) ||
+	       (len == 16 && memcmp(plain, "transferencoding", len) == 0);
+}
+
+static bool is_plain_name(struct text name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (!is_alnum(name.at[i]) && name.at[i] != '-')
+			return false;
+	return name.len > 0;
+}
+
+/* A field named in Connection is of this hop only; those that frame or route are ours anyway. */
+static void mark_hop(struct h1_message *message, struct text name)
+{
+	for (unsigned i = 0; i < message->n_headers; i++) {
+		bool is_plain =
+		    message->kinds[i] == HEADER_OTHER || message->kinds[i] == HEADER_USER_AGENT;
+
+		if (is_plain && text_equal_nocase(message->headers[i].name, name))
+			message->kinds[i] = HEADER_HOP;
+	}
+}
+
+static void read_connection(struct h1_message *message, struct text value)
+{
+	while (value.len > 0) {
+		const char *comma = memchr(value.at, ',', value.len);
+		size_t len = comma ? (size_t)(comma - value.at) : value.len;
+		struct text item = trimmed((struct text){value.at, len});
+
+		if (item.len > 0 && !text_equal_nocase(item, TEXT("close")) &&
+		    !text_equal_nocase(item, TEXT("keep-alive")))
+			mark_hop(message, item);
+		value.at += len + (comma != NULL);
+		value.len -= len + (comma != NULL);
+	}
+}
+
+struct tally {
+	unsigned n_hosts, n_lengths, n_encodings, n_connections;
+	struct text encoding;
+};
+
+static int classify(struct h1_message *message, unsigned i, struct tally *tally)
+{
+	struct header *header = &message->headers[i];
+	enum header_kind kind = kind_of(header->name);
+
+	header->value = trimmed(header->value);
+	message->kinds[i] = (uint8_t)kind;
+	switch (kind) {
+	case HEADER_HOST:
+		if (tally->n_hosts++ == 0)
+			message->host = header->value;
+		return 0;
+	case HEADER_CONTENT_LENGTH:
+		tally->n_lengths++;
+		return 0;
+	case HEADER_TRANSFER_ENCODING:
+		tally->n_encodings++;
+		tally->encoding = header->value;
+		return 0;
+	case HEADER_CONNECTION:
+		tally->n_connections++;
+		return 0;
+	case HEADER_USER_AGENT:
+		message->user_agent = header->value;
+		return 0;
+	case HEADER_EXPECT:
+		message->expects_continue = text_equal_nocase(header->value, TEXT("100-continue"));
+		return 0;
+	case HEADER_OTHER:
+		if (is_plain_name(header->name)) {
+			if (header->name.len != 13 && header->name.len != 16)
+				return 0;
+		} else {
+			message->has_invalid_name = true;
+		}
+		if (is_suspicious(header->name))
+			return refuse(message, 400, "suspicious header");
+		return 0;
+	case HEADER_HOP:
+	case HEADER_FORWARDED_FOR:
+	case HEADER_FORWARDED_OTHER:
+	case HEADER_TRACE_ID:
+	case HEADER_FORGED:
+		break;
+	}
+	return 0;
+}
+
+/* RFC 9112 6.1, 6.3; stricter where two readers could differ. */
+static int frame_request(struct h1_message *message, const struct tally *tally)
+{
+	if (tally->n_encodings > 0) {
+		if (tally->n_lengths > 0)
+			return refuse(message, 400, "Transfer-Encoding and Content-Length");
+		if (tally->n_encodings > 1 || message->is_http10)
+			return refuse(message, 400, "Transfer-Encoding misused");
+		if (text_equal_nocase(tally->encoding, TEXT("gzip")) ||
+		    text_equal_nocase(tally->encoding, TEXT("deflate")) ||
+		    text_equal_nocase(tally->encoding, TEXT("compress")) ||
+		    text_equal_nocase(tally->encoding, TEXT("gzip, chunked")) ||
+		    text_equal_nocase(tally->encoding, TEXT("deflate, chunked")))
+			return refuse(message, 501, "Transfer-Encoding not supported");
+		if (!text_equal_nocase(tally->encoding, TEXT("chunked")))
+			return refuse(message, 400, "bad Transfer-Encoding");
+		message->framing = BODY_CHUNKED;
+		message->is_ambiguous = text_equal(message->method, TEXT("GET")) ||
+					text_equal(message->method, TEXT("HEAD"));
+		return 0;
+	}
+	if (tally->n_lengths > 1)
+		return refuse(message, 400, "several Content-Length");
+	message->has_length = tally->n_lengths == 1;
+	message->content_length = message->has_length ? message->llhttp.content_length : 0;
+	message->framing = message->content_length > 0 ? BODY_LENGTH : BODY_NONE;
+	message->is_ambiguous =
+	    message->content_length > 0 &&
+	    (text_equal(message->method, TEXT("GET")) || text_equal(message->method, TEXT("HEAD")));
+	return 0;
+}
+
+static int frame_response(struct h1_message *message, const struct tally *tally)
+{
+	const llhttp_t *llhttp = &message->llhttp;
+
+	message->has_length = tally->n_lengths > 0;
+	message->content_length = message->has_length ? llhttp->content_length : 0;
+	if (tally->n_encodings > 0 && (tally->n_encodings > 1 || tally->n_lengths > 0 ||
+				       !text_equal_nocase(tally->encoding, TEXT("chunked"))))
+		return refuse(message, 502, "bad Transfer-Encoding");
+	if (message->is_to_head || message->status / 100 == 1 || message->status == 204 ||
+	    message->status == 304)
+		message->framing = BODY_NONE;
+	else if (tally->n_encodings > 0)
+		message->framing = BODY_CHUNKED;
+	else if (message->has_length)
+		message->framing = message->content_length > 0 ? BODY_LENGTH : BODY_NONE;
+	else
+		message->framing = BODY_UNTIL_CLOSE;
+	return 0;
+}
+
+static bool is_host_char(char c)
+{
+	return is_alnum(c) || (c != '\0' && strchr("-._~:[]!$&'()*+;=%", c));
+}
+
+static bool is_good_host(struct text host)
+{
+	for (size_t i = 0; i < host.len; i++)
+		if (!is_host_char(host.at[i]))
+			return false;
+	return true;
+}
+
+static int check_request(struct h1_message *message, const struct tally *tally)
+{
+	if (!is_exact(message))
+		return refuse(message, 400, "malformed head");
+	if (message->llhttp.http_major != 1)
+		return refuse(message, 505, "HTTP version");
+	if (message->llhttp.method == HTTP_CONNECT || message->llhttp.method == HTTP_TRACE)
+		return refuse(message, 405, "method not allowed");
+	if (tally->n_hosts == 0 && !message->is_http10)
+		return refuse(message, 400, "no Host");
+	if (!is_good_host(message->host))
+		return refuse(message, 400, "bad Host");
+	return frame_request(message, tally);
+}
+
+static int on_headers_complete(llhttp_t *llhttp)
+{
+	struct h1_message *message = message_of(llhttp);
+	struct tally tally = {0};
+
+	llhttp->upgrade =
+	    0; /* upgrades are not supported yet: the header is dropped as any hop's */
+	message->is_http10 = llhttp->http_minor == 0;
+	message->status = llhttp->status_code;
+	for (unsigned i = 0; i < message->n_headers; i++)
+		if (classify(message, i, &tally) < 0)
+			return -1;
+	for (unsigned i = 0; tally.n_connections > 0 && i < message->n_headers; i++)
+		if (message->kinds[i] == HEADER_CONNECTION)
+			read_connection(message, message->headers[i].value);
+	if ((is_request(message) ? check_request(message, &tally)
+				 : frame_response(message, &tally)) < 0)
+		return -1;
+	message->keeps_alive = !(llhttp->flags & F_CONNECTION_CLOSE) &&
+			       (!message->is_http10 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE)) &&
+			       message->framing != BODY_UNTIL_CLOSE;
+	message->is_head_done = true;
+	return message->is_to_head ? 1 : 0;
+}
+
+static int on_body(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct h1_message *message = message_of(llhttp);
+
+	CHECK(message->n_spans < H1_MAX_SPANS);
+	message->spans[message->n_spans++] = (struct iovec){(char *)at, len};
+	message->span_bytes += len;
+	return 0;
+}
+
+/* A chunk's bytes come as one span, so asking for room before each is enough. */
+static int on_chunk_header(llhttp_t *llhttp)
+{
+	return message_of(llhttp)->n_spans == H1_MAX_SPANS - 1 ? HPE_PAUSED : 0;
+}
+
+static int on_message_complete(llhttp_t *llhttp)
+{
+	message_of(llhttp)->is_done = true;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_status = on_status,
+    .on_method = on_method,
+    .on_version = on_version,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_value = on_chunk_extension,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+    .on_chunk_header = on_chunk_header,
+};
+
+void h1_start(struct h1_message *message, enum llhttp_type type)
+{
+	/* The arrays at the end are as large as a page and need no clearing. */
+	memset(message, 0, offsetof(struct h1_message, spans));
+	llhttp_init(&message->llhttp, type, &settings);
+}
+
+static unsigned status_of(const struct h1_message *message, llhttp_errno_t error)
+{
+	if (!is_request(message))
+		return 502;
+	if (error == HPE_PAUSED_H2_UPGRADE || error == HPE_INVALID_VERSION)
+		return 505;
+	return 400;
+}
+
+size_t h1_parse(struct h1_message *message, const char *bytes, size_t len)
+{
+	llhttp_t *llhttp = &message->llhttp;
+	llhttp_errno_t error;
+
+	message->n_spans = 0;
+	message->span_bytes = 0;
+	error = llhttp_execute(llhttp, bytes, len);
+	if (error == HPE_OK)
+		return len;
+	size_t used = (size_t)(llhttp_get_error_pos(llhttp) - bytes);
+	if (error == HPE_PAUSED) {
+		llhttp_resume(llhttp);
+		return used;
+	}
+	refuse(message, status_of(message, error), llhttp_get_error_reason(llhttp));
+	return used <= len ? used : len;
+}
+
+bool h1_end(struct h1_message *message)
+{
+	message->n_spans = 0;
+	message->span_bytes = 0;
+	if (message->is_head_done && message->framing == BODY_UNTIL_CLOSE)
+		message->is_done = true;
+	return message->is_done;
+}

@@ -1,0 +1,50 @@
+/*
+ * Memory of a worker's own: objects of one size on a free list, newest first, so
+ * the request path finds them warm and calls no malloc.  Memory goes back to the
+ * system when the worker ends.  One thread.
+ */
+#ifndef LB_PROXY_SLAB_H
+#define LB_PROXY_SLAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct slab_object;
+struct slab_block;
+
+struct slab {
+	size_t size; /* of an object */
+	unsigned per_block;
+	struct slab_object *free;
+	struct slab_block *blocks;
+};
+
+void slab_init(struct slab *slab, size_t size, unsigned per_block);
+void slab_fini(struct slab *slab); /* every object is gone after */
+/* Not zeroed.  NULL without memory. */
+void *slab_take(struct slab *slab);
+void slab_give_back(struct slab *slab, void *object); /* NULL is fine */
+
+/* Bytes on their way.  from <= to <= cap. */
+struct buffer {
+	uint32_t cap, from, to;
+	char bytes[];
+};
+
+/*
+ * A large buffer holds the longest request head there may be (16 K line, 64 K headers) and is what
+ * bulk transfers use; small ones do for everything else.
+ */
+enum { BUFFER_SMALL = 16384, BUFFER_LARGE = 96 * 1024 };
+
+struct buffer_pool {
+	struct slab small, large;
+};
+
+void buffer_pool_init(struct buffer_pool *pool);
+void buffer_pool_fini(struct buffer_pool *pool);
+struct buffer *buffer_take(struct buffer_pool *pool,
+			   size_t cap); /* at least cap; NULL: too big, no memory */
+void buffer_give_back(struct buffer_pool *pool, struct buffer *buffer);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * What one worker thread owns, for the files of lb/proxy.  Everything here is that
+ * thread's, except the mailbox and the atomics.
+ */
+#ifndef LB_PROXY_WORKER_H
+#define LB_PROXY_WORKER_H
+
+#include <bsd/sys/queue.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lb/observe/access_log.h"
+#include "lb/observe/counters.h"
+#include "lb/proxy/loop.h"
+#include "lb/proxy/proxy.h"
+#include "lb/proxy/slab.h"
+#include "lb/routing/snapshot.h"
+
+struct client;
+struct upstream;
+struct upstream_pool;
+struct mail;
+
+/* A snapshot as this worker uses it: counted without atomics. */
+struct view {
+	struct snapshot *snapshot;
+	unsigned users;
+};
+
+/* A listening socket of this worker.  Clients hold it, so it may outlive its listener. */
+struct worker_socket {
+	struct io io;
+	struct worker *worker;
+	uint64_t id;               /* the address:port's, given by the control thread */
+	struct listener *listener; /* in the current view; NULL: closed, clients finish */
+	unsigned users;            /* clients, and 1 while it is open */
+	LIST_ENTRY(worker_socket) link;
+};
+
+/* A connection that was closed in this turn; its memory is given back when the turn ends. */
+struct grave {
+	struct slab *slab;
+	void *object;
+	struct grave *next;
+};
+
+enum { SCRATCH_BYTES = 128 * 1024 };
+
+struct worker {
+	unsigned lane;
+	const struct proxy_config *config;
+	struct loop loop;
+	struct buffer_pool buffers;
+	struct slab clients, exchanges, messages, upstreams;
+	struct view *view; /* NULL until the first install */
+	LIST_HEAD(, worker_socket) sockets;
+	TAILQ_HEAD(client_list, client) all_clients;
+	LIST_HEAD(, upstream_pool) pools;
+	uint64_t random;
+	uint64_t generation;    /* of installs, to find pools whose target left */
+	int64_t wall_offset_us; /* Unix time - monotonic */
+	int64_t wall_checked_us;
+	int64_t date_s;
+	char date[32];      /* of generated answers */
+	char ascii_time[9]; /* hex seconds of trace ids */
+	bool is_draining, is_stopping;
+	struct timer accept_pause; /* out of descriptors */
+	struct grave *graves;
+	pthread_t thread;
+	char *scratch; /* SCRATCH_BYTES: heads on their way out */
+
+	/* From other threads. */
+	_Atomic(struct mail *) mailbox;
+	_Atomic uint64_t n_connections; /* client side; written here only */
+	_Atomic bool is_drained;
+};
+
+uint64_t worker_random(struct worker *worker);
+int64_t worker_wall_us(struct worker *worker);
+const char *worker_date(struct worker *worker);
+
+struct view *view_ref(struct view *view);
+void view_unref(struct view *view);
+
+void worker_socket_unref(struct worker_socket *socket);
+
+/* Gives the object back to its slab when the turn ends. */
+void worker_bury(struct worker *worker, struct grave *grave, struct slab *slab, void *object);
+
+/* lb/proxy/client_h1.c */
+void client_slabs_init(struct worker *worker);
+void client_accept(struct worker_socket *socket, int fd, const struct sockaddr_storage *addr);
+/* Closes it unless it is in an exchange (which then ends with Connection: close). */
+void client_close_if_idle(struct client *client);
+void client_destroy(struct client *client);
+struct client *client_next(struct client *client);
+bool client_uses(const struct client *client, const struct worker_socket *socket);
+
+/* lb/proxy/upstream_h1.c */
+void upstream_slabs_init(struct worker *worker);
+void upstream_pools_sweep(struct worker *worker); /* after an install */
+void upstream_pools_fini(struct worker *worker);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * Workers as the control thread's side of lb/proxy uses them: start, mail, stop.
+ */
+#ifndef LB_PROXY_WORKER_MAIN_H
+#define LB_PROXY_WORKER_MAIN_H
+
+#include "lb/proxy/worker.h"
+
+enum mail_kind { MAIL_INSTALL, MAIL_DRAIN, MAIL_STOP };
+
+struct mail_socket {
+	uint64_t id;
+	int fd; /* a new one, the worker's from now on; -1: the worker has it */
+	struct listener *listener;
+};
+
+/* malloc'ed by the sender, freed by the worker. */
+struct mail {
+	struct mail *next;
+	enum mail_kind kind;
+	struct snapshot *snapshot; /* INSTALL: a reference */
+	size_t n_sockets;
+	struct mail_socket sockets[];
+};
+
+/* Starts the thread. */
+MUST_CHECK struct worker *worker_start(const struct proxy_config *config, unsigned lane,
+				       struct err *err);
+void worker_send(struct worker *worker, struct mail *mail);
+/* After MAIL_STOP was sent: waits for the thread, frees. */
+void worker_join(struct worker *worker);
+
+#endif
