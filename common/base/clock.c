@@ -70,10 +70,12 @@ static int parse_zone(const char *p, int64_t *offset_s)
 	*offset_s = 0;
 	if (strcmp(p, "Z") == 0 || strcmp(p, "z") == 0 || *p == '\0')
 		return 0;
-	if (sscanf(p, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 || p[used] != '\0' ||
+	/* The set keeps %2d from taking blanks and further signs. */
+	if (strspn(p + 1, "0123456789:") != strlen(p + 1) ||
+	    sscanf(p, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 || p[used] != '\0' ||
 	    (sign != '+' && sign != '-') || hours > 14 || minutes > 59)
 		return -1;
-	*offset_s = (hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
+	*offset_s = (int64_t)(hours * 60 + minutes) * (sign == '-' ? -60 : 60);
 	return 0;
 }
 

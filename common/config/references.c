@@ -1,6 +1,7 @@
 /* See references.h.  Sets of names are JSON objects: name -> where it stands. */
 #include "common/config/references.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -263,8 +264,16 @@ static int check_listener(struct scope *scope, const json_t *listener, size_t in
 
 static int check_load_balancer(struct scope *scope, const json_t *load_balancer, size_t index)
 {
+	unsigned char room[sizeof(struct in6_addr)];
+
 	scope->load_balancer = index;
 	scope->address = doc_str(load_balancer, "ListenAddress", "0.0.0.0");
+	if (inet_pton(AF_INET, scope->address, room) != 1 &&
+	    inet_pton(AF_INET6, scope->address, room) != 1) {
+		err_set(scope->err, EINVAL, "ListenAddress: '%.64s' is not an IP address",
+			scope->address);
+		return -1;
+	}
 	return check_each(scope, load_balancer, "Listeners", check_listener);
 }
 

@@ -253,6 +253,8 @@ static void two_listeners_on_one_address_and_port_are_refused(void **state)
 		     "")) ","
 			  "{'Name': 'b', 'ListenAddress': '127.0.0.2', 'Listeners': [" LISTENER(
 			      "80", "") "]}]}"));
+	assert_wrong("{'LoadBalancers': [{'Name': 'a', 'ListenAddress': '127.0.0.256'}]}",
+		     "LoadBalancers[0].ListenAddress: '127.0.0.256' is not an IP address");
 	assert_wrong("{" WEB ", 'LoadBalancers': [{'Name': 'a', 'Listeners': ["
 		     "{'Protocol': 'HTTP', 'DefaultActions': " FORWARD "}]}]}",
 		     "LoadBalancers[0].Listeners[0].Port: required, but missing");

@@ -2,7 +2,8 @@
  * The configuration fuzzer without clang: the examples and the corpus as they are, cut
  * off, and with bytes changed, the same way in each run.
  */
-#include "tests/fuzz/fuzz_config.c"
+/* The fuzzer itself; the Makefile links one object a test. */
+#include "tests/fuzz/fuzz_config.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <glob.h>
 #include <setjmp.h>

@@ -40,7 +40,7 @@ static void every_value_lies_near_its_buckets_value(void **state)
 
 		assert_true(distance(shown, value) * (2 * (uint64_t)HIST_SUB) <= value);
 	}
-	for (uint64_t value = 0; value < 2 * HIST_SUB; value++)
+	for (uint64_t value = 0; value < 2 * (uint64_t)HIST_SUB; value++)
 		assert_int_equal(hist_bucket_value(hist_bucket_of(value)), value);
 }
 

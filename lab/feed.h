@@ -1,0 +1,25 @@
+/*
+ * CPU use of the instances, measured every second and sent to the scaler as CloudWatch's AWS/EC2
+ * CPUUtilization: by InstanceId, and by AutoScalingGroupName from the group's tag.  Control thread.
+ */
+#ifndef LAB_FEED_H
+#define LAB_FEED_H
+
+#include "common/aws/client.h"
+#include "lab/ec2/ec2.h"
+#include "lab/runtime/process.h"
+
+struct feed;
+
+/* client: of service monitoring; everything is borrowed until feed_free. */
+MUST_CHECK struct feed *feed_new(struct event_base *base, struct ec2 *ec2,
+				 struct process_runtime *runtime, struct aws_client *client,
+				 struct err *err);
+void feed_free(struct feed *feed);
+
+/* Pure: adds one instance's datums to MetricData, once by instance and, group not NULL, to the
+ * group's Values.  -1 without memory. */
+MUST_CHECK int feed_add(json_t *metric_data, const char *instance_id, const char *group,
+			double percent, const char *timestamp);
+
+#endif

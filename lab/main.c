@@ -1,0 +1,613 @@
+/*
+ * albatross-lab: starts the load balancer and the scaler, answers EC2 and STS with instances that
+ * are local processes, and takes all of it down again.  One thread, one loop.  With INIT_MODE as
+ * its first argument it is an instance's first process instead (runtime/init.h).
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/aws/server.h"
+#include "common/base/log.h"
+#include "common/config/config.h"
+#include "common/config/options.h"
+#include "common/config/settings.h"
+#include "common/doc/doc.h"
+#include "lab/apply.h"
+#include "lab/children.h"
+#include "lab/derive.h"
+#include "lab/feed.h"
+#include "lab/files.h"
+#include "lab/ports.h"
+#include "lab/ready.h"
+#include "lab/runtime/init.h"
+
+enum {
+	ADDRESS_MAX = 160,
+	URL_MAX = 200,
+	STOP_POLL_MS = 20,
+	STOP_MS = 4000, /* then all is killed: 5 s are promised */
+	SWEEP_S = 30,
+	DEFAULT_WEB_PORT = 80,
+};
+
+struct lab {
+	struct config_options options;
+	json_t *config; /* the file as it is now in force */
+	struct config_settings settings;
+	struct work_dir dir;
+	char children_config[FILES_PATH_MAX + 32], instances_dir[FILES_PATH_MAX + 16];
+	char lab_api[ADDRESS_MAX], lb_api[ADDRESS_MAX], scaler_api[ADDRESS_MAX];
+	struct port_hold lb_port, scaler_port;
+	int aws_port;
+	char aws_url[URL_MAX];
+	bool has_lb, has_scaler;
+
+	struct event_base *base;
+	struct event *signals[3], *sweep_timer, *stop_timer;
+	struct store *store;
+	struct aws_server *server;
+	struct reaper *reaper;
+	struct process_runtime *runtime;
+	struct children *children;
+	struct ec2 ec2;
+	struct curl_loop *curl;
+	struct aws_credentials *credentials;
+	struct aws_client *monitoring, *autoscaling, *elb;
+	struct feed *feed;
+	struct ready *ready;
+	int64_t stop_us; /* when stopping began; 0 = not stopping */
+	int status;      /* to exit with */
+};
+
+/* --- stopping --- */
+
+static void on_stop_poll(evutil_socket_t fd, short what, void *arg)
+{
+	struct lab *lab = arg;
+	bool is_late = clock_monotonic_us() - lab->stop_us > (int64_t)STOP_MS * 1000;
+
+	(void)fd;
+	(void)what;
+	if (children_count(lab->children) == 0 && process_runtime_count(lab->runtime) == 0) {
+		event_base_loopbreak(lab->base);
+		return;
+	}
+	/* An instance that was being started when the order came is stopped now. */
+	process_runtime_stop_all(lab->runtime);
+	if (!is_late)
+		return;
+	log_warn("stop-forced", "children=%d instances=%d", children_count(lab->children),
+		 process_runtime_count(lab->runtime));
+	event_base_loopbreak(lab->base);
+}
+
+static void stop(struct lab *lab, int status)
+{
+	struct timeval period = {.tv_usec = STOP_POLL_MS * 1000};
+
+	if (lab->stop_us != 0)
+		return;
+	lab->stop_us = clock_monotonic_us();
+	lab->status = status;
+	log_info("stopping", "instances=%d children=%d", process_runtime_count(lab->runtime),
+		 children_count(lab->children));
+	/* Nobody may launch any more. */
+	aws_server_free(lab->server);
+	lab->server = NULL;
+	children_stop(lab->children);
+	process_runtime_stop_all(lab->runtime);
+	event_add(lab->stop_timer, &period);
+}
+
+static void on_fatal_child(void *arg, const char *program, int status)
+{
+	struct lab *lab = arg;
+
+	log_error("lab-failed", "why=\"%s ended with status %d; what it said is above\"", program,
+		  status);
+	stop(lab, 1);
+}
+
+static void on_end_signal(evutil_socket_t signal, short what, void *arg)
+{
+	(void)signal;
+	(void)what;
+	stop(arg, 0);
+}
+
+/* --- the children's configuration --- */
+
+static int write_children_config(struct lab *lab, struct err *err)
+{
+	struct derive derive = {
+	    .lb_api = lab->lb_api,
+	    .scaler_api = lab->scaler_api,
+	    .lab_api = lab->lab_api,
+	    .aws_port = lab->aws_port,
+	    .state_dir = lab->dir.path,
+	};
+	json_t *derived = derive_config(lab->config, &derive);
+	char *text = derived != NULL ? json_dumps(derived, JSON_INDENT(2)) : NULL;
+	int result = -1;
+
+	if (text != NULL)
+		result = files_write(lab->children_config, text, strlen(text), 0600, err);
+	else
+		err_set(err, ENOMEM, "out of memory");
+	json_decref(derived);
+	free(text);
+	return result;
+}
+
+static void on_reload(evutil_socket_t signal, short what, void *arg)
+{
+	struct lab *lab = arg;
+	struct err err = {0};
+	json_t *config = config_load(lab->options.file, &err);
+
+	(void)signal;
+	(void)what;
+	if (config == NULL || apply_launch_templates(&lab->ec2, config, &err) != 0) {
+		log_error("reload-refused", "why=\"%s\"", err.text);
+		json_decref(config);
+		return;
+	}
+	/* The running settings (addresses, region, keys) stay as they are until a restart. */
+	if (doc_has(lab->config, "Lab"))
+		json_object_set(config, "Lab", json_object_get(lab->config, "Lab"));
+	else
+		json_object_del(config, "Lab");
+	json_decref(lab->config);
+	lab->config = config;
+	config_settings_read(config, "Lab", &lab->settings);
+	if (write_children_config(lab, &err) != 0) {
+		log_error("reload-failed", "why=\"%s\"", err.text);
+		return;
+	}
+	log_info("reloaded", "file=%s", lab->options.file);
+	children_signal(lab->children, SIGHUP);
+}
+
+/* --- ready --- */
+
+/* The first plain HTTP listener of the file's first load balancer. */
+static void web_url(const struct lab *lab, char url[URL_MAX])
+{
+	const json_t *balancer = json_array_get(doc_array(lab->config, "LoadBalancers"), 0);
+	const json_t *listener = json_array_get(doc_array(balancer, "Listeners"), 0);
+	const char *address = doc_str(balancer, "ListenAddress", "127.0.0.1");
+
+	snprintf(url, URL_MAX, "http://%.64s:%lld",
+		 strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address,
+		 (long long)doc_int(listener, "Port", DEFAULT_WEB_PORT));
+}
+
+static void on_ready(void *arg)
+{
+	struct lab *lab = arg;
+	char web[URL_MAX];
+
+	printf("ready");
+	if (lab->has_lb && json_array_size(doc_array(lab->config, "LoadBalancers")) > 0) {
+		web_url(lab, web);
+		printf(" web=%s", web);
+	}
+	printf(" aws=%s", lab->aws_url);
+	if (lab->has_scaler)
+		printf(" dashboard=%s/dashboard", lab->aws_url);
+	printf("\n");
+	fflush(stdout);
+}
+
+static void on_pages(void *arg)
+{
+	struct lab *lab = arg;
+
+	children_have_worked(lab->children);
+}
+
+static int watch_readiness(struct lab *lab, struct err *err)
+{
+	static char pages[3][URL_MAX + 16];
+	struct ready_config config = {
+	    .base = lab->base,
+	    .loop = lab->curl,
+	    .autoscaling = lab->autoscaling,
+	    .elb = lab->elb,
+	    .groups = doc_array(lab->config, "AutoScalingGroups"),
+	    .on_ready = on_ready,
+	    .on_pages = on_pages,
+	    .arg = lab,
+	};
+	int n = 0;
+
+	if (lab->has_lb)
+		snprintf(pages[n++], sizeof(pages[0]), "http://%s/healthz", lab->lb_api);
+	if (lab->has_scaler)
+		snprintf(pages[n++], sizeof(pages[0]), "http://%s/healthz", lab->scaler_api);
+	snprintf(pages[n++], sizeof(pages[0]), "%s/healthz", lab->aws_url);
+	for (int i = 0; i < n; i++)
+		config.pages[i] = pages[i];
+	lab->ready = ready_new(&config, err);
+	return lab->ready != NULL ? 0 : -1;
+}
+
+/* --- our own API --- */
+
+static json_t *metadata(void *arg, const char *instance_id)
+{
+	struct lab *lab = arg;
+
+	return ec2_metadata(&lab->ec2, instance_id);
+}
+
+static void on_running(void *arg, const char *instance_id)
+{
+	struct lab *lab = arg;
+
+	ec2_on_running(&lab->ec2, instance_id);
+}
+
+static void on_ended(void *arg, const char *instance_id, const char *code, const char *message)
+{
+	struct lab *lab = arg;
+
+	ec2_on_ended(&lab->ec2, instance_id, code, message);
+}
+
+static void health_page(void *context, struct aws_page *page)
+{
+	(void)context;
+	buf_add_str(page->body, "ok\n");
+}
+
+static void metrics_page(void *context, struct aws_page *page)
+{
+	struct lab *lab = context;
+
+	buf_add_str(page->body, "# HELP albatross_lab_instances Instances that are not terminated\n"
+				"# TYPE albatross_lab_instances gauge\n");
+	buf_printf(page->body, "albatross_lab_instances %d\n", ec2_count_live(&lab->ec2));
+	aws_server_metrics(lab->server, page->body);
+}
+
+static int start_server(struct lab *lab, struct err *err)
+{
+	bool is_given = doc_has(lab->settings.section, "ApiAddress");
+	struct aws_server_config config = {
+	    .address = is_given ? lab->settings.api_address : "127.0.0.1:0",
+	    .region = lab->settings.region,
+	    .account_id = lab->settings.account_id,
+	    .credentials = lab->settings.credentials,
+	};
+	char host[ADDRESS_MAX];
+
+	lab->server = aws_server_new(lab->base, &config, err);
+	if (lab->server == NULL)
+		return -1;
+	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(config.address, ':') - config.address),
+		 config.address);
+	snprintf(lab->lab_api, sizeof(lab->lab_api), "%.140s:%d", host,
+		 aws_server_port(lab->server));
+	if (aws_server_add_service(lab->server, "ec2", ec2_actions, n_ec2_actions, &lab->ec2,
+				   err) != 0 ||
+	    aws_server_add_service(lab->server, "sts", sts_actions, n_sts_actions, &lab->ec2,
+				   err) != 0)
+		return -1;
+	if (aws_server_add_page(lab->server, "/healthz", health_page, lab) == 0 &&
+	    aws_server_add_page(lab->server, "/metrics", metrics_page, lab) == 0)
+		return 0;
+	err_set(err, ENOMEM, "out of memory");
+	return -1;
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct lab *lab = arg;
+
+	(void)fd;
+	(void)what;
+	ec2_sweep(&lab->ec2);
+}
+
+static int start_ec2(struct lab *lab, struct err *err)
+{
+	char url[FILES_PATH_MAX + 32];
+	struct process_runtime_config config = {
+	    .base = lab->base,
+	    .reaper = lab->reaper,
+	    .dir = lab->instances_dir,
+	    .region = lab->settings.region,
+	    .aws_endpoint = lab->aws_url,
+	    .on_running = on_running,
+	    .on_ended = on_ended,
+	    .metadata = metadata,
+	    .arg = lab,
+	};
+
+	derive_state_url(lab->config, lab->dir.path, "lab", url, sizeof(url));
+	lab->store = store_open(url, err);
+	if (lab->store == NULL)
+		return -1;
+	snprintf(lab->instances_dir, sizeof(lab->instances_dir), "%s/instances", lab->dir.path);
+	if (mkdir(lab->instances_dir, 0700) != 0) {
+		err_set(err, errno, "%s: %s", lab->instances_dir, strerror(errno));
+		return -1;
+	}
+	lab->runtime = process_runtime_new(&config, err);
+	if (lab->runtime == NULL)
+		return -1;
+	lab->ec2 = (struct ec2){
+	    .store = lab->store,
+	    .runtime = &process_runtime_ops,
+	    .runtime_arg = lab->runtime,
+	    .region = lab->settings.region,
+	    .account_id = lab->settings.account_id,
+	};
+	return ec2_start(&lab->ec2, err) != 0 ? -1
+					      : apply_launch_templates(&lab->ec2, lab->config, err);
+}
+
+/* --- ports --- */
+
+static int check_listeners(const json_t *balancer, struct err *err)
+{
+	const char *address = doc_str(balancer, "ListenAddress", "");
+	const json_t *listener;
+	size_t i;
+
+	json_array_foreach (doc_array(balancer, "Listeners"), i, listener) {
+		if (port_check_free(address, (int)doc_int(listener, "Port", 0), err) == 0)
+			continue;
+		err_wrap(err, "load balancer %s: ", doc_str(balancer, "LoadBalancerName", ""));
+		return -1;
+	}
+	return 0;
+}
+
+/* Before anything is started: what would fail later, and less clearly. */
+static int check_ports(struct lab *lab, struct err *err)
+{
+	const json_t *balancer;
+	size_t i;
+
+	json_array_foreach (doc_array(lab->config, "LoadBalancers"), i, balancer) {
+		if (check_listeners(balancer, err) != 0)
+			return -1;
+	}
+	lab->aws_port = (int)doc_int(lab->settings.section, "AwsPort", DERIVE_PORT_DEFAULT);
+	if (port_check_free("127.0.0.1", lab->aws_port, err) == 0)
+		return 0;
+	err_wrap(err, "Lab.AwsPort: ");
+	return -1;
+}
+
+/* The file's address, checked; or a free port, held until the child starts. */
+static int choose_api(const struct lab *lab, const char *section, struct port_hold *hold,
+		      char address[ADDRESS_MAX], struct err *err)
+{
+	const char *given = doc_str(doc_object(lab->config, section), "ApiAddress", "");
+	char host[ADDRESS_MAX];
+
+	if (*given == '\0') {
+		if (port_hold_take(hold, err) != 0)
+			return -1;
+		snprintf(address, ADDRESS_MAX, "127.0.0.1:%d", hold->port);
+		return 0;
+	}
+	snprintf(address, ADDRESS_MAX, "%s", given);
+	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(given, ':') - given), given);
+	if (port_check_free(host, atoi(strrchr(given, ':') + 1), err) == 0)
+		return 0;
+	err_wrap(err, "%s.ApiAddress: ", section);
+	return -1;
+}
+
+/* --- start --- */
+
+/* Our own calls and the children's are signed by the lab's first key, where there is one. */
+static int set_keys(const struct lab *lab)
+{
+	const json_t *first = json_array_get(lab->settings.credentials, 0);
+
+	unsetenv("AWS_SESSION_TOKEN");
+	unsetenv("AWS_PROFILE");
+	if (setenv("AWS_ACCESS_KEY_ID", doc_str(first, "AccessKeyId", "test"), 1) != 0)
+		return -1;
+	return setenv("AWS_SECRET_ACCESS_KEY", doc_str(first, "SecretAccessKey", "test"), 1);
+}
+
+static bool start_child(struct lab *lab, const char *program, struct port_hold *hold)
+{
+	struct err err = {0};
+
+	port_hold_give_back(hold);
+	if (children_start(lab->children, program, lab->children_config, lab->options.is_verbose,
+			   &err) == 0)
+		return true;
+	log_warn("child-not-started", "program=%s why=\"%s\"", program, err.text);
+	return false;
+}
+
+static struct aws_client *new_client(struct lab *lab, const char *service, const char *address,
+				     struct err *err)
+{
+	char url[URL_MAX];
+	struct aws_client_config config = {
+	    .service = service,
+	    .endpoint = url,
+	    .region = lab->settings.region,
+	    .timeout_ms = 2000,
+	    .max_attempts = 1, /* everybody here asks again by himself */
+	};
+
+	derive_endpoint(address, url, sizeof(url));
+	return aws_client_new(lab->curl, lab->credentials, &config, err);
+}
+
+static int start_clients(struct lab *lab, struct err *err)
+{
+	lab->curl = curl_loop_new(lab->base, err);
+	if (lab->curl == NULL)
+		return -1;
+	lab->credentials = aws_credentials_new(lab->curl, err);
+	if (lab->credentials == NULL)
+		return -1;
+	if (lab->has_lb)
+		lab->elb = new_client(lab, "elasticloadbalancing", lab->lb_api, err);
+	if (lab->has_lb && lab->elb == NULL)
+		return -1;
+	if (!lab->has_scaler)
+		return 0;
+	lab->autoscaling = new_client(lab, "autoscaling", lab->scaler_api, err);
+	lab->monitoring = new_client(lab, "monitoring", lab->scaler_api, err);
+	if (lab->autoscaling == NULL || lab->monitoring == NULL)
+		return -1;
+	lab->feed = feed_new(lab->base, &lab->ec2, lab->runtime, lab->monitoring, err);
+	return lab->feed != NULL ? 0 : -1;
+}
+
+static int start_loop(struct lab *lab, struct err *err)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+	struct timeval sweep = {.tv_sec = SWEEP_S};
+	int failed = 0;
+
+	lab->base = event_base_new();
+	if (lab->base == NULL)
+		goto oom;
+	for (int i = 0; i < 3; i++) {
+		lab->signals[i] = evsignal_new(
+		    lab->base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_end_signal, lab);
+		failed |= lab->signals[i] == NULL || event_add(lab->signals[i], NULL) != 0;
+	}
+	lab->sweep_timer = event_new(lab->base, -1, EV_PERSIST, on_sweep, lab);
+	lab->stop_timer = event_new(lab->base, -1, EV_PERSIST, on_stop_poll, lab);
+	if (failed || lab->sweep_timer == NULL || lab->stop_timer == NULL ||
+	    event_add(lab->sweep_timer, &sweep) != 0)
+		goto oom;
+	return 0;
+oom:
+	err_set(err, ENOMEM, "out of memory");
+	return -1;
+}
+
+static int start_programs(struct lab *lab, struct err *err)
+{
+	lab->children = children_new(lab->base, lab->reaper, on_fatal_child, lab, err);
+	if (lab->children == NULL || write_children_config(lab, err) != 0)
+		return -1;
+	lab->has_lb = start_child(lab, "albatross-lb", &lab->lb_port);
+	lab->has_scaler = start_child(lab, "albatross-scaler", &lab->scaler_port);
+	/* Without a load balancer there is no single endpoint: EC2 alone answers. */
+	if (!lab->has_lb)
+		derive_endpoint(lab->lab_api, lab->aws_url, sizeof(lab->aws_url));
+	return start_clients(lab, err);
+}
+
+static int start(struct lab *lab, struct err *err)
+{
+	if (strcmp(doc_str(lab->settings.section, "Runtime", "process"), "process") != 0) {
+		err_set(err, ENOTSUP, "Lab.Runtime: namespace is not supported yet; use process");
+		return -1;
+	}
+	if (check_ports(lab, err) != 0 ||
+	    choose_api(lab, "Lb", &lab->lb_port, lab->lb_api, err) != 0 ||
+	    choose_api(lab, "Scaler", &lab->scaler_port, lab->scaler_api, err) != 0)
+		return -1;
+	snprintf(lab->aws_url, sizeof(lab->aws_url), "http://127.0.0.1:%d", lab->aws_port);
+	if (set_keys(lab) != 0 || start_loop(lab, err) != 0 || work_dir_make(&lab->dir, err) != 0)
+		return -1;
+	snprintf(lab->children_config, sizeof(lab->children_config), "%s/children.json",
+		 lab->dir.path);
+	lab->reaper = reaper_new(lab->base, err);
+	if (lab->reaper == NULL || start_ec2(lab, err) != 0 || start_server(lab, err) != 0 ||
+	    start_programs(lab, err) != 0)
+		return -1;
+	return watch_readiness(lab, err);
+}
+
+static void lab_fini(struct lab *lab)
+{
+	/* The clients first: their calls end without calling into what goes next. */
+	aws_client_free(lab->elb);
+	aws_client_free(lab->autoscaling);
+	aws_client_free(lab->monitoring);
+	ready_free(lab->ready);
+	feed_free(lab->feed);
+	aws_credentials_free(lab->credentials);
+	curl_loop_free(lab->curl);
+	children_free(lab->children);
+	process_runtime_free(lab->runtime);
+	aws_server_free(lab->server);
+	reaper_free(lab->reaper);
+	store_close(lab->store);
+	for (int i = 0; i < 3; i++)
+		if (lab->signals[i] != NULL)
+			event_free(lab->signals[i]);
+	if (lab->sweep_timer != NULL)
+		event_free(lab->sweep_timer);
+	if (lab->stop_timer != NULL)
+		event_free(lab->stop_timer);
+	if (lab->base != NULL)
+		event_base_free(lab->base);
+	port_hold_give_back(&lab->lb_port);
+	port_hold_give_back(&lab->scaler_port);
+	work_dir_remove(&lab->dir);
+	json_decref(lab->config);
+}
+
+static int run(struct lab *lab)
+{
+	struct err err = {0};
+
+	signal(SIGPIPE, SIG_IGN);
+	if (start(lab, &err) != 0) {
+		log_error("lab-failed", "why=\"%s\"", err.text);
+		return 1;
+	}
+	event_base_dispatch(lab->base);
+	return lab->status;
+}
+
+int main(int argc, char *argv[])
+{
+	struct lab lab = {
+	    .options = {.program = "albatross-lab",
+			.summary = "a whole lab on one machine: load balancer, scaler, and EC2 "
+				   "with local processes as instances",
+			.takes_plain_file = true},
+	    .dir = {.lock = -1},
+	    .lb_port = {.fd = -1},
+	    .scaler_port = {.fd = -1},
+	};
+	struct err err = {0};
+	int status;
+
+	if (argc > 1 && strcmp(argv[1], INIT_MODE) == 0)
+		return init_main(argc, argv);
+	switch (config_options_parse(argc, argv, &lab.options)) {
+	case CONFIG_OPTIONS_DONE:
+		return 0;
+	case CONFIG_OPTIONS_WRONG:
+		return 2;
+	case CONFIG_OPTIONS_RUN:
+		break;
+	}
+	log_start("albatross-lab", lab.options.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	lab.config = config_load(lab.options.file, &err);
+	if (lab.config == NULL) {
+		log_error("config-refused", "why=\"%s\"", err.text);
+		return 1;
+	}
+	config_settings_read(lab.config, "Lab", &lab.settings);
+	status = lab.options.is_check_only ? 0 : run(&lab);
+	lab_fini(&lab);
+	return status;
+}
