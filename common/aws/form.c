@@ -168,12 +168,12 @@ struct aws_form *aws_form_parse(const char *text, size_t len, struct aws_error *
 	form = calloc(1, sizeof(*form));
 	if (!form)
 		goto oom;
-	form->text = malloc(len + 1);
+	form->text = calloc(1, len + 1);
 	form->pairs = calloc(count_pairs(text, len), sizeof(*form->pairs));
 	if (!form->text || !form->pairs)
 		goto oom;
-	memcpy(form->text, text, len);
-	form->text[len] = '\0';
+	if (len > 0)
+		memcpy(form->text, text, len);
 	if (split(form, len, error) == 0)
 		return form;
 	aws_form_free(form);

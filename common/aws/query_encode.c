@@ -62,7 +62,7 @@ static size_t go_down_index(struct encoder *e, size_t index)
 
 static void go_up(struct encoder *e, size_t was)
 {
-	if (buf_failed(&e->name))
+	if (buf_failed(&e->name) || !e->name.data)
 		return;
 	e->name.len = was;
 	e->name.data[was] = '\0';

@@ -87,6 +87,7 @@ static int kind_from_name(const char *name, enum shape_kind *kind)
 	return -1;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours */
 static struct entry *entry_find(const struct table *table, const char *name)
 {
 	struct entry *entry;
@@ -286,6 +287,7 @@ static int fill(struct table *table, struct entry *entry, struct err *err)
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours */
 static int enter_shapes(struct table *table, struct err *err)
 {
 	const char *name;

@@ -182,6 +182,15 @@ def actions():
             yield service, action
 
 
+def test_the_tables_hold_every_listed_action():
+    """If not: make shapes."""
+    listed = set()
+    for path in ROOT.glob("*/*/*.def"):
+        names = re.findall(r"^AWS_ACTION\((\w+)\)", path.read_text(), re.M)
+        listed |= {(path.stem, name) for name in names}
+    assert listed == set(actions())
+
+
 @pytest.fixture(scope="module")
 def models():
     session = botocore.session.get_session()
