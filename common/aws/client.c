@@ -205,7 +205,7 @@ static void retry_or_fail(struct aws_client_call *call, enum retry_kind kind)
 		  call->error.message);
 	end_attempt(call);
 	call->attempt++;
-	delay = (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	delay = (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 	event_add(call->pause, &delay);
 }
 
@@ -520,10 +520,13 @@ fail:
 
 void aws_client_free(struct aws_client *client)
 {
+	struct aws_client_call *call, *next;
+
 	if (client == NULL)
 		return;
-	while (!TAILQ_EMPTY(&client->calls))
-		aws_client_cancel(TAILQ_FIRST(&client->calls));
+	TAILQ_FOREACH_SAFE (call, &client->calls, link, next) {
+		aws_client_cancel(call);
+	}
 	while (client->n_idle > 0)
 		curl_easy_cleanup(client->idle[--client->n_idle]);
 	free(client->endpoint);

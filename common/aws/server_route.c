@@ -36,6 +36,8 @@ static const struct {
 
 static const char *by_version(const char *version)
 {
+	if (version == NULL)
+		return NULL;
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
 		if (strcmp(version, versions[i].version) == 0)
 			return versions[i].service;
@@ -44,8 +46,11 @@ static const char *by_version(const char *version)
 
 static const char *by_host(const char *host)
 {
-	size_t len = strcspn(host, ".:");
+	size_t len;
 
+	if (host == NULL)
+		return NULL;
+	len = strcspn(host, ".:");
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
 		if (strlen(versions[i].service) == len &&
 		    strncasecmp(host, versions[i].service, len) == 0)
@@ -55,6 +60,8 @@ static const char *by_host(const char *host)
 
 static const char *by_agent(const char *user_agent)
 {
+	if (user_agent == NULL)
+		return NULL;
 	for (size_t i = 0; i < sizeof(agents) / sizeof(agents[0]); i++)
 		if (strstr(user_agent, agents[i].name) != NULL)
 			return agents[i].service;
@@ -63,15 +70,14 @@ static const char *by_agent(const char *user_agent)
 
 const char *route_service(const struct route_hints *hints)
 {
-	const char *service = NULL;
+	const char *service;
 
 	if (hints->scope_service != NULL && hints->scope_service[0] != '\0')
 		return hints->scope_service;
-	if (hints->version != NULL)
-		service = by_version(hints->version);
-	if (service == NULL && hints->host != NULL)
+	service = by_version(hints->version);
+	if (service == NULL)
 		service = by_host(hints->host);
-	if (service == NULL && hints->user_agent != NULL)
+	if (service == NULL)
 		service = by_agent(hints->user_agent);
 	return service;
 }

@@ -40,7 +40,7 @@ void sigv4_sha256_hex(const void *bytes, size_t len, char hex[SIGV4_HEX_MAX])
 	unsigned int size = 0;
 
 	CHECK(EVP_Digest(bytes, len, digest, &size, EVP_sha256(), NULL) == 1 && size == 32);
-	for (unsigned int i = 0; i < size; i++)
+	for (size_t i = 0; i < size; i++)
 		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 

@@ -157,7 +157,8 @@ fail:
 static int want_timer(CURLM *multi, long timeout_ms, void *arg)
 {
 	struct curl_loop *loop = arg;
-	struct timeval delay = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
+	struct timeval delay = {.tv_sec = timeout_ms / 1000,
+				.tv_usec = (timeout_ms % 1000) * 1000L};
 
 	(void)multi;
 	if (timeout_ms < 0)
@@ -205,10 +206,13 @@ oom:
 
 void curl_loop_free(struct curl_loop *loop)
 {
+	struct transfer *transfer, *next;
+
 	if (loop == NULL)
 		return;
-	while (!TAILQ_EMPTY(&loop->transfers))
-		remove_transfer(loop, TAILQ_FIRST(&loop->transfers));
+	TAILQ_FOREACH_SAFE (transfer, &loop->transfers, link, next) {
+		remove_transfer(loop, transfer);
+	}
 	if (loop->multi != NULL)
 		curl_multi_cleanup(loop->multi);
 	if (loop->timer != NULL)

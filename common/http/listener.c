@@ -140,7 +140,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 /* Out of descriptors, mostly: the same connection would fail again at once. */
 static void on_accept_error(struct evconnlistener *accept, void *arg)
 {
-	static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
+	static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000L};
 	struct http_listener *listener;
 	int error = errno;
 
@@ -165,7 +165,9 @@ static int find_port(int fd)
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0)
 		return 0;
 	if (addr.ss_family == AF_INET6)
+		/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): getsockname() sets it */
 		return ntohs(((struct sockaddr_in6 *)(void *)&addr)->sin6_port);
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
 	return ntohs(((struct sockaddr_in *)(void *)&addr)->sin_port);
 }
 

@@ -125,7 +125,7 @@ static void start_server(struct world *world)
 static void start_raw(struct world *world)
 {
 	struct evhttp_bound_socket *bound;
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	socklen_t len = sizeof(addr);
 
 	world->raw = evhttp_new(world->base);
@@ -186,7 +186,7 @@ static void on_done(void *arg, const json_t *output, const struct aws_error *err
 
 static void run(struct world *world, int ms)
 {
-	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 
 	event_base_loopexit(world->base, &limit);
 	event_base_dispatch(world->base);
@@ -375,7 +375,7 @@ static void an_answer_beyond_the_limit_is_refused(void **state)
 	use_raw(world, 200, NULL);
 	aws_client_free(world->client);
 	world->client = client_of(world, "sts", world->raw_port, 5000);
-	world->raw_len = 17 * 1024 * 1024;
+	world->raw_len = 17UL * 1024 * 1024;
 	call_and_run(world, "GetCallerIdentity", "{}");
 	assert_string_equal(world->error.code, "AnswerTooLarge");
 	assert_int_equal(world->n_handled, 1);
@@ -487,23 +487,23 @@ static void without_keys_a_call_says_where_it_looked(void **state)
 static void which_errors_are_worth_another_attempt(void **state)
 {
 	static const struct {
-		int status;
 		const char *code;
+		int status;
 		enum retry_kind kind;
 	} cases[] = {
-	    {500, "InternalFailure", RETRY_FAULT},
-	    {502, "BadGateway", RETRY_FAULT},
-	    {503, "Unavailable", RETRY_FAULT},
-	    {504, "x", RETRY_FAULT},
-	    {501, "NotImplemented", RETRY_NEVER},
-	    {400, "ValidationError", RETRY_NEVER},
-	    {400, "Throttling", RETRY_THROTTLE},
-	    {503, "RequestLimitExceeded", RETRY_THROTTLE},
-	    {429, "x", RETRY_THROTTLE},
-	    {400, "RequestTimeout", RETRY_FAULT},
-	    {403, "ExpiredToken", RETRY_EXPIRED},
-	    {403, "AccessDenied", RETRY_NEVER},
-	    {404, "LoadBalancerNotFound", RETRY_NEVER},
+	    {"InternalFailure", 500, RETRY_FAULT},
+	    {"BadGateway", 502, RETRY_FAULT},
+	    {"Unavailable", 503, RETRY_FAULT},
+	    {"x", 504, RETRY_FAULT},
+	    {"NotImplemented", 501, RETRY_NEVER},
+	    {"ValidationError", 400, RETRY_NEVER},
+	    {"Throttling", 400, RETRY_THROTTLE},
+	    {"RequestLimitExceeded", 503, RETRY_THROTTLE},
+	    {"x", 429, RETRY_THROTTLE},
+	    {"RequestTimeout", 400, RETRY_FAULT},
+	    {"ExpiredToken", 403, RETRY_EXPIRED},
+	    {"AccessDenied", 403, RETRY_NEVER},
+	    {"LoadBalancerNotFound", 404, RETRY_NEVER},
 	};
 
 	(void)state;

@@ -19,6 +19,7 @@
 #include "common/aws/credentials_file.h"
 #include "common/base/clock.h"
 
+#define BAD_TIME "{\"AccessKeyId\":\"x\",\"SecretAccessKey\":\"y\",\"Expiration\":\"tomorrow\"}"
 #define ROLE_PATH "/latest/meta-data/iam/security-credentials/"
 
 struct world {
@@ -123,7 +124,7 @@ static int set_up(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct evhttp_bound_socket *bound;
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	socklen_t len = sizeof(addr);
 
 	world->base = event_base_new();
@@ -143,7 +144,7 @@ static int set_up(void **state)
 	snprintf(world->config, sizeof(world->config), "%s/config", world->folder);
 	world->token_status = 200;
 	world->role = "lab-role";
-	set_expiration(world, 3600 * 1000);
+	set_expiration(world, 3600 * 1000LL);
 	clean_environment(world);
 	*state = world;
 	return 0;
@@ -188,7 +189,7 @@ static void on_keys(void *arg, const struct aws_keys *keys, const char *why)
 
 static void run(struct world *world, int ms)
 {
-	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 
 	event_base_loopexit(world->base, &limit);
 	event_base_dispatch(world->base);
@@ -413,13 +414,8 @@ static void an_instance_without_role_has_no_keys(void **state)
 static void nonsense_from_metadata_is_refused(void **state)
 {
 	static const char *const roles[] = {"", "a b", "../../x?y=1", "\r\n", NULL};
-	static const char *const keys[] = {"",
-					   "{",
-					   "[]",
-					   "{\"Code\":\"Failed\"}",
-					   "{\"AccessKeyId\":\"x\"}",
-					   "{\"AccessKeyId\":\"x\",\"SecretAccessKey\":\"y\","
-					   "\"Expiration\":\"tomorrow\"}"};
+	static const char *const keys[] = {
+	    "", "{", "[]", "{\"Code\":\"Failed\"}", "{\"AccessKeyId\":\"x\"}", BAD_TIME};
 	struct world *world = *state;
 
 	for (size_t i = 0; roles[i] != NULL; i++) {
@@ -443,9 +439,9 @@ static void keys_are_renewed_before_they_expire(void **state)
 {
 	struct world *world = *state;
 
-	set_expiration(world, 10 * 60 * 1000); /* near: renewed in the background */
+	set_expiration(world, 600 * 1000LL); /* near: renewed in the background */
 	wait_for_keys(world);
-	set_expiration(world, 3600 * 1000);
+	set_expiration(world, 3600 * 1000LL);
 	assert_string_equal(aws_credentials_now(world->credentials)->access_key, "ASIA1");
 	run(world, 200);
 	assert_string_equal(aws_credentials_now(world->credentials)->access_key, "ASIA2");
@@ -457,7 +453,7 @@ static void a_failed_renewal_keeps_the_old_keys(void **state)
 {
 	struct world *world = *state;
 
-	set_expiration(world, 10 * 60 * 1000);
+	set_expiration(world, 600 * 1000LL);
 	wait_for_keys(world);
 	world->role = NULL;
 	assert_non_null(aws_credentials_now(world->credentials));

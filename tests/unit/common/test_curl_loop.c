@@ -40,7 +40,7 @@ static int set_up(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct evhttp_bound_socket *bound;
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	socklen_t len = sizeof(addr);
 
 	world->base = event_base_new();
@@ -100,7 +100,7 @@ static void on_done(void *arg, CURL *easy, CURLcode result)
 
 static void run(struct world *world, int ms)
 {
-	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 
 	event_base_loopexit(world->base, &limit);
 	event_base_dispatch(world->base);

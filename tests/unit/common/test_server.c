@@ -121,7 +121,7 @@ static void on_done(void *arg, CURL *easy, CURLcode result)
 
 static void run(struct world *world, int ms)
 {
-	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 
 	event_base_loopexit(world->base, &limit);
 	event_base_dispatch(world->base);
@@ -378,7 +378,7 @@ static void a_body_of_two_mebibytes_passes_and_one_more_byte_is_too_large(void *
 {
 	static const char start[] = IDENTITY "&Unknown=";
 	struct world *world = *state;
-	size_t limit = 2 * 1024 * 1024;
+	size_t limit = 2UL * 1024 * 1024;
 	char *body = malloc(limit + 1);
 
 	memset(body, 'a', limit + 1);
@@ -583,7 +583,7 @@ static void a_flood_of_connections_is_cut_off_and_forgotten(void **state)
 	char byte;
 
 	getrlimit(RLIMIT_NOFILE, &limit); /* both ends are in this process */
-	if (limit.rlim_max < 4 * FLOOD)
+	if (limit.rlim_max < 4UL * FLOOD)
 		skip();
 	limit.rlim_cur = limit.rlim_max < 20000 ? limit.rlim_max : 20000;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);

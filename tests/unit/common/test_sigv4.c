@@ -25,6 +25,10 @@
 	"Action=DescribeAutoScalingGroups&Version=2011-01-01&AutoScalingGroupNames.member.1=" \
 	"lab+asg%2F1&MaxRecords=10"
 
+#define TOO_LONG \
+	"AWS4-HMAC-SHA256 Credential=k/20260102/r/s/aws4_request, SignedHeaders=host, " \
+	"Signature=" SIGNATURE_A "0"
+
 #define SIGNATURE_B "8fe35246d6419d8ddfd94b19b7646ac193b97accaca2c2a4d9cc7f0000e4a19c"
 #define QUERY_B_UNSIGNED \
 	"Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256&" \
@@ -335,14 +339,14 @@ static void the_clock_may_be_five_minutes_off_and_no_more(void **state)
 {
 	struct sample *sample = *state;
 
-	sample->now_ms = NOW + 300 * 1000;
+	sample->now_ms = NOW + 300 * 1000LL;
 	assert_int_equal(verify(sample), 0);
-	sample->now_ms = NOW - 300 * 1000;
+	sample->now_ms = NOW - 300 * 1000LL;
 	assert_int_equal(verify(sample), 0);
-	sample->now_ms = NOW + 301 * 1000;
+	sample->now_ms = NOW + 301 * 1000LL;
 	assert_refused(sample, 403, "SignatureDoesNotMatch");
 	assert_non_null(strstr(sample->error.message, "Signature expired: 20260102T030405Z"));
-	sample->now_ms = NOW - 301 * 1000;
+	sample->now_ms = NOW - 301 * 1000LL;
 	assert_refused(sample, 403, "SignatureDoesNotMatch");
 	assert_non_null(strstr(sample->error.message, "Signature not yet current"));
 }
@@ -449,8 +453,7 @@ static void malformed_authorization_headers_are_refused(void **state)
 	    "AWS4-HMAC-SHA256 Credential=k/20260102/r/s/aws4_request, SignedHeaders=, Signature=0",
 	    "AWS4-HMAC-SHA256 Credential=k/20260102/r/s/aws4_request, SignedHeaders=host",
 	    "AWS4-HMAC-SHA256 Credential=k/20260102/r/s/aws4_request, Signature=0",
-	    "AWS4-HMAC-SHA256 Credential=k/20260102/r/s/aws4_request, SignedHeaders=host, "
-	    "Signature=" SIGNATURE_A "0",
+	    TOO_LONG,
 	};
 	struct sample *sample = *state;
 
@@ -505,11 +508,11 @@ static void a_presigned_request_lives_as_long_as_it_says(void **state)
 {
 	struct sample *sample = *state;
 
-	sample->now_ms = NOW + 900 * 1000;
+	sample->now_ms = NOW + 900 * 1000LL;
 	assert_int_equal(verify(sample), 0);
-	sample->now_ms = NOW + 901 * 1000;
+	sample->now_ms = NOW + 901 * 1000LL;
 	assert_refused(sample, 403, "SignatureDoesNotMatch");
-	sample->now_ms = NOW - 301 * 1000;
+	sample->now_ms = NOW - 301 * 1000LL;
 	assert_refused(sample, 403, "SignatureDoesNotMatch");
 }
 
@@ -544,7 +547,7 @@ static void ec2_answers_in_its_own_codes(void **state)
 
 	sample->request.path = "/a";
 	assert_refused(sample, 401, "AuthFailure");
-	sample->now_ms = NOW + 301 * 1000;
+	sample->now_ms = NOW + 301 * 1000LL;
 	assert_refused(sample, 400, "RequestExpired");
 	sample->now_ms = NOW;
 	json_array_clear(sample->credentials);
