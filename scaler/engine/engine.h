@@ -22,6 +22,10 @@ MUST_CHECK struct engine *engine_new(const char *region, const char *account,
 void engine_free(struct engine *engine); /* NULL is fine */
 
 struct group *engine_group(struct engine *engine, const char *name); /* NULL: none */
+/* By name or ARN; NULL: none. */
+struct policy *group_policy(const struct group *group, const char *name);
+/* How many instances are live: Pending or InService. */
+int group_actual(const struct group *group);
 /* The group that holds the instance, and it; NULL: no group does. */
 struct group *engine_group_of(struct engine *engine, const char *instance_id,
 			      struct instance **instance);
@@ -164,6 +168,7 @@ json_t *instance_describe(const struct group *group, const struct instance *inst
 json_t *activity_describe(const struct engine *engine, const struct activity *activity);
 json_t *attachment_describe(const struct attachment *attachment);
 
+bool instance_is_live(const struct instance *instance);     /* Pending or InService */
 const char *instance_state_name(enum instance_state state); /* "InService" */
 const char *activity_status_name(enum activity_status status);
 

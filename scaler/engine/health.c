@@ -8,7 +8,10 @@
 
 #include "scaler/engine/parts.h"
 
-enum { PROVEN_MS = 30 * 1000 }; /* without target group: it lived this long */
+enum {
+	PROVEN_MS = 30 * 1000, /* without target group: it lived this long */
+	STILLBORN_MS = 120 * 1000,
+};
 
 static bool is_condemned_by_elb(const struct group *group, const struct instance *instance)
 {
@@ -59,6 +62,31 @@ static void blame_launch(struct group *group, const struct instance *instance, i
 	    strcmp(instance->reason_code, "Client.UserInitiatedShutdown") == 0)
 		return;
 	group_back_off(group, now_ms);
+}
+
+/* It ended by itself before anyone saw it work: its launch has failed after all.  It still has to
+ * leave its target groups. */
+static bool is_stillborn(const struct instance *instance, int64_t now_ms)
+{
+	bool is_ended = instance->ec2 == EC2_TERMINATED || instance->ec2 == EC2_SHUTTING_DOWN;
+
+	return is_ended && !instance->is_proven && instance->reason_code[0] &&
+	       strcmp(instance->reason_code, "Client.UserInitiatedShutdown") != 0 &&
+	       now_ms - instance->in_service_ms < STILLBORN_MS;
+}
+
+static void fail_stillborn(struct tick *tick, struct group *group, struct instance *instance)
+{
+	struct activity *activity = activity_find(group, instance->launch_id);
+
+	if (activity)
+		activity->end_ms = 0;
+	activity_fail_launch(activity, instance->reason, tick->now_ms);
+	instance->state = INSTANCE_TERMINATING;
+	instance->is_unhealthy = true;
+	instance->end_ms = tick->now_ms;
+	instance->is_dirty = true;
+	group_back_off(group, tick->now_ms);
 }
 
 static void replace(struct tick *tick, struct group *group, struct instance *instance,
@@ -118,6 +146,10 @@ void health_check(struct tick *tick, struct group *group)
 
 		if (instance->state != INSTANCE_IN_SERVICE)
 			continue;
+		if (is_stillborn(instance, tick->now_ms)) {
+			fail_stillborn(tick, group, instance);
+			continue;
+		}
 		if (why) {
 			replace(tick, group, instance, why);
 			continue;

@@ -121,7 +121,11 @@ struct policy {
 	uint64_t counted;        /* what they were, as a hash */
 	double metric;           /* the newest value; NaN unknown */
 	int wanted;              /* the capacity it would have, limits or not; -1 unknown */
-	int64_t decided_ms;      /* it last changed the capacity */
+	int period_s;            /* of the figures it judges by; 0 unknown */
+	/* Not stored: what its alarms were last made to say, by the owner. */
+	bool is_alarm_stale;
+	int shown_period_s;
+	double shown_low;
 	TAILQ_ENTRY(policy) link;
 };
 
@@ -177,6 +181,7 @@ struct group {
 	struct zone zones[MAX_ZONES];
 	int n_zones;
 	int latest_version, default_version; /* of the launch template; 0 unknown */
+	int64_t template_seen_ms;            /* EC2 was asked about the launch template */
 	int64_t view_ms;                     /* EC2's latest answer about it */
 	uint64_t launched, launch_failures, terminated;
 	TAILQ_ENTRY(group) link;

@@ -40,10 +40,8 @@ MUST_CHECK struct group *group_new(struct engine *engine, const char *name);
 void group_free(struct group *group);
 /* Sets desired and notes why; event is the sentence up to "changing the desired capacity". */
 void group_change_desired(struct group *group, int desired, int64_t now_ms, const char *event);
-int group_actual(const struct group *group);
 struct instance *group_instance(const struct group *group, const char *id);
 struct instance *group_launching(const struct group *group, const char *launch_id);
-struct policy *group_policy(const struct group *group, const char *name);
 struct attachment *group_attachment(const struct group *group, const char *arn);
 MUST_CHECK struct attachment *group_attachment_add(struct group *group, const char *arn);
 void group_attachment_free(struct group *group, struct attachment *attachment);
@@ -61,7 +59,6 @@ void policy_free(struct policy *policy);
 /* instance.c */
 MUST_CHECK struct instance *instance_new(struct group *group);
 void instance_free(struct instance *instance);
-bool instance_is_live(const struct instance *instance); /* Pending or InService */
 bool instance_is_running(const struct instance *instance);
 void instance_drop_target_group(json_t *list, const char *arn);
 

@@ -384,6 +384,7 @@ static struct verdict evaluate(struct tick *tick, struct group *group, struct po
 	note_set(policy, &counted, tick->now_ms);
 	if (counted.n == 0 || read_series(tick, group, &watch, &counted, &series) == 0)
 		goto out;
+	policy->period_s = series.period_ms / 1000;
 	for (int i = POINTS_RANGE - 1; i >= 0 && isnan(policy->metric); i--)
 		policy->metric = series.values[i];
 	verdict = judge(group, policy, &watch, &counted, &series);

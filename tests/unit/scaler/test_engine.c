@@ -155,6 +155,24 @@ static void instances_that_die_at_once_are_not_launched_in_a_loop(void **state)
 	world_free(world);
 }
 
+static void one_that_ends_by_itself_right_after_it_was_in_service_is_a_failed_launch(void **state)
+{
+	struct world *world = world_new(1, 1, 1);
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(group_count(world->group).in_service, 1);
+	world_set_state(json_array_get(world->ec2, 0), "terminated",
+			"Client.InstanceInitiatedShutdown");
+	world_pass(world, 5);
+	assert_int_equal(world->n_runs, 1);
+	assert_string_equal(activity_status_name(newest(world)->status), "Failed");
+	assert_null(TAILQ_NEXT(newest(world), link));
+	world_pass(world, 10);
+	assert_int_equal(world->n_runs, 2);
+	world_free(world);
+}
+
 static void killed_before_the_call_repeats_it_with_the_same_token(void **state)
 {
 	struct world *world = world_new(2, 2, 2);
@@ -602,6 +620,8 @@ int main(void)
 	    cmocka_unit_test(the_wait_between_launches_ends_at_fifteen_minutes),
 	    cmocka_unit_test(a_new_template_ends_the_waiting),
 	    cmocka_unit_test(instances_that_die_at_once_are_not_launched_in_a_loop),
+	    cmocka_unit_test(
+		one_that_ends_by_itself_right_after_it_was_in_service_is_a_failed_launch),
 	    cmocka_unit_test(killed_before_the_call_repeats_it_with_the_same_token),
 	    cmocka_unit_test(killed_after_the_call_neither_leaks_nor_doubles),
 	    cmocka_unit_test(an_instance_seen_with_our_token_is_adopted_without_a_call),

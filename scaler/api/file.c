@@ -1,0 +1,305 @@
+/*
+ * The configuration file's groups and policies, applied to the running state by the same
+ * functions that answer the API.  First everything is checked, then everything is applied.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/doc/doc.h"
+#include "scaler/api/groups.h"
+#include "scaler/api/reply.h"
+
+static const char *const FILE_TARGETS = "FileTargetGroups"; /* what the file attached */
+static const char *const FROM_FILE = "IsFromFile";
+
+static json_t *find(const json_t *list, const char *member, const char *name)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		if (strcmp(doc_str(item, member, ""), name) == 0)
+			return item;
+	}
+	return NULL;
+}
+
+/* ---- checking ---- */
+
+static int refuse(struct err *err, const char *section, size_t i, const char *why)
+{
+	err_set(err, EINVAL, "%s[%zu]: %s", section, i, why);
+	return -1;
+}
+
+static int check_groups(const json_t *config, struct err *err)
+{
+	const json_t *input;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, input) {
+		struct aws_error error = {0};
+
+		if (group_check_create(input, true, &error) < 0)
+			return refuse(err, "AutoScalingGroups", i, error.message);
+	}
+	return 0;
+}
+
+static int check_policies(struct autoscaling *as, const json_t *config, struct err *err)
+{
+	const json_t *input;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "ScalingPolicies"), i, input) {
+		const char *group = doc_str(input, "AutoScalingGroupName", "");
+		struct aws_error error = {0};
+		char why[NAME_MAX_LEN + 64];
+
+		if (policy_check(input, true, &error) < 0)
+			return refuse(err, "ScalingPolicies", i, error.message);
+		if (find(doc_array(config, "AutoScalingGroups"), "AutoScalingGroupName", group) ||
+		    engine_group(as->engine, group))
+			continue;
+		snprintf(why, sizeof why, "there is no group '%s'", group);
+		return refuse(err, "ScalingPolicies", i, why);
+	}
+	return 0;
+}
+
+static int check_alarms(const json_t *config, struct err *err)
+{
+	const json_t *input;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "MetricAlarms"), i, input) {
+		struct alarm_rule rule;
+		struct err why = {0};
+
+		if (alarm_rule_init(&rule, input, &why) < 0)
+			return refuse(err, "MetricAlarms", i, why.text);
+		alarm_rule_fini(&rule);
+	}
+	return 0;
+}
+
+int autoscaling_check_file(struct autoscaling *as, const json_t *config, struct err *err)
+{
+	static const char *const later[] = {"ScheduledActions", "LifecycleHooks"};
+
+	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+		if (json_array_size(doc_array(config, later[i])) == 0)
+			continue;
+		err_set(err, ENOTSUP, "%s: not supported yet", later[i]);
+		return -1;
+	}
+	if (check_groups(config, err) < 0 || check_policies(as, config, err) < 0)
+		return -1;
+	return check_alarms(config, err);
+}
+
+/* ---- applying: target groups ---- */
+
+/* Does what is attached (an ARN, or a name not known yet) mean this entry of the file? */
+static bool means(const char *attached, const char *entry)
+{
+	char part[ARN_MAX];
+
+	if (strcmp(attached, entry) == 0)
+		return true;
+	snprintf(part, sizeof part, ":targetgroup/%.200s/", entry);
+	return strncmp(entry, "arn:", 4) != 0 && strstr(attached, part);
+}
+
+static const char *attached_as(const struct group *group, const char *entry)
+{
+	const struct attachment *attachment;
+
+	TAILQ_FOREACH (attachment, &group->attachments, link) {
+		if (attachment->state != ATTACHMENT_REMOVING && means(attachment->arn, entry))
+			return attachment->arn;
+	}
+	return NULL;
+}
+
+static void apply_target_groups(struct group *group, const json_t *input)
+{
+	json_t *wanted = doc_array(input, "TargetGroupARNs"), *entry;
+	const json_t *before = doc_array(group->document, FILE_TARGETS);
+	char arn[ARN_MAX];
+	size_t i;
+
+	json_array_foreach (before, i, entry) {
+		const char *name = attached_as(group, json_string_value(entry));
+
+		if (!name || doc_list_has(wanted, json_string_value(entry)))
+			continue;
+		snprintf(arn, sizeof arn, "%s", name);
+		engine_detach(group, arn);
+	}
+	json_array_foreach (wanted, i, entry) {
+		if (!attached_as(group, json_string_value(entry)))
+			engine_attach(group, json_string_value(entry));
+	}
+	if (wanted)
+		json_object_set_new(group->document, FILE_TARGETS, json_deep_copy(wanted));
+	else
+		json_object_del(group->document, FILE_TARGETS);
+}
+
+/* ---- applying: groups ---- */
+
+/* The file is the whole truth about what it names: what it leaves out has its default. */
+static json_t *update_of(const json_t *input)
+{
+	json_t *update =
+	    json_pack("{s:i, s:s, s:i, s:[s], s:b, s:i}", "DefaultCooldown", 300, "HealthCheckType",
+		      "EC2", "HealthCheckGracePeriod", 0, "TerminationPolicies", "Default",
+		      "NewInstancesProtectedFromScaleIn", 0, "DefaultInstanceWarmup", -1);
+
+	if (update && json_object_update(update, (json_t *)input) < 0) {
+		json_decref(update);
+		return NULL;
+	}
+	/* The capacity is the run time's, inside the limits. */
+	json_object_del(update, "DesiredCapacity");
+	return update;
+}
+
+static void apply_tags(struct group *group, const json_t *input)
+{
+	json_t *tags = json_array();
+	const json_t *tag;
+	size_t i;
+
+	json_array_foreach (doc_array(input, "Tags"), i, tag)
+		json_array_append_new(tags,
+				      json_pack("{s:s, s:s, s:s, s:s, s:b}", "ResourceId",
+						group->name, "ResourceType", "auto-scaling-group",
+						"Key", doc_str(tag, "Key", ""), "Value",
+						doc_str(tag, "Value", ""), "PropagateAtLaunch",
+						doc_bool(tag, "PropagateAtLaunch", false)));
+	json_object_set_new(group->document, "Tags", tags);
+}
+
+static int update_group(struct autoscaling *as, struct group *group, const json_t *input,
+			struct err *err)
+{
+	json_t *update = update_of(input);
+	int result = -1;
+
+	if (!update)
+		err_set(err, ENOMEM, "out of memory");
+	else
+		result = engine_update_group(group, update, reply_now_ms(as), err);
+	json_decref(update);
+	if (result < 0)
+		return -1;
+	if (!doc_has(input, "VPCZoneIdentifier"))
+		json_object_del(group->document, "VPCZoneIdentifier");
+	if (doc_has(input, "Tags"))
+		apply_tags(group, input);
+	apply_target_groups(group, input);
+	return 0;
+}
+
+static int apply_group(struct autoscaling *as, const json_t *input, struct err *err)
+{
+	const char *name = doc_str(input, "AutoScalingGroupName", "");
+	struct group *group = engine_group(as->engine, name);
+
+	if (group && group->is_deleting) {
+		err_set(err, EBUSY, "the group %s is still being deleted", name);
+		return -1;
+	}
+	if (group && update_group(as, group, input, err) < 0)
+		return -1;
+	if (!group) {
+		group = engine_create_group(as->engine, input, reply_now_ms(as), err);
+		if (!group)
+			return -1;
+		apply_target_groups(group, input);
+	}
+	group->is_from_file = true;
+	group->is_dirty = true;
+	return 0;
+}
+
+static void drop_groups(struct autoscaling *as, const json_t *config)
+{
+	const json_t *named = doc_array(config, "AutoScalingGroups");
+	struct group *group, *next;
+
+	TAILQ_FOREACH_SAFE (group, &as->engine->groups, link, next) {
+		if (group->is_from_file && !group->is_deleting &&
+		    !find(named, "AutoScalingGroupName", group->name))
+			group_delete(as, group);
+	}
+}
+
+/* ---- applying: policies ---- */
+
+static bool names_policy(const json_t *config, const struct group *group,
+			 const struct policy *policy)
+{
+	const json_t *input;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "ScalingPolicies"), i, input) {
+		if (strcmp(doc_str(input, "PolicyName", ""), policy->name) == 0 &&
+		    strcmp(doc_str(input, "AutoScalingGroupName", ""), group->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void drop_policies(struct autoscaling *as, const json_t *config)
+{
+	struct policy *policy, *next;
+	struct group *group;
+
+	TAILQ_FOREACH (group, &as->engine->groups, link) {
+		TAILQ_FOREACH_SAFE (policy, &group->policies, link, next) {
+			if (doc_bool(policy->document, FROM_FILE, false) &&
+			    !names_policy(config, group, policy))
+				policy_delete(as, group, policy);
+		}
+	}
+}
+
+static int apply_policy(struct autoscaling *as, const json_t *input, struct err *err)
+{
+	struct group *group = engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
+	struct aws_error error = {0};
+	struct policy *policy = group ? policy_put(as, group, input, &error) : NULL;
+
+	if (!policy) {
+		err_set(err, EINVAL, "%s", group ? error.message : "its group is gone");
+		return -1;
+	}
+	json_object_set_new(policy->document, FROM_FILE, json_true());
+	return 0;
+}
+
+int autoscaling_apply_file(struct autoscaling *as, const json_t *config, struct err *err)
+{
+	const json_t *input;
+	size_t i;
+
+	drop_policies(as, config);
+	drop_groups(as, config);
+	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, input) {
+		if (apply_group(as, input, err) < 0) {
+			err_wrap(err, "AutoScalingGroups[%zu]: ", i);
+			return -1;
+		}
+	}
+	json_array_foreach (doc_array(config, "ScalingPolicies"), i, input) {
+		if (apply_policy(as, input, err) < 0) {
+			err_wrap(err, "ScalingPolicies[%zu]: ", i);
+			return -1;
+		}
+	}
+	return as->commit(as->commit_arg, err);
+}

@@ -1,0 +1,21 @@
+/*
+ * What the file's appliance shares with the handlers of groups and policies.  Only for
+ * scaler/api.
+ */
+#ifndef SCALER_API_GROUPS_H
+#define SCALER_API_GROUPS_H
+
+#include "scaler/api/autoscaling.h"
+
+/* Can it be created?  -1 with AWS's error.  Whether the name is taken is not looked at. */
+MUST_CHECK int group_check_create(const json_t *input, bool is_from_file, struct aws_error *error);
+/* The group, its policies and their alarms; the group itself goes when its instances have. */
+void group_delete(struct autoscaling *as, struct group *group);
+
+MUST_CHECK int policy_check(const json_t *input, bool is_from_file, struct aws_error *error);
+/* Creates or overwrites; NULL with error. */
+MUST_CHECK struct policy *policy_put(struct autoscaling *as, struct group *group,
+				     const json_t *input, struct aws_error *error);
+void policy_delete(struct autoscaling *as, struct group *group, struct policy *policy);
+
+#endif

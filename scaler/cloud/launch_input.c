@@ -1,0 +1,182 @@
+/*
+ * What RunInstances is asked for: the group's launch template by name, or the file's
+ * template expanded, with zone or subnet, token and tags.  Pure.
+ *
+ * Ownership is the tag albatross:autoscaling:groupName, in the launch itself, so no instance is
+ * ever without it.  (AWS's own aws:autoscaling:groupName cannot be set by anyone but AWS.)
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/doc/doc.h"
+#include "scaler/cloud/rim_parts.h"
+
+const char *const LAUNCH_TAG = "albatross:autoscaling:groupName";
+
+const json_t *launch_template_of(const struct group *group, const json_t *templates)
+{
+	const json_t *spec = doc_object(group->document, "LaunchTemplate");
+	const char *name = doc_str(spec, "LaunchTemplateName", NULL);
+	const json_t *template;
+	size_t i;
+
+	/* One that has an id is EC2's. */
+	if (!name || doc_has(spec, "LaunchTemplateId"))
+		return NULL;
+	json_array_foreach (templates, i, template) {
+		if (strcmp(doc_str(template, "LaunchTemplateName", ""), name) == 0)
+			return template;
+	}
+	return NULL;
+}
+
+/* Members of LaunchTemplateData that RunInstances calls the same and takes the same. */
+static const char *const same[] = {
+    "BlockDeviceMappings",
+    "CapacityReservationSpecification",
+    "CpuOptions",
+    "CreditSpecification",
+    "DisableApiStop",
+    "DisableApiTermination",
+    "EbsOptimized",
+    "EnclaveOptions",
+    "HibernationOptions",
+    "IamInstanceProfile",
+    "ImageId",
+    "InstanceInitiatedShutdownBehavior",
+    "InstanceMarketOptions",
+    "InstanceType",
+    "KernelId",
+    "KeyName",
+    "LicenseSpecifications",
+    "MaintenanceOptions",
+    "MetadataOptions",
+    "Monitoring",
+    "NetworkInterfaces",
+    "Placement",
+    "PrivateDnsNameOptions",
+    "SecurityGroupIds",
+    "SecurityGroups",
+    "UserData",
+};
+
+static int expand(json_t *input, const json_t *template, struct err *err)
+{
+	const json_t *data = doc_object(template, "LaunchTemplateData");
+
+	if (doc_has(data, "InstanceRequirements")) {
+		err_set(err, ENOTSUP,
+			"InstanceRequirements in a launch template is not supported yet");
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+		json_t *value = json_object_get(data, same[i]);
+
+		if (value && json_object_set_new(input, same[i], json_deep_copy(value)) < 0)
+			goto oom;
+	}
+	if (doc_has(data, "RamDiskId") &&
+	    json_object_set(input, "RamdiskId", json_object_get(data, "RamDiskId")) < 0)
+		goto oom;
+	return 0;
+oom:
+	err_set(err, ENOMEM, "out of memory");
+	return -1;
+}
+
+static int set_tag(json_t *tags, const char *key, const char *value)
+{
+	return doc_kv_set(tags, key, value);
+}
+
+/* The template's tags, over them the group's that propagate, over all our mark. */
+static json_t *instance_tags(const struct group *group, const json_t *template)
+{
+	const json_t *data = doc_object(template, "LaunchTemplateData"), *spec, *tag;
+	json_t *tags = json_array();
+	int failed = 0;
+	size_t i, k;
+
+	json_array_foreach (doc_array(data, "TagSpecifications"), i, spec) {
+		if (strcmp(doc_str(spec, "ResourceType", ""), "instance") != 0)
+			continue;
+		json_array_foreach (doc_array(spec, "Tags"), k, tag)
+			failed |= set_tag(tags, doc_str(tag, "Key", ""), doc_str(tag, "Value", ""));
+	}
+	json_array_foreach (doc_array(group->document, "Tags"), i, tag) {
+		if (doc_bool(tag, "PropagateAtLaunch", false))
+			failed |= set_tag(tags, doc_str(tag, "Key", ""), doc_str(tag, "Value", ""));
+	}
+	failed |= set_tag(tags, LAUNCH_TAG, group->name);
+	if (failed == 0)
+		return tags;
+	json_decref(tags);
+	return NULL;
+}
+
+static int add_tags(json_t *input, const struct group *group, const json_t *template)
+{
+	json_t *tags = instance_tags(group, template), *list, *spec;
+	const json_t *data = doc_object(template, "LaunchTemplateData");
+	size_t i;
+
+	if (!tags)
+		return -1;
+	list = json_pack("[{s:s, s:o}]", "ResourceType", "instance", "Tags", tags);
+	json_array_foreach (doc_array(data, "TagSpecifications"), i, spec) {
+		if (strcmp(doc_str(spec, "ResourceType", ""), "instance") != 0)
+			json_array_append_new(list, json_deep_copy(spec));
+	}
+	return json_object_set_new(input, "TagSpecifications", list);
+}
+
+/* The subnet; inside the first network interface if the template describes interfaces. */
+static void add_place(json_t *input, const struct action *action)
+{
+	json_t *interface = json_array_get(doc_array(input, "NetworkInterfaces"), 0);
+	json_t *placement = doc_object(input, "Placement");
+
+	if (action->subnet_id[0]) {
+		json_object_set_new(interface ? interface : input, "SubnetId",
+				    json_string(action->subnet_id));
+		return;
+	}
+	if (!action->zone[0])
+		return;
+	if (!placement) {
+		placement = json_object();
+		json_object_set_new(input, "Placement", placement);
+	}
+	json_object_set_new(placement, "AvailabilityZone", json_string(action->zone));
+}
+
+json_t *launch_input(const struct group *group, const json_t *templates,
+		     const struct action *action, struct err *err)
+{
+	const json_t *template = launch_template_of(group, templates);
+	json_t *spec = doc_object(group->document, "LaunchTemplate"), *named;
+	json_t *input = json_pack("{s:i, s:i, s:s}", "MinCount", action->count, "MaxCount",
+				  action->count, "ClientToken", action->token);
+
+	if (!input)
+		goto oom;
+	if (template) {
+		if (expand(input, template, err) < 0)
+			goto fail;
+	} else {
+		named = json_deep_copy(spec);
+		/* EC2 wants the id or the name, not both. */
+		if (doc_has(named, "LaunchTemplateId"))
+			json_object_del(named, "LaunchTemplateName");
+		json_object_set_new(input, "LaunchTemplate", named);
+	}
+	add_place(input, action);
+	if (add_tags(input, group, template) < 0)
+		goto oom;
+	return input;
+oom:
+	err_set(err, ENOMEM, "out of memory");
+fail:
+	json_decref(input);
+	return NULL;
+}

@@ -1,0 +1,87 @@
+/*
+ * Metrics of the groups themselves, once a second: AWS/AutoScaling's Group... figures, the
+ * average CPU use of the instances in service (which CloudWatch makes on AWS), and target
+ * tracking's alarms kept as the policy now judges.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/doc/doc.h"
+#include "scaler/api/policy_alarms.h"
+#include "scaler/cloud/rim_parts.h"
+
+static void put(struct rim *rim, const struct group *group, const char *name, double value,
+		int64_t at_ms)
+{
+	struct metric_dimension dimension = {"AutoScalingGroupName", group->name};
+	struct metric_key key = {"AWS/AutoScaling", name, &dimension, 1};
+
+	if (metrics_put_value(cloudwatch_metrics(rim->config.cloudwatch), &key, METRIC_UNIT_NONE, 1,
+			      value, at_ms) != METRICS_OK)
+		log_debug("metric-dropped", "group=%s metric=%s", group->name, name);
+}
+
+static void put_figures(struct rim *rim, const struct group *group, int64_t at_ms)
+{
+	struct group_counts counts = group_count(group);
+
+	put(rim, group, "GroupMinSize", group->min, at_ms);
+	put(rim, group, "GroupMaxSize", group->max, at_ms);
+	put(rim, group, "GroupDesiredCapacity", group->desired, at_ms);
+	put(rim, group, "GroupInServiceInstances", counts.in_service, at_ms);
+	put(rim, group, "GroupPendingInstances", counts.pending, at_ms);
+	put(rim, group, "GroupTerminatingInstances", counts.terminating, at_ms);
+	put(rim, group, "GroupTotalInstances",
+	    counts.in_service + counts.pending + counts.terminating, at_ms);
+}
+
+/* The second that ended a second ago, over the instances in service. */
+static void put_cpu(struct rim *rim, const struct group *group, int64_t now_ms)
+{
+	int64_t end_ms = (now_ms - 1000) / 1000 * 1000;
+	struct metric_dimension dimension = {"InstanceId", NULL};
+	struct metric_key key = {"AWS/EC2", "CPUUtilization", &dimension, 1};
+	struct metric_datum datum = {.unit = metric_unit_from_name("Percent"), .resolution_s = 1};
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		struct metric_point point;
+		struct stat_set set;
+
+		dimension.value = instance->id;
+		if (instance->state != INSTANCE_IN_SERVICE ||
+		    metrics_statistic(cloudwatch_metrics(rim->config.cloudwatch), &key, "Average",
+				      1, end_ms - 1000, end_ms, &point, 1) == 0)
+			continue;
+		set = (struct stat_set){1, point.value, point.value, point.value};
+		if (datum.set.count == 0)
+			datum.set = set;
+		else
+			stat_set_merge(&datum.set, &set);
+	}
+	if (datum.set.count == 0)
+		return;
+	dimension = (struct metric_dimension){"AutoScalingGroupName", group->name};
+	datum.key = key;
+	datum.at_ms = end_ms - 1000;
+	if (metrics_put(cloudwatch_metrics(rim->config.cloudwatch), &datum, now_ms) != METRICS_OK)
+		log_debug("metric-dropped", "group=%s metric=CPUUtilization", group->name);
+}
+
+void rim_publish(struct rim *rim, int64_t now_ms)
+{
+	struct policy *policy;
+	struct group *group;
+
+	if (now_ms / 1000 == rim->published_ms / 1000)
+		return;
+	rim->published_ms = now_ms;
+	TAILQ_FOREACH (group, &rim->engine->groups, link) {
+		put_figures(rim, group, now_ms);
+		put_cpu(rim, group, now_ms);
+		TAILQ_FOREACH (policy, &group->policies, link)
+			policy_alarms_refresh(rim->config.cloudwatch, group, policy);
+	}
+}

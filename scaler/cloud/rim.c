@@ -1,0 +1,256 @@
+/*
+ * The cycle: poll, tick, write, act.  See rim.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/doc/doc.h"
+#include "scaler/cloud/rim_parts.h"
+
+enum { TICK_MS = 250, RETRY_MAX_MS = 10000 };
+
+int64_t rim_now_ms(void)
+{
+	return clock_now_ms(NULL);
+}
+
+struct engine *rim_engine(struct rim *rim)
+{
+	return rim->engine;
+}
+
+void rim_wake(struct rim *rim)
+{
+	struct timeval now = {0, 0};
+
+	if (rim->timer)
+		event_add(rim->timer, &now);
+}
+
+bool rim_is_moving(const struct rim *rim)
+{
+	const struct group *group;
+
+	TAILQ_FOREACH (group, &rim->engine->groups, link) {
+		if (group_is_moving(group))
+			return true;
+	}
+	return false;
+}
+
+int64_t rim_retry_ms(const struct poll *poll)
+{
+	int64_t delay_ms = 500;
+
+	for (int i = 1; i < poll->failures && delay_ms < RETRY_MAX_MS; i++)
+		delay_ms *= 2;
+	return delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
+}
+
+bool rim_note_answer(struct reach *reach, const struct aws_error *error)
+{
+	bool is_silent = error && error->http_status != 0 && error->http_status < 100;
+
+	if (is_silent && !reach->is_down)
+		log_warn("endpoint-down", "service=%s endpoint=%s why=\"%s\"", reach->service,
+			 reach->endpoint, error->message);
+	if (!is_silent && reach->is_down)
+		log_info("endpoint-up", "service=%s endpoint=%s", reach->service, reach->endpoint);
+	reach->is_down = is_silent;
+	return is_silent;
+}
+
+/* ---- state ---- */
+
+static void put_change(void *arg, const char *key, json_t *document)
+{
+	struct store_txn *txn = arg;
+
+	if (document)
+		store_put(txn, key, document);
+	else
+		store_delete(txn, key);
+}
+
+static int write_changes(struct rim *rim, struct err *err)
+{
+	struct store_txn *txn;
+
+	if (!engine_has_changes(rim->engine))
+		return 0;
+	txn = store_begin(rim->config.store);
+	if (!txn) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	engine_changes(rim->engine, put_change, txn);
+	if (store_commit(txn, err) != STORE_OK)
+		return -1;
+	engine_saved(rim->engine);
+	return 0;
+}
+
+static int write_noting(struct rim *rim, struct err *err)
+{
+	int result = write_changes(rim, err);
+
+	if (result < 0 && !rim->is_store_down)
+		log_error("state-not-written", "why=\"%s\"", err->text);
+	if (result == 0 && rim->is_store_down)
+		log_info("state-written", "why=\"the store takes changes again\"");
+	rim->is_store_down = result < 0;
+	return result;
+}
+
+int rim_commit(void *arg, struct err *err)
+{
+	struct rim *rim = arg;
+	int result = write_noting(rim, err);
+
+	rim_wake(rim);
+	return result;
+}
+
+static bool load_one(void *arg, const char *key, const json_t *document, int64_t revision)
+{
+	struct rim *rim = arg;
+
+	(void)revision;
+	if (engine_load(rim->engine, key, document) < 0)
+		log_warn("state-not-understood", "key=%s", key);
+	return true;
+}
+
+/* ---- the cycle ---- */
+
+static void tick(struct rim *rim)
+{
+	struct metric_source metrics = {rim_read_metric, rim};
+	struct actions actions = {0};
+	int64_t now_ms = rim_now_ms();
+	struct err err = {0};
+	bool is_written;
+
+	cloudwatch_tick(rim->config.cloudwatch, now_ms);
+	rim_publish(rim, now_ms);
+	engine_tick(rim->engine, &metrics, now_ms, &actions);
+	is_written = write_noting(rim, &err) == 0;
+	for (size_t i = 0; i < actions.n; i++) {
+		if (is_written)
+			rim_carry_out(rim, &actions.items[i]);
+		else
+			rim_refuse(rim, &actions.items[i]);
+	}
+	actions_fini(&actions);
+	rim_poll_ec2(rim, now_ms);
+	rim_poll_targets(rim, now_ms);
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+	struct timeval later = {0, TICK_MS * 1000};
+	struct rim *rim = arg;
+
+	(void)fd;
+	(void)events;
+	/* Set before the tick: what wakes us during it comes sooner. */
+	event_add(rim->timer, &later);
+	tick(rim);
+}
+
+/* ---- start and end ---- */
+
+static struct aws_client *client(const struct rim_config *config, const char *service,
+				 const char *endpoint, struct err *err)
+{
+	struct aws_client_config settings = {
+	    .service = service,
+	    .endpoint = endpoint,
+	    .region = config->region,
+	};
+
+	return aws_client_new(config->curl_loop, config->credentials, &settings, err);
+}
+
+struct rim *rim_new(const struct rim_config *config, struct err *err)
+{
+	struct rim *rim = calloc(1, sizeof *rim);
+
+	if (!rim) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	rim->config = *config;
+	TAILQ_INIT(&rim->targets);
+	LIST_INIT(&rim->calls);
+	rim->ec2_reach.service = "ec2";
+	rim->ec2_reach.endpoint = config->ec2_endpoint ? config->ec2_endpoint : "aws";
+	rim->elb_reach.service = "elasticloadbalancing";
+	rim->elb_reach.endpoint = config->elb_endpoint ? config->elb_endpoint : "aws";
+	rim->engine = engine_new(config->region, config->account_id, NULL);
+	if (!rim->engine) {
+		err_set(err, ENOMEM, "out of memory");
+		goto fail;
+	}
+	rim->ec2 = client(config, "ec2", config->ec2_endpoint, err);
+	rim->elb = client(config, "elasticloadbalancing", config->elb_endpoint, err);
+	if (!rim->ec2 || !rim->elb)
+		goto fail;
+	store_scan(config->store, ENGINE_KEYS, load_one, rim);
+	engine_loaded(rim->engine);
+	return rim;
+fail:
+	rim_free(rim);
+	return NULL;
+}
+
+int rim_start(struct rim *rim, struct err *err)
+{
+	rim->timer = event_new(rim->config.base, -1, 0, on_timer, rim);
+	if (!rim->timer) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	rim_wake(rim);
+	return 0;
+}
+
+void rim_free(struct rim *rim)
+{
+	if (!rim)
+		return;
+	if (rim->timer)
+		event_free(rim->timer);
+	if (rim->ec2)
+		aws_client_free(rim->ec2);
+	if (rim->elb)
+		aws_client_free(rim->elb);
+	while (!LIST_EMPTY(&rim->calls))
+		call_free(LIST_FIRST(&rim->calls));
+	rim_free_targets(rim);
+	json_decref(rim->templates);
+	json_decref(rim->instances_so_far);
+	json_decref(rim->instances_filter);
+	engine_free(rim->engine);
+	free(rim);
+}
+
+void rim_set_templates(struct rim *rim, const json_t *templates)
+{
+	struct group *group;
+
+	/* Groups whose template has changed try again at once. */
+	if (rim->templates && !json_equal(rim->templates, templates)) {
+		TAILQ_FOREACH (group, &rim->engine->groups, link) {
+			group->failures = 0;
+			group->launch_after_ms = 0;
+		}
+	}
+	json_decref(rim->templates);
+	rim->templates = json_deep_copy(templates);
+	rim_wake(rim);
+}

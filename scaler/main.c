@@ -1,0 +1,345 @@
+/*
+ * albatross-scaler: one thread, one loop.  Reads the configuration, opens the store, answers
+ * the Auto Scaling and CloudWatch APIs and keeps the groups at their capacity.  SIGHUP reads the
+ * file again (a bad one changes nothing), SIGTERM and SIGINT end the program; the instances stay.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/aws/client.h"
+#include "common/aws/server.h"
+#include "common/base/log.h"
+#include "common/config/config.h"
+#include "common/config/options.h"
+#include "common/config/settings.h"
+#include "common/doc/doc.h"
+#include "common/http/curl_loop.h"
+#include "common/store/store.h"
+#include "scaler/api/autoscaling.h"
+#include "scaler/api/cloudwatch.h"
+#include "scaler/cloud/rim.h"
+
+struct scaler {
+	const char *file;
+	json_t *config; /* as it was at the start: settings are borrowed from it */
+	struct config_settings settings;
+	struct event_base *base;
+	struct curl_loop *curl_loop;
+	struct aws_credentials *credentials;
+	struct store *store;
+	struct cloudwatch *cloudwatch;
+	struct rim *rim;
+	struct autoscaling api;
+	struct aws_server *server;
+	struct event *signals[3];
+};
+
+/* ---- the file ---- */
+
+/* An alarm of the file may name a policy of the file where AWS wants its ARN. */
+static void resolve_actions(struct scaler *scaler, json_t *alarms)
+{
+	const struct group *group;
+	const struct policy *policy;
+	json_t *alarm, *action;
+	size_t i, k;
+
+	json_array_foreach (alarms, i, alarm) {
+		json_t *actions = doc_array(alarm, "AlarmActions");
+
+		json_array_foreach (actions, k, action) {
+			const char *name = json_string_value(action);
+
+			TAILQ_FOREACH (group, &rim_engine(scaler->rim)->groups, link) {
+				TAILQ_FOREACH (policy, &group->policies, link) {
+					if (name && strcmp(policy->name, name) == 0)
+						json_array_set(
+						    actions, k,
+						    json_object_get(policy->document, "PolicyARN"));
+				}
+			}
+		}
+	}
+}
+
+static int apply(struct scaler *scaler, const json_t *config, struct err *err)
+{
+	json_t *alarms;
+	int result;
+
+	if (autoscaling_check_file(&scaler->api, config, err) < 0)
+		return -1;
+	rim_set_templates(scaler->rim, doc_array(config, "LaunchTemplates"));
+	if (autoscaling_apply_file(&scaler->api, config, err) < 0)
+		return -1;
+	alarms = json_deep_copy(doc_array(config, "MetricAlarms"));
+	resolve_actions(scaler, alarms);
+	result = cloudwatch_apply_file(scaler->cloudwatch, alarms, err);
+	json_decref(alarms);
+	return result;
+}
+
+/* What only a new start can change. */
+static void warn_of_settings(const struct scaler *scaler, const json_t *config)
+{
+	const json_t *before = doc_object(scaler->config, "Scaler");
+	const json_t *after = doc_object(config, "Scaler");
+
+	if (before != after && !json_equal(before, after))
+		log_warn("settings-kept",
+			 "file=%s why=\"changes in Scaler take effect at the next "
+			 "start\"",
+			 scaler->file);
+}
+
+static void on_reload(evutil_socket_t number, short events, void *arg)
+{
+	struct scaler *scaler = arg;
+	struct err err = {0};
+	json_t *config = config_load(scaler->file, &err);
+
+	(void)number;
+	(void)events;
+	if (config && apply(scaler, config, &err) == 0) {
+		warn_of_settings(scaler, config);
+		log_info("reloaded", "file=%s", scaler->file);
+	} else {
+		log_error("not-reloaded", "file=%s why=\"%s\"", scaler->file, err.text);
+	}
+	json_decref(config);
+}
+
+static void on_end(evutil_socket_t number, short events, void *arg)
+{
+	struct scaler *scaler = arg;
+
+	(void)events;
+	log_info("stopping", "signal=%d", (int)number);
+	event_base_loopbreak(scaler->base);
+}
+
+/* ---- pages and alarms ---- */
+
+static void on_health_page(void *context, struct aws_page *page)
+{
+	(void)context;
+	buf_add_str(page->body, "ok\n");
+}
+
+static void on_metrics_page(void *context, struct aws_page *page)
+{
+	struct scaler *scaler = context;
+
+	rim_print(scaler->rim, page->body);
+	cloudwatch_print(scaler->cloudwatch, page->body);
+	aws_server_metrics(scaler->server, page->body);
+}
+
+/* Target tracking's alarms show what the engine decides by itself; other kinds of policy do not
+ * exist yet. */
+static int on_alarm(void *arg, const struct alarm_event *event, struct err *err)
+{
+	struct scaler *scaler = arg;
+	const struct group *group;
+
+	if (!event->action)
+		return 0;
+	TAILQ_FOREACH (group, &rim_engine(scaler->rim)->groups, link) {
+		const struct policy *policy;
+
+		TAILQ_FOREACH (policy, &group->policies, link) {
+			if (strcmp(doc_str(policy->document, "PolicyARN", ""), event->action) == 0)
+				return 0;
+		}
+	}
+	err_set(err, ENOENT, "there is no policy %s", event->action);
+	return -1;
+}
+
+/* ---- start and end ---- */
+
+static int start_clients(struct scaler *scaler, struct err *err)
+{
+	const json_t *own = scaler->settings.section;
+	struct rim_config config = {
+	    .region = scaler->settings.region,
+	    .account_id = scaler->settings.account_id,
+	    .ec2_endpoint = doc_str(own, "Ec2Endpoint", NULL),
+	    .elb_endpoint = doc_str(own, "ElbEndpoint", NULL),
+	};
+
+	scaler->curl_loop = curl_loop_new(scaler->base, err);
+	if (!scaler->curl_loop)
+		return -1;
+	scaler->credentials = aws_credentials_new(scaler->curl_loop, err);
+	if (!scaler->credentials)
+		return -1;
+	config.base = scaler->base;
+	config.curl_loop = scaler->curl_loop;
+	config.credentials = scaler->credentials;
+	config.store = scaler->store;
+	config.cloudwatch = scaler->cloudwatch;
+	scaler->rim = rim_new(&config, err);
+	return scaler->rim ? 0 : -1;
+}
+
+static int start_server(struct scaler *scaler, struct err *err)
+{
+	struct aws_server_config config = {
+	    .address = scaler->settings.api_address,
+	    .region = scaler->settings.region,
+	    .account_id = scaler->settings.account_id,
+	    .credentials = scaler->settings.credentials,
+	};
+
+	scaler->server = aws_server_new(scaler->base, &config, err);
+	if (!scaler->server)
+		return -1;
+	if (aws_server_add_service(scaler->server, "autoscaling", autoscaling_actions,
+				   autoscaling_n_actions, &scaler->api, err) < 0 ||
+	    aws_server_add_service(scaler->server, "monitoring", cloudwatch_actions,
+				   cloudwatch_n_actions, scaler->cloudwatch, err) < 0)
+		return -1;
+	if (aws_server_add_page(scaler->server, "/healthz", on_health_page, scaler) < 0 ||
+	    aws_server_add_page(scaler->server, "/metrics", on_metrics_page, scaler) < 0) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	return 0;
+}
+
+static int start_signals(struct scaler *scaler, struct err *err)
+{
+	static const struct {
+		int number;
+		event_callback_fn fn;
+	} table[] = {{SIGHUP, on_reload}, {SIGTERM, on_end}, {SIGINT, on_end}};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		scaler->signals[i] =
+		    evsignal_new(scaler->base, table[i].number, table[i].fn, scaler);
+		if (!scaler->signals[i] || event_add(scaler->signals[i], NULL) < 0) {
+			err_set(err, ENOMEM, "out of memory");
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int start(struct scaler *scaler, struct err *err)
+{
+	scaler->base = event_base_new();
+	if (!scaler->base) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	if (start_signals(scaler, err) < 0)
+		return -1;
+	if (strcmp(scaler->settings.state_url, "memory:") == 0)
+		log_info("state-not-kept",
+			 "why=\"StateUrl is memory: and is gone with the program\"");
+	scaler->store = store_open(scaler->settings.state_url, err);
+	if (!scaler->store)
+		return -1;
+	scaler->cloudwatch = cloudwatch_new(scaler->store, NULL, scaler->settings.region,
+					    scaler->settings.account_id, err);
+	if (!scaler->cloudwatch || start_clients(scaler, err) < 0)
+		return -1;
+	scaler->api = (struct autoscaling){
+	    .engine = rim_engine(scaler->rim),
+	    .cloudwatch = scaler->cloudwatch,
+	    .commit = rim_commit,
+	    .commit_arg = scaler->rim,
+	};
+	cloudwatch_on_alarm(scaler->cloudwatch, on_alarm, scaler);
+	if (start_server(scaler, err) < 0 || apply(scaler, scaler->config, err) < 0)
+		return -1;
+	return rim_start(scaler->rim, err);
+}
+
+static void end(struct scaler *scaler)
+{
+	if (scaler->server)
+		aws_server_free(scaler->server);
+	rim_free(scaler->rim);
+	cloudwatch_free(scaler->cloudwatch);
+	store_close(scaler->store);
+	if (scaler->credentials)
+		aws_credentials_free(scaler->credentials);
+	if (scaler->curl_loop)
+		curl_loop_free(scaler->curl_loop);
+	for (size_t i = 0; i < sizeof scaler->signals / sizeof scaler->signals[0]; i++) {
+		if (scaler->signals[i])
+			event_free(scaler->signals[i]);
+	}
+	if (scaler->base)
+		event_base_free(scaler->base);
+	json_decref(scaler->config);
+	libevent_global_shutdown();
+}
+
+/* -t: as far as can be told without a store. */
+static int check_only(const struct scaler *scaler)
+{
+	struct autoscaling api = {
+	    .engine = engine_new(scaler->settings.region, scaler->settings.account_id, NULL)};
+	struct err err = {0};
+	int result = api.engine ? autoscaling_check_file(&api, scaler->config, &err) : -1;
+
+	if (result < 0)
+		fprintf(stderr, "albatross-scaler: %s: %s\n", scaler->file, err.text);
+	else
+		printf("%s: ok\n", scaler->file);
+	engine_free(api.engine);
+	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int run(struct scaler *scaler)
+{
+	struct err err = {0};
+
+	if (start(scaler, &err) < 0) {
+		log_error("not-started", "file=%s why=\"%s\"", scaler->file, err.text);
+		return EXIT_FAILURE;
+	}
+	log_info("started", "api=%s port=%d", scaler->settings.api_address,
+		 aws_server_port(scaler->server));
+	event_base_dispatch(scaler->base);
+	log_info("stopped", "status=0");
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct config_options options = {
+	    .program = "albatross-scaler",
+	    .summary = "keeps groups of instances at the capacity their load needs",
+	};
+	enum config_options_result parsed = config_options_parse(argc, argv, &options);
+	struct scaler scaler = {.file = options.file};
+	struct err err = {0};
+	int status;
+
+	if (parsed != CONFIG_OPTIONS_RUN)
+		return parsed == CONFIG_OPTIONS_DONE ? EXIT_SUCCESS : 2;
+	log_start(options.program, options.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	scaler.config = config_load(options.file, &err);
+	if (!scaler.config) {
+		fprintf(stderr, "albatross-scaler: %s\n", err.text);
+		return EXIT_FAILURE;
+	}
+	config_settings_read(scaler.config, "Scaler", &scaler.settings);
+	if (options.is_check_only) {
+		status = check_only(&scaler);
+		json_decref(scaler.config);
+		return status;
+	}
+	status = run(&scaler);
+	end(&scaler);
+	return status;
+}
