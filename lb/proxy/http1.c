@@ -152,6 +152,8 @@ static bool is_exact(const struct h1_message *message)
 {
 	const char *at = message->version.at + message->version.len;
 
+	if (message->version.len == 0) /* HTTP/0.9 */
+		return false;
 	for (unsigned i = 0; i < message->n_headers; i++) {
 		const struct header *header = &message->headers[i];
 
@@ -425,7 +427,8 @@ static int on_headers_complete(llhttp_t *llhttp)
 			       (!message->is_http10 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE)) &&
 			       message->framing != BODY_UNTIL_CLOSE;
 	message->is_head_done = true;
-	return message->is_to_head ? 1 : 0;
+	/* 1: no body, whatever Content-Length says (RFC 9112 6.3: HEAD, 1xx, 204, 304). */
+	return !is_request(message) && message->framing == BODY_NONE ? 1 : 0;
 }
 
 static int on_body(llhttp_t *llhttp, const char *at, size_t len)
