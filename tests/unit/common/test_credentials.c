@@ -260,10 +260,10 @@ static void a_named_profile_may_be_in_the_config_file(void **state)
 	struct world *world = *state;
 
 	setenv("AWS_PROFILE", "lab", 1);
-	write_file(world->config,
-		   "[default]\naws_access_key_id=D\naws_secret_access_key=s\n"
-		   "[profile lab]\nregion=us-east-1\ns3 =\n  aws_access_key_id = no\n"
-		   "aws_access_key_id=L\naws_secret_access_key=s\n");
+	write_file(world->config, "[default]\naws_access_key_id=D\naws_secret_access_key=s\n"
+				  "[profile lab]\nregion=us-east-1\n"
+				  "aws_access_key_id=L\naws_secret_access_key=s\ns3 =\n"
+				  "  aws_access_key_id = no\n");
 	wait_for_keys(world);
 	assert_string_equal(world->access_key, "L");
 }

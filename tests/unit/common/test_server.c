@@ -605,6 +605,33 @@ static void a_flood_of_connections_is_cut_off_and_forgotten(void **state)
 	assert_int_equal(world->status, 200);
 }
 
+static void without_descriptors_accept_pauses_and_goes_on(void **state)
+{
+	static const char request[] = "GET /healthz HTTP/1.0\r\n\r\n";
+	struct world *world = *state;
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				   .sin_port = htons((uint16_t)aws_server_port(world->server))};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct rlimit limit, none;
+	char answer[512] = "";
+
+	event_base_loop(world->base, EVLOOP_NONBLOCK);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = limit;
+	none.rlim_cur = (rlim_t)fd + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
+	run(world, 50);
+	assert_int_equal(recv(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	run(world, 300);
+	assert_true(recv(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(answer, "200 OK"));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -632,6 +659,7 @@ int main(void)
 	    TEST(bad_settings_are_named),
 	    cmocka_unit_test(hosts_that_rebinding_cannot_use_are_local),
 	    cmocka_unit_test(services_are_found_by_scope_version_host_and_agent),
+	    TEST(without_descriptors_accept_pauses_and_goes_on),
 	    TEST(a_flood_of_connections_is_cut_off_and_forgotten),
 	};
 

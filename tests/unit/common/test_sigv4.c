@@ -323,6 +323,7 @@ static void a_scope_of_another_day_is_refused(void **state)
 
 	sample->headers[3].value = replaced(sample, AUTHORIZATION_A, "20260102", "20260103");
 	assert_refused(sample, 403, "SignatureDoesNotMatch");
+	assert_non_null(strstr(sample->error.message, "date"));
 }
 
 static void another_region_or_service_is_refused(void **state)
