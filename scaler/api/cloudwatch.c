@@ -160,24 +160,26 @@ int64_t cloudwatch_next_due_ms(const struct cloudwatch *cw)
 
 /* ---- what handlers share ---- */
 
-int cloudwatch_check_name(const char *name, const char *parameter, size_t max,
+int cloudwatch_check_name(const char *name, const char *prefix, const char *parameter, size_t max,
 			  struct aws_error *error)
 {
-	size_t len = strlen(name);
+	size_t len = 0;
+	bool is_blank = true;
 
-	for (size_t i = 0; i < len; i++) {
-		if (name[i] >= ' ' && name[i] <= '~')
-			continue;
-		aws_error_set(error, 400, "InvalidParameterValue",
-			      "The parameter %s must contain only printable ASCII characters.",
-			      parameter);
-		return -1;
-	}
-	if (len >= 1 && len <= max && strspn(name, " ") < len)
+	for (; name[len] >= ' ' && name[len] <= '~'; len++)
+		is_blank &= name[len] == ' ';
+	if (name[len] == '\0' && !is_blank && len <= max)
 		return 0;
-	aws_error_set(error, 400, "InvalidParameterValue",
-		      "The parameter %s must be between 1 and %zu characters long%s.", parameter,
-		      max, len > 0 && len <= max ? " and must not be blank" : "");
+	if (name[len] != '\0')
+		aws_error_set(error, 400, "InvalidParameterValue",
+			      "The parameter %s%s must contain only printable ASCII characters.",
+			      prefix, parameter);
+	else
+		aws_error_set(
+		    error, 400, "InvalidParameterValue",
+		    "The parameter %s%s must be between 1 and %zu characters long and not "
+		    "blank.",
+		    prefix, parameter, max);
 	return -1;
 }
 
@@ -186,7 +188,7 @@ int cloudwatch_check_namespace(const char *namespace, struct aws_error *error)
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789.-_/#: ";
 
-	if (cloudwatch_check_name(namespace, "Namespace", METRIC_NAME_MAX, error) != 0)
+	if (cloudwatch_check_name(namespace, "", "Namespace", METRIC_NAME_MAX, error) != 0)
 		return -1;
 	if (namespace[0] != ':' && namespace[strspn(namespace, allowed)] == '\0')
 		return 0;
@@ -198,30 +200,39 @@ int cloudwatch_check_namespace(const char *namespace, struct aws_error *error)
 	return -1;
 }
 
-static int check_dimension(const struct metric_dimension *dimensions, size_t n, const char *prefix,
-			   struct aws_error *error)
+/* The error of the n-th dimension, of which we know that it is wrong. */
+static void refuse_dimension(const struct metric_dimension *dimension, size_t n, const char *prefix,
+			     struct aws_error *error)
 {
-	const struct metric_dimension *last = &dimensions[n];
-	char parameter[128];
+	char parameter[64];
 
-	snprintf(parameter, sizeof(parameter), "%sDimensions.member.%zu.Name", prefix, n + 1);
-	if (cloudwatch_check_name(last->name, parameter, METRIC_NAME_MAX, error) != 0)
-		return -1;
-	if (last->name[0] == ':') {
+	snprintf(parameter, sizeof(parameter), "Dimensions.member.%zu.Name", n);
+	if (cloudwatch_check_name(dimension->name, prefix, parameter, METRIC_NAME_MAX, error) != 0)
+		return;
+	if (dimension->name[0] == ':') {
 		aws_error_set(error, 400, "InvalidParameterValue",
-			      "The parameter %s must not start with a colon.", parameter);
-		return -1;
+			      "The parameter %s%s must not start with a colon.", prefix, parameter);
+		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(dimensions[i].name, last->name) != 0)
-			continue;
+	snprintf(parameter, sizeof(parameter), "Dimensions.member.%zu.Value", n);
+	if (cloudwatch_check_name(dimension->value, prefix, parameter, METRIC_VALUE_MAX, error) ==
+	    0)
 		aws_error_set(error, 400, "InvalidParameterValue",
 			      "The collection %sDimensions must not name the dimension %s twice.",
-			      prefix, last->name);
-		return -1;
-	}
-	snprintf(parameter, sizeof(parameter), "%sDimensions.member.%zu.Value", prefix, n + 1);
-	return cloudwatch_check_name(last->value, parameter, METRIC_VALUE_MAX, error);
+			      prefix, dimension->name);
+}
+
+static bool is_dimension(const struct metric_dimension *dimensions, size_t n,
+			 struct aws_error *error)
+{
+	const struct metric_dimension *last = &dimensions[n];
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(dimensions[i].name, last->name) == 0)
+			return false;
+	return last->name[0] != ':' &&
+	       cloudwatch_check_name(last->name, "", "", METRIC_NAME_MAX, error) == 0 &&
+	       cloudwatch_check_name(last->value, "", "", METRIC_VALUE_MAX, error) == 0;
 }
 
 int cloudwatch_dimensions(const json_t *list, const char *prefix,
@@ -239,8 +250,10 @@ int cloudwatch_dimensions(const json_t *list, const char *prefix,
 	json_array_foreach (list, i, one) {
 		dimensions[i].name = doc_str(one, "Name", "");
 		dimensions[i].value = doc_str(one, "Value", "");
-		if (check_dimension(dimensions, i, prefix, error) != 0)
-			return -1;
+		if (is_dimension(dimensions, i, error))
+			continue;
+		refuse_dimension(&dimensions[i], i + 1, prefix, error);
+		return -1;
 	}
 	return (int)json_array_size(list);
 }
@@ -253,7 +266,7 @@ int cloudwatch_key(const json_t *input, struct metric_key *key,
 	*key = (struct metric_key){doc_str(input, "Namespace", ""),
 				   doc_str(input, "MetricName", ""), dimensions, 0};
 	if (cloudwatch_check_namespace(key->namespace, error) != 0 ||
-	    cloudwatch_check_name(key->name, "MetricName", METRIC_NAME_MAX, error) != 0)
+	    cloudwatch_check_name(key->name, "", "MetricName", METRIC_NAME_MAX, error) != 0)
 		return -1;
 	n = cloudwatch_dimensions(doc_array(input, "Dimensions"), "", dimensions, error);
 	if (n < 0)

@@ -184,12 +184,11 @@ static int read_time(struct reader *reader, int64_t now_ms)
 
 static int read_key(struct reader *reader, const char *namespace)
 {
-	char parameter[96];
 	const char *name = doc_str(reader->datum, "MetricName", "");
 	int n;
 
-	snprintf(parameter, sizeof(parameter), "%sMetricName", reader->prefix);
-	if (cloudwatch_check_name(name, parameter, METRIC_NAME_MAX, reader->error) != 0)
+	if (cloudwatch_check_name(name, reader->prefix, "MetricName", METRIC_NAME_MAX,
+				  reader->error) != 0)
 		return -1;
 	n = cloudwatch_dimensions(doc_array(reader->datum, "Dimensions"), reader->prefix,
 				  reader->dimensions, reader->error);
@@ -220,10 +219,14 @@ static int read_datum(struct reader *reader, const char *namespace, int64_t now_
 	return read_time(reader, now_ms) != 0 ? -1 : read_samples(reader);
 }
 
+/* The prefix costs more than all the rest and is only for errors: it is made when there is one. */
 static int read_member(struct reader *reader, const json_t *list, size_t i, const char *namespace,
 		       int64_t now_ms)
 {
 	reader->datum = json_array_get(list, i);
+	reader->prefix[0] = '\0';
+	if (read_datum(reader, namespace, now_ms) == 0)
+		return 0;
 	snprintf(reader->prefix, sizeof(reader->prefix), "MetricData.member.%zu.", i + 1);
 	return read_datum(reader, namespace, now_ms);
 }

@@ -75,10 +75,10 @@ MUST_CHECK int cloudwatch_dimensions(const json_t *list, const char *prefix,
 /* Namespace, MetricName and Dimensions of input, checked.  -1 with error. */
 MUST_CHECK int cloudwatch_key(const json_t *input, struct metric_key *key,
 			      struct metric_dimension dimensions[], struct aws_error *error);
-/* Namespace and metric names: printable ASCII.  -1 with error. */
-MUST_CHECK int cloudwatch_check_name(const char *name, const char *parameter, size_t max,
-				     struct aws_error *error);
-
+/* 1 to max characters of printable ASCII, not all blank; prefix and parameter name it in errors. -1
+ * with error. */
+MUST_CHECK int cloudwatch_check_name(const char *name, const char *prefix, const char *parameter,
+				     size_t max, struct aws_error *error);
 MUST_CHECK int cloudwatch_check_namespace(const char *namespace, struct aws_error *error);
 
 /* Tokens of pages: text in hex, so that nobody reads meaning into them. */
