@@ -35,7 +35,7 @@ DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-
 TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
 	python3-pytest-xdist python3-pytest-timeout apache2-utils curl procps iproute2
 LINT_DEPS := clang-format clang-tidy clang shellcheck black universal-ctags
-BENCH_DEPS := wrk nginx-light
+BENCH_DEPS := apache2-utils
 
 LLHTTP ?= /usr/share/llhttp
 LLHTTP_INCLUDE ?= /usr/share/include/llhttp
@@ -61,10 +61,11 @@ objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
 AREAS := common lb scaler lab
 PROGRAMS := $(foreach p,lb scaler lab,$(if $(wildcard $(p)/main.c),$(BIN)/albatross-$(p)))
 UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/unit/%,$(shell find tests/unit -name 'test_*.c'))
+BENCHES := $(patsubst bench/%.c,$(BIN)/bench/%,$(wildcard bench/*.c))
 LLHTTP_OBJECTS := $(OBJ)/llhttp/llhttp.o $(OBJ)/llhttp/api.o $(OBJ)/llhttp/http.o
 
 .PHONY: all lab test unit asan tsan fuzz lint format bench bench-quick shapes deps test-deps install clean \
-	pytest unit-programs
+	pytest unit-programs bench-programs
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(PROGRAMS)
@@ -118,6 +119,7 @@ $(OBJ)/tests/unit/%: $(OBJ)/tests/unit/%.o $$(LIBS_$$(firstword $$(subst /, ,$$*
 $(OBJ)/tests/unit/%_oom: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
 unit-programs: $(UNIT)
+bench-programs: $(PROGRAMS) $(BENCHES)
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
 
@@ -159,9 +161,15 @@ format:
 	@git ls-files '*.[ch]' | xargs clang-format -i
 	@git ls-files '*.py' | xargs -r black -q
 
+# bench/x.c stands alone: build/bench/x.
+$(BIN)/bench/%: $(OBJ)/bench/%.o
+	@mkdir -p $(@D)
+	@echo 'LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
 bench: deps
 	@tools/deps.sh $(BENCH_DEPS)
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
 	@bench/run.sh
 
 shapes:

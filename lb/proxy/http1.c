@@ -157,7 +157,7 @@ static bool is_exact(const struct h1_message *message)
 	for (unsigned i = 0; i < message->n_headers; i++) {
 		const struct header *header = &message->headers[i];
 
-		if (at[0] != '\r' || at[1] != '\n' || header->name.at != at + 2)
+		if (header->name.at != at + 2 || at[0] != '\r' || at[1] != '\n')
 			return false;
 		at = header->name.at + header->name.len;
 		if (*at++ != ':')
@@ -170,7 +170,7 @@ static bool is_exact(const struct h1_message *message)
 		while (is_blank(*at))
 			at++;
 	}
-	return memcmp(at, "\r\n\r\n", 4) == 0;
+	return message->end - at >= 4 && memcmp(at, "\r\n\r\n", 4) == 0;
 }
 
 static const struct {
@@ -489,6 +489,7 @@ size_t h1_parse(struct h1_message *message, const char *bytes, size_t len)
 	llhttp_t *llhttp = &message->llhttp;
 	llhttp_errno_t error;
 
+	message->end = bytes + len;
 	message->n_spans = 0;
 	message->span_bytes = 0;
 	error = llhttp_execute(llhttp, bytes, len);

@@ -49,6 +49,7 @@ struct h1_message {
 	bool is_to_head; /* response to HEAD: set by the user after h1_start */
 	unsigned error;  /* HTTP status to refuse with; 0 = fine */
 	const char *error_reason;
+	const char *end; /* of the bytes being read */
 	/* Head. */
 	bool is_http10;
 	bool keeps_alive; /* by its version and Connection headers */
