@@ -4,9 +4,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "common/base/ids.h"
+
+enum { PORT_RANGE = 8192, MAX_TRIES = 256 };
 
 /* Without SO_REUSEPORT on purpose: the load balancer's own sockets have it, and a second one would
  * silently share the port with the first. */
@@ -49,20 +55,36 @@ int port_check_free(const char *address, int port, struct err *err)
 	return -1;
 }
 
+/* Where the kernel begins to pick ports for outgoing connections: one of those could take a
+ * program's port while it is being restarted. */
+static int first_ephemeral(void)
+{
+	enum { USUAL = 32768 };
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	int first = USUAL;
+
+	if (file == NULL)
+		return USUAL;
+	if (fscanf(file, "%d", &first) != 1 || first < 2 * PORT_RANGE || first > UINT16_MAX)
+		first = USUAL;
+	fclose(file);
+	return first;
+}
+
 int port_hold_take(struct port_hold *hold, struct err *err)
 {
 	struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in name;
-	socklen_t len = sizeof(name);
+	int first = first_ephemeral() - PORT_RANGE;
+	int start = (int)(id_random(NULL) % PORT_RANGE);
 
-	hold->fd = bind_to(loopback, 0);
-	if (hold->fd < 0 || getsockname(hold->fd, (struct sockaddr *)&name, &len) != 0) {
-		err_set(err, errno, "no free port: %s", strerror(errno));
-		port_hold_give_back(hold);
-		return -1;
+	for (int i = 0; i < MAX_TRIES; i++) {
+		hold->port = first + (start + i) % PORT_RANGE;
+		hold->fd = bind_to(loopback, hold->port);
+		if (hold->fd >= 0)
+			return 0;
 	}
-	hold->port = ntohs(name.sin_port);
-	return 0;
+	err_set(err, EADDRINUSE, "no free port in %d..%d", first, first + PORT_RANGE - 1);
+	return -1;
 }
 
 void port_hold_give_back(struct port_hold *hold)

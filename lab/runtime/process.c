@@ -203,10 +203,11 @@ static void finish(struct machine *machine)
 	} else if (machine->end_signal != 0) {
 		snprintf(why, sizeof(why), "user data was ended by signal %d", machine->end_signal);
 	} else {
-		snprintf(why, sizeof(why), "none is left");
+		why[0] = '\0';
 	}
 	snprintf(message, sizeof(message),
-		 "Client.InstanceInitiatedShutdown: the instance's processes ended: %s", why);
+		 "Client.InstanceInitiatedShutdown: the instance's processes ended%s%s",
+		 why[0] != '\0' ? ": " : "", why);
 	tell_end(machine, "Client.InstanceInitiatedShutdown", message);
 }
 
