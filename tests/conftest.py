@@ -186,8 +186,8 @@ class Programs:
     def __init__(self, folder):
         self.folder = folder
         self.started = []
-        # Found again in the environment of everything that the programs start.
-        self.marker = f"albatross-test-{os.getpid()}-{time.monotonic_ns()}"
+        # The test's own folder is in the environment or command line of all that is started below it.
+        self.marker = str(folder)
 
     def start(self, name, *args, env=None):
         env = {
