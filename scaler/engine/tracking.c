@@ -32,6 +32,7 @@ struct watch {
 
 struct series {
 	double values[POINTS_RANGE]; /* oldest first, NAN where missing */
+	int counts[POINTS_RANGE];    /* instances that each is the average of */
 	int64_t end_ms;
 	int period_ms;
 };
@@ -190,7 +191,8 @@ static int count_instances(const struct tick *tick, const struct group *group,
 	return 0;
 }
 
-/* Figures from before the set changed say nothing about the set. */
+/* Quiet before the set changed says nothing about the set: fewer now carry the same load.  (Load
+ * does: it is summed over those that are there now.) */
 static void note_set(struct policy *policy, const struct counted *counted, int64_t now_ms)
 {
 	uint64_t hash = 14695981039346656037u;
@@ -262,6 +264,7 @@ static int read_instances(const struct tick *tick, const struct watch *watch,
 		json_decref(dimensions);
 	}
 	for (int i = 0; i < POINTS_RANGE; i++) {
+		series->counts[i] = counts[i];
 		series->values[i] = is_real[i] && counts[i] ? sums[i] / counts[i] : NAN;
 		found += is_real[i];
 	}
@@ -286,6 +289,8 @@ static int read_period(const struct tick *tick, const struct group *group,
 	dimensions =
 	    json_pack("[{s:s, s:s}]", "Name", "AutoScalingGroupName", "Value", group->name);
 	found = read_values(tick, watch, dimensions, series, series->values);
+	for (int i = 0; i < POINTS_RANGE; i++)
+		series->counts[i] = counted->n;
 	json_decref(dimensions);
 	return found;
 }
@@ -304,6 +309,21 @@ static int read_series(const struct tick *tick, const struct group *group,
 }
 
 /* ---- judging ---- */
+
+/* Instances that the newest n figures speak for: one without data may be idle or dead, so it asks
+ * for no others. */
+static int spoken_for(const struct series *series, int counted, int n)
+{
+	int least = counted;
+
+	for (int i = POINTS_RANGE - 1, found = 0; i >= 0 && found < n; i--) {
+		if (isnan(series->values[i]))
+			continue;
+		least = series->counts[i] < least ? series->counts[i] : least;
+		found++;
+	}
+	return least;
+}
 
 /* The newest n values on one side of limit: their mean; NAN: not n, too old, or not all. */
 static double mean_beyond(const struct series *series, int64_t since_ms, int n, double limit,
@@ -344,12 +364,13 @@ static struct verdict judge(const struct group *group, struct policy *policy,
 {
 	struct verdict verdict = {WISH_HOLD, group->desired, 0, policy};
 	double low = watch->target * tracking_low_fraction(counted->in_service);
-	int n = watch->is_per_instance ? counted->n : counted->in_service;
-	double mean = mean_beyond(series, policy->steady_since_ms, POINTS_OUT, -INFINITY, true);
+	int n = watch->is_per_instance ? spoken_for(series, counted->n, POINTS_OUT)
+				       : counted->in_service;
+	double mean = mean_beyond(series, 0, POINTS_OUT, -INFINITY, true);
 
 	if (!isnan(mean))
 		verdict.need = tracking_need(n, mean, watch->target);
-	mean = mean_beyond(series, policy->steady_since_ms, POINTS_OUT, watch->target, true);
+	mean = mean_beyond(series, 0, POINTS_OUT, watch->target, true);
 	if (!isnan(mean)) {
 		int need = tracking_need(n, mean, watch->target);
 
