@@ -1,0 +1,72 @@
+"""Hostile and odd requests, each a file in raw/: what is answered, that no second request is read
+out of the first, and that the load balancer goes on."""
+
+import pathlib
+import re
+
+import pytest
+
+from lb_fixtures import backends, start_lb  # noqa: F401 (fixtures)
+from lb_helpers import read_case
+
+CASES = sorted((pathlib.Path(__file__).parent / "raw").glob("*.raw"))
+
+
+# One program for each part of the cases: a start for each would be most of the time.
+@pytest.mark.parametrize("part", range(4))
+def test_odd_requests_are_answered_as_the_file_says(start_lb, backends, part):
+    backend = backends()
+    lb = start_lb(backend)
+    lb.wait_health({backend: "healthy"})
+    wrong = []
+    for path in CASES[part::4]:
+        expect, data = read_case(path)
+        del backend.requests[:]
+        with lb.wire() as wire:
+            status, closed = answer_to(wire, data, "closed" in expect)
+        if str(status) not in expect[0].split("|"):
+            wrong.append(f"{path.stem}: {status} instead of {expect[0]}")
+        if not closed:
+            wrong.append(f"{path.stem}: the connection stays open")
+        if len(backend.requests) > (status == 200):
+            wrong.append(f"{path.stem}: the target saw {backend.requests}")
+    assert not wrong, "\n".join(wrong)
+    assert lb.get() == backend.name
+
+
+def answer_to(wire, data, must_close):
+    method = re.match(rb"\w*", data)[0].decode()
+    wire.send(data)
+    try:
+        status = wire.read(method).status
+    except OSError:
+        status = "closed"
+    return status, not must_close or wire.is_closed()
+
+
+def test_second_request_hidden_in_a_body_stays_a_body(start_lb, backends):
+    backend = backends()
+    lb = start_lb(backend)
+    hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    with lb.wire() as wire:
+        wire.send(
+            f"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {len(hidden)}\r\n\r\n{hidden}"
+        )
+        assert wire.read().body == hidden.encode()
+        assert wire.get("/after").status == 200
+    assert backend.requests == ["POST /echo", "GET /after"]
+
+
+def test_client_that_goes_away_in_the_middle_hurts_nobody(start_lb, backends):
+    backend = backends()
+    lb = start_lb(backend)
+    for data in (
+        "GET",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        "GET /big/5000000 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ):
+        with lb.wire() as wire:
+            wire.send(data)
+    assert lb.get() == "b0"
