@@ -35,7 +35,7 @@ struct loading {
 static void hold(struct alarm *alarm, int64_t now_ms)
 {
 	int64_t range_ms =
-	    (alarm->rule.evaluation_periods + 1) * alarm->rule.query.period_s * 1000LL;
+	    (alarm->rule.evaluation_periods + 1LL) * alarm->rule.query.period_s * 1000LL;
 
 	alarm->hold_ms = now_ms + (range_ms < HOLD_MAX_MS ? range_ms : HOLD_MAX_MS);
 }

@@ -85,13 +85,13 @@ static int select_alarms(const struct cloudwatch *cw, const json_t *input, const
 {
 	size_t n = 0;
 
-	*selected = calloc(HASH_COUNT(cw->alarms) + 1, sizeof(**selected));
+	*selected = calloc(HASH_COUNT(cw->alarms) + 1, sizeof(struct alarm *));
 	if (*selected == NULL)
 		return -1;
 	for (const struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next)
 		if (strcmp(alarm->name, after) > 0 && is_wanted(alarm, input))
 			(*selected)[n++] = alarm;
-	qsort(*selected, n, sizeof(**selected), compare_names);
+	qsort(*selected, n, sizeof(struct alarm *), compare_names);
 	return (int)n;
 }
 
@@ -101,9 +101,9 @@ static json_t *describe_page(const struct alarm *const *selected, int n, int max
 	json_t *output = json_pack("{s:o, s:[]}", "MetricAlarms", list, "CompositeAlarms");
 	char *token;
 
-	for (int i = 0; i < n && i < max; i++)
+	for (int i = 0; selected != NULL && i < n && i < max; i++)
 		json_array_append(list, selected[i]->document);
-	if (output == NULL || n <= max)
+	if (output == NULL || selected == NULL || n <= max)
 		return output;
 	token = cloudwatch_token_encode(selected[max - 1]->name);
 	json_object_set_new(output, "NextToken", json_string(token != NULL ? token : ""));

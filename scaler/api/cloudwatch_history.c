@@ -47,7 +47,7 @@ static char *data_text(json_t *data)
 	json_object_del(json_object_get(data, "newState"), "stateReasonData");
 	text = json_dumps(data, JSON_COMPACT);
 	if (text != NULL && strlen(text) > DATA_MAX)
-		strcpy(text, "{}");
+		snprintf(text, DATA_MAX, "{}");
 	return text;
 }
 

@@ -188,13 +188,13 @@ static void add_unit(struct answer *answer, const json_t *input, json_t *list)
 static json_t *sorted(json_t *list)
 {
 	size_t n = json_array_size(list);
-	const json_t **order = calloc(n + 1, sizeof(*order));
+	const json_t **order = calloc(n + 1, sizeof(json_t *));
 	json_t *result = json_array();
 
 	for (size_t i = 0; order != NULL && i < n; i++)
 		order[i] = json_array_get(list, i);
 	if (order != NULL)
-		qsort(order, n, sizeof(*order), compare_datapoints);
+		qsort(order, n, sizeof(json_t *), compare_datapoints);
 	for (size_t i = 0; order != NULL && i < n; i++)
 		json_array_append(result, (json_t *)order[i]);
 	free(order);
@@ -237,7 +237,7 @@ json_t *handle_GetMetricStatistics(void *context, const struct aws_call *call, c
 		return NULL;
 	answer.times = calloc(MAX_POINTS, sizeof(answer.times[0]));
 	answer.points = calloc(MAX_POINTS, sizeof(answer.points[0]));
-	answer.datapoints = calloc(MAX_POINTS, sizeof(answer.datapoints[0]));
+	answer.datapoints = calloc(MAX_POINTS, sizeof(json_t *));
 	if (answer.times != NULL && answer.points != NULL && answer.datapoints != NULL)
 		datapoints = answer_units(&answer, input);
 	free(answer.times);

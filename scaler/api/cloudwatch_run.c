@@ -266,7 +266,7 @@ void cloudwatch_judge_due(struct cloudwatch *cw, int64_t now_ms)
 
 	for (const struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next)
 		n += is_due(alarm, now_ms);
-	due = n > 0 ? malloc(n * sizeof(*due)) : NULL;
+	due = n > 0 ? malloc(n * sizeof(struct alarm *)) : NULL;
 	if (due == NULL)
 		return;
 	n = 0;

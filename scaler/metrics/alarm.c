@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,7 +141,7 @@ static int init_statistic(struct alarm_rule *rule, const json_t *document, struc
 			simple != NULL ? "Statistic" : "ExtendedStatistic");
 		return -1;
 	}
-	strcpy(rule->statistic_name, name);
+	snprintf(rule->statistic_name, sizeof(rule->statistic_name), "%s", name);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ char *alarm_format_number(double value, char text[ALARM_NUMBER_MAX])
 	int exponent, n;
 
 	if (value == 0 || !isfinite(value)) {
-		strcpy(text, value == 0 ? "0.0" : "NaN");
+		snprintf(text, ALARM_NUMBER_MAX, "%s", value == 0 ? "0.0" : "NaN");
 		return text;
 	}
 	exponent = shortest_digits(fabs(value), digits);

@@ -11,8 +11,8 @@
 
 const struct chunk_level chunk_levels[CHUNK_LEVELS] = {
     {1000, 3 * HOUR_MS},
-    {60 * 1000, 15 * DAY_MS},
-    {300 * 1000, 63 * DAY_MS},
+    {60 * 1000LL, 15 * DAY_MS},
+    {300 * 1000LL, 63 * DAY_MS},
     {HOUR_MS, 455 * DAY_MS},
 };
 
@@ -77,8 +77,8 @@ static int timeline_insert(struct timeline *timeline, uint32_t index, struct chu
 {
 	if (timeline->n == timeline->cap) {
 		uint32_t cap = timeline->cap == 0 ? 4 : timeline->cap * 2;
-		struct chunk **larger =
-		    realloc(timeline->chunks, cap * sizeof(*larger)); /* pointers: not charged */
+		struct chunk **larger = realloc(
+		    timeline->chunks, cap * sizeof(struct chunk *)); /* pointers: not charged */
 
 		if (larger == NULL)
 			return -1;
@@ -86,7 +86,7 @@ static int timeline_insert(struct timeline *timeline, uint32_t index, struct chu
 		timeline->cap = cap;
 	}
 	memmove(&timeline->chunks[index + 1], &timeline->chunks[index],
-		(timeline->n - index) * sizeof(timeline->chunks[0]));
+		(timeline->n - index) * sizeof(struct chunk *));
 	timeline->chunks[index] = chunk;
 	timeline->n++;
 	return 0;
@@ -99,7 +99,7 @@ static void timeline_remove(struct timeline *timeline, const struct chunk *chunk
 	CHECK(index < timeline->n && timeline->chunks[index] == chunk);
 	timeline->n--;
 	memmove(&timeline->chunks[index], &timeline->chunks[index + 1],
-		(timeline->n - index) * sizeof(timeline->chunks[0]));
+		(timeline->n - index) * sizeof(struct chunk *));
 }
 
 static bool stream_is_empty(const struct stream *stream)
@@ -241,10 +241,10 @@ static void drop_dist(struct chunk_pool *pool, struct chunk *chunk, int slot)
 static struct dist *dist_at(struct chunk_pool *pool, struct chunk *chunk, int slot)
 {
 	if (chunk->dists == NULL) {
-		chunk->dists = calloc(CHUNK_SLOTS, sizeof(chunk->dists[0]));
+		chunk->dists = calloc(CHUNK_SLOTS, sizeof(struct dist *));
 		if (chunk->dists == NULL)
 			return NULL;
-		charge(pool, chunk, CHUNK_SLOTS * sizeof(chunk->dists[0]), 0);
+		charge(pool, chunk, CHUNK_SLOTS * sizeof(struct dist *), 0);
 	}
 	if (chunk->dists[slot] == NULL) {
 		chunk->dists[slot] = calloc(1, sizeof(struct dist));

@@ -195,6 +195,7 @@ size_t metrics_query(const struct metrics *metrics, const struct metric_query *q
 	return n;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the short call for what would be a struct */
 size_t metrics_statistic(const struct metrics *metrics, const struct metric_key *key,
 			 const char *statistic, int period_s, int64_t start_ms, int64_t end_ms,
 			 struct metric_point out[], size_t max)

@@ -48,7 +48,7 @@ static size_t read_slots(const char *text, struct alarm_slot slots[])
 		slots[i] = (struct alarm_slot){.is_real = c != '-',
 					       .value = c == 'X' ? 90 : 10,
 					       .samples = 1,
-					       .at_ms = T0 - (int64_t)i * 60000};
+					       .at_ms = T0 - (int64_t)i * 60000LL};
 	}
 	return n;
 }
@@ -112,7 +112,7 @@ static void the_threshold_itself_does_not_breach(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
-		int64_t at_ms = T0 + i * 60000;
+		int64_t at_ms = T0 + i * 60000LL;
 
 		assert_int_equal(
 		    metrics_put_value(metrics, &rule.query.key, 0, 60, values[i], at_ms),
@@ -143,7 +143,7 @@ static void a_second_alarm_reacts_when_its_seconds_are_over(void **state)
 	assert_int_equal(alarm_interval_ms(&rule), 1000);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(
-		    metrics_put_value(metrics, &rule.query.key, 0, 1, 80, T0 + i * 1000),
+		    metrics_put_value(metrics, &rule.query.key, 0, 1, 80, T0 + i * 1000LL),
 		    METRICS_OK);
 	assert_int_equal(alarm_evaluate(&rule, metrics, ALARM_OK, T0 + 2999, &verdict), 0);
 	assert_int_equal(verdict.state, ALARM_OK);
@@ -165,7 +165,7 @@ static void reasons_are_in_the_words_of_aws(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(metrics_put_value(metrics, &rule.query.key, 0, 60, values[i],
-						   T0 - 180000 + i * 60000),
+						   T0 - 180000 + i * 60000LL),
 				 METRICS_OK);
 	assert_int_equal(alarm_evaluate(&rule, metrics, ALARM_OK, T0 + 40985, &verdict), 0);
 	assert_int_equal(verdict.state, ALARM_ALARM);

@@ -364,7 +364,7 @@ static void metrics_are_listed_by_filters_and_pages(void **state)
 	assert_int_equal(n, 1000);
 	count_pages(f, "'MetricName':'Other'", &n);
 	assert_int_equal(n, 0);
-	f->clock.virtual_ms += 4 * 3600 * 1000;
+	f->clock.virtual_ms += 4 * 3600 * 1000LL;
 	put(f, "'Value':1");
 	count_pages(f, "'RecentlyActive':'PT3H'", &n);
 	assert_int_equal(n, 1);
@@ -452,9 +452,9 @@ static void an_alarm_fires_and_runs_its_policy_once_a_minute(void **state)
 	assert_true(f->value == 80);
 	for (int i = 1; i <= 4; i++) {
 		put(f, "'Value':90");
-		tick_until(f, T0 + 61000 + i * 60000 - 1);
+		tick_until(f, T0 + 61000 + i * 60000LL - 1);
 		assert_int_equal(f->runs, i);
-		tick_until(f, T0 + 61000 + i * 60000);
+		tick_until(f, T0 + 61000 + i * 60000LL);
 		assert_int_equal(f->runs, i + 1);
 	}
 	assert_int_equal(f->repeats, 4);
@@ -475,7 +475,7 @@ static void short_alarms_react_to_the_data_itself(void **state)
 	put_alarm(f, "fast", ",'Period':1,'EvaluationPeriods':3,'AlarmActions':['" POLICY "']");
 	tick_until(f, T0 + 3000);
 	for (int i = 0; i < 4; i++) {
-		f->clock.virtual_ms = T0 + 3000 + i * 1000 + 50;
+		f->clock.virtual_ms = T0 + 3000 + i * 1000LL + 50;
 		put(f, "'Value':90,'StorageResolution':1");
 		cloudwatch_tick(f->cw, f->clock.virtual_ms);
 	}

@@ -14,7 +14,7 @@
 #include "scaler/metrics/series.h"
 
 #define T0 1767225600000LL /* 2026-01-01T00:00:00Z */
-#define HOUR (3600LL * 1000)
+#define HOUR (3600LL * 1000LL)
 
 static const struct metric_dimension group_dims[] = {{"AutoScalingGroupName", "web"},
 						     {"Zone", "a"}};
@@ -60,6 +60,7 @@ static void put_values(struct metrics *metrics, int resolution_s, int64_t at_ms,
 	assert_int_equal(metrics_put(metrics, &datum, at_ms), METRICS_OK);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): tests read better without a struct */
 static size_t get(struct metrics *metrics, const char *statistic, int period_s, int64_t start_ms,
 		  int64_t end_ms, struct metric_point out[], size_t max)
 {
@@ -84,7 +85,7 @@ static void seconds_are_put_together_into_any_period(void **state)
 	struct metric_point points[700];
 
 	for (int i = 0; i < 600; i++)
-		put(metrics, 1, T0 + i * 1000 + i % 1000, i);
+		put(metrics, 1, T0 + i * 1001LL, i);
 	for (size_t p = 0; p < sizeof(periods) / sizeof(periods[0]); p++) {
 		size_t n = get(metrics, "Sum", periods[p], T0, T0 + 600000, points, 700);
 
@@ -92,7 +93,7 @@ static void seconds_are_put_together_into_any_period(void **state)
 		for (size_t i = 0; i < n; i++) {
 			double from = (double)(i * periods[p]), len = periods[p];
 
-			assert_int_equal(points[i].at_ms, T0 + (int64_t)from * 1000);
+			assert_int_equal(points[i].at_ms, T0 + (int64_t)from * 1000LL);
 			assert_true(points[i].value == len * from + len * (len - 1) / 2);
 			assert_true(points[i].samples == len);
 		}
@@ -165,7 +166,7 @@ static void late_and_early_points_find_their_place(void **state)
 	static const int order[] = {50, 3, 200, 7, 0, 130, 3};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		put(metrics, 1, T0 + order[i] * 1000, order[i]);
+		put(metrics, 1, T0 + order[i] * 1000LL, order[i]);
 	assert_int_equal(get(metrics, "Sum", 1, T0, T0 + HOUR, points, 8), 6);
 	assert_int_equal(points[1].at_ms, T0 + 3000);
 	assert_true(points[1].value == 6);
@@ -182,12 +183,12 @@ static void a_start_inside_a_period_is_rounded_down(void **state)
 {
 	struct metrics *metrics = *state;
 	struct metric_point points[8];
-	int64_t asked_ms = T0 + 5 * 60000 + 23000; /* at :05:23, the last 10 s by 10 s */
+	int64_t asked_ms = T0 + 5 * 60000LL + 23000; /* at :05:23, the last 10 s by 10 s */
 
 	for (int i = 0; i < 600; i++)
-		put(metrics, 1, T0 + i * 1000, 1);
+		put(metrics, 1, T0 + i * 1000LL, 1);
 	assert_int_equal(get(metrics, "Sum", 10, asked_ms - 10000, asked_ms, points, 8), 2);
-	assert_int_equal(points[0].at_ms, T0 + 5 * 60000 + 10000);
+	assert_int_equal(points[0].at_ms, T0 + 5 * 60000LL + 10000);
 	assert_true(points[0].value == 10);
 	assert_true(points[1].value == 3);
 }
@@ -235,7 +236,7 @@ static void seconds_become_minutes_after_three_hours(void **state)
 	struct metric_point points[200];
 
 	for (int i = 0; i < 120; i++)
-		put_values(metrics, 1, T0 + i * 1000, values, 3);
+		put_values(metrics, 1, T0 + i * 1000LL, values, 3);
 	metrics_tick(metrics, T0 + 3 * HOUR);
 	assert_int_equal(get(metrics, "Sum", 1, T0, T0 + HOUR, points, 200), 120);
 	metrics_tick(metrics, T0 + 3 * HOUR + 60000);
@@ -260,7 +261,7 @@ static void data_grows_coarser_with_age_and_goes_in_the_end(void **state)
 	struct metric_point points[100];
 
 	for (int i = 0; i < 60; i++)
-		put(metrics, 60, T0 + i * 60000, i);
+		put(metrics, 60, T0 + i * 60000LL, i);
 	metrics_tick(metrics, T0 + 16 * 24 * HOUR);
 	assert_int_equal(get(metrics, "Sum", 60, T0, T0 + HOUR, points, 100), 0);
 	assert_int_equal(get(metrics, "Sum", 300, T0, T0 + HOUR, points, 100), 12);
@@ -283,8 +284,8 @@ static void memory_stays_under_its_limit(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3000; i++) {
-		put(metrics, 1, T0 + i * 1000, 1);
-		put_values(metrics, 1, T0 + i * 1000, values, 4);
+		put(metrics, 1, T0 + i * 1000LL, 1);
+		put_values(metrics, 1, T0 + i * 1000LL, values, 4);
 		assert_true(metrics_usage(metrics).bytes <= 200000);
 	}
 	assert_true(metrics_usage(metrics).folded_early > 0);
@@ -405,16 +406,16 @@ static void ten_thousand_metrics_a_second_are_cheap(void **state)
 	for (int s = 0; s < SECONDS; s++) {
 		for (int i = 0; i < METRICS; i++) {
 			dims[1].value = ids[i];
-			assert_int_equal(metrics_put_value(metrics, &k, 0, 1, i, T0 + s * 1000),
+			assert_int_equal(metrics_put_value(metrics, &k, 0, 1, i, T0 + s * 1000LL),
 					 METRICS_OK);
 		}
-		metrics_tick(metrics, T0 + s * 1000);
+		metrics_tick(metrics, T0 + s * 1000LL);
 	}
 	put_us = (clock_monotonic_us() - start_us) / SECONDS;
 	start_us = clock_monotonic_us();
 	for (int i = 0; i < 1000; i++) {
 		dims[1].value = ids[i];
-		metrics_statistic(metrics, &k, "Average", 1, T0, T0 + SECONDS * 1000, points, 32);
+		metrics_statistic(metrics, &k, "Average", 1, T0, T0 + SECONDS * 1000LL, points, 32);
 	}
 	read_us = clock_monotonic_us() - start_us;
 	print_message("10,000 puts: %d us; 1,000 reads: %d us\n", (int)put_us, (int)read_us);
