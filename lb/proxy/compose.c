@@ -65,7 +65,7 @@ bool request_target_parse(const struct h1_message *request, struct request_targe
 			len++;
 		target->host = (struct text){uri.at, len};
 		uri = without(uri, len);
-		if (target->host.len == 0 || memchr(target->host.at, '@', len))
+		if (target->host.len == 0 || !h1_is_host(target->host))
 			return false;
 	} else if (uri.len == 0 || (uri.at[0] != '/' && !text_equal(uri, TEXT("*")))) {
 		return false;
@@ -73,15 +73,16 @@ bool request_target_parse(const struct h1_message *request, struct request_targe
 	mark = uri.len > 0 ? memchr(uri.at, '#', uri.len) : NULL;
 	if (mark) /* a fragment never goes on the wire */
 		uri.len = (size_t)(mark - uri.at);
-	if (uri.len == 0)
-		uri = TEXT("/");
+	target->slash = uri.len == 0 || uri.at[0] == '?' ? TEXT("/") : (struct text){0};
 	target->uri = target->path = uri;
 	target->query = (struct text){0};
-	mark = memchr(uri.at, '?', uri.len);
+	mark = uri.len > 0 ? memchr(uri.at, '?', uri.len) : NULL;
 	if (mark) {
 		target->path.len = (size_t)(mark - uri.at);
 		target->query = without(uri, target->path.len + 1);
 	}
+	if (target->slash.len > 0)
+		target->path = target->slash;
 	return true;
 }
 
@@ -200,6 +201,7 @@ void compose_request(struct writer *out, const struct request_context *context)
 
 	put_text(out, message->method);
 	put_literal(out, " ");
+	put_text(out, context->target->slash);
 	put_text(out, context->target->uri);
 	put_literal(out, " HTTP/1.1\r\n");
 	put_forwarded_for(out, context);

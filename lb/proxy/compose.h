@@ -23,8 +23,9 @@ enum { TRACE_ID_MAX = 512, FORWARDED_FOR_MAX = 30 };
 /* Where a request goes: the parts of its target. */
 struct request_target {
 	struct text
-	    host;        /* by absolute form or Host, port included; empty with HTTP/1.0 and none */
-	struct text uri; /* origin form, or "*" */
+	    host; /* by absolute form or Host, port included; empty with HTTP/1.0 and none */
+	struct text slash; /* before uri: "http://host?query" has no path of its own */
+	struct text uri;   /* origin form, or "*" */
 	struct text path, query;
 };
 

@@ -150,10 +150,11 @@ static struct text trimmed(struct text text)
  */
 static bool is_exact(const struct h1_message *message)
 {
-	const char *at = message->version.at + message->version.len;
+	const char *at = message->version.at;
 
 	if (message->version.len == 0) /* HTTP/0.9 */
 		return false;
+	at += message->version.len;
 	for (unsigned i = 0; i < message->n_headers; i++) {
 		const struct header *header = &message->headers[i];
 
@@ -382,7 +383,7 @@ static bool is_host_char(char c)
 	return is_alnum(c) || (c != '\0' && strchr("-._~:[]!$&'()*+;=%", c));
 }
 
-static bool is_good_host(struct text host)
+bool h1_is_host(struct text host)
 {
 	for (size_t i = 0; i < host.len; i++)
 		if (!is_host_char(host.at[i]))
@@ -400,7 +401,7 @@ static int check_request(struct h1_message *message, const struct tally *tally)
 		return refuse(message, 405, "method not allowed");
 	if (tally->n_hosts == 0 && !message->is_http10)
 		return refuse(message, 400, "no Host");
-	if (!is_good_host(message->host))
+	if (!h1_is_host(message->host))
 		return refuse(message, 400, "bad Host");
 	return frame_request(message, tally);
 }

@@ -81,6 +81,9 @@ void h1_start(struct h1_message *message, enum llhttp_type type);
  */
 size_t h1_parse(struct h1_message *message, const char *bytes, size_t len);
 
+/* May the text be a host with or without port?  By its characters only. */
+bool h1_is_host(struct text host);
+
 /* The peer closed.  True if that completes the message (BODY_UNTIL_CLOSE). */
 bool h1_end(struct h1_message *message);
 

@@ -1,0 +1,504 @@
+/* lb/routing: snapshots, rules, patterns, redirects, balancing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include "lb/routing/balance.h"
+#include "lb/routing/pattern.h"
+#include "lb/routing/redirect.h"
+#include "lb/routing/rules.h"
+#include "lb/routing/snapshot.h"
+
+enum { N_TARGETS = 3 };
+
+static const struct sockaddr *address(const char *ip, uint16_t port)
+{
+	static struct sockaddr_in in;
+
+	in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+	inet_pton(AF_INET, ip, &in.sin_addr);
+	return (const struct sockaddr *)&in;
+}
+
+static struct target *new_target(const char *ip)
+{
+	struct target_config config = {.id = ip,
+				       .addr = address(ip, 80),
+				       .addr_len = sizeof(struct sockaddr_in),
+				       .n_lanes = 2};
+	struct target *target = target_new(&config, NULL);
+
+	assert_non_null(target);
+	return target;
+}
+
+/* ---- patterns ---- */
+
+static bool matches(const char *pattern, const char *text, unsigned flags)
+{
+	struct arena arena = {0};
+	struct pattern compiled;
+	bool result;
+
+	pattern_compile(&compiled, pattern, flags, &arena);
+	result = pattern_match(&compiled, text_of(text));
+	arena_fini(&arena);
+	return result;
+}
+
+static void wildcards_match_as_alb_says(void **state)
+{
+	static const struct {
+		const char *pattern, *text;
+		unsigned flags;
+		bool expected;
+	} cases[] = {
+	    {"/img/*", "/img/a.png", 0, true},
+	    {"/img/*", "/img/", 0, true},
+	    {"/img/*", "/img", 0, false},
+	    {"/img/*", "/img/a/b", 0, true},
+	    {"/Img", "/img", 0, false},
+	    {"*.example.com", "a.b.EXAMPLE.com", PATTERN_NOCASE, true},
+	    {"*.example.com", "example.com", PATTERN_NOCASE, false},
+	    {"*", "", 0, true},
+	    {"?", "", 0, false},
+	    {"?", "a", 0, true},
+	    {"a?c", "abc", 0, true},
+	    {"a*b*c", "a-b-b-c", 0, true},
+	    {"a*b*c", "a-b-b-d", 0, false},
+	    {"*a*", "bab", 0, true},
+	    {"**", "anything", 0, true},
+	    {"\\*", "*", PATTERN_ESCAPES, true},
+	    {"\\*", "x", PATTERN_ESCAPES, false},
+	    {"\\*", "\\x", 0, true},
+	    {"", "", 0, true},
+	    {"", "x", 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (matches(cases[i].pattern, cases[i].text, cases[i].flags) != cases[i].expected)
+			fail_msg("pattern \"%s\" on \"%s\"", cases[i].pattern, cases[i].text);
+}
+
+static void a_path_is_normalised_for_matching(void **state)
+{
+	static const struct {
+		const char *path, *expected;
+	} cases[] = {
+	    {"/a/b", "/a/b"},         {"//app", "//app"},
+	    {"/a/./b", "/a/b"},       {"/a/../b", "/b"},
+	    {"/a/..", "/"},           {"/a/.", "/a/"},
+	    {"/../../x", "/x"},       {"/%61dmin", "/admin"},
+	    {"/a%2Fb", "/a%2Fb"},     {"/%2e%2e/x", "/x"},
+	    {"/a/%2E%2e/b", "/b"},    {"/.hidden", "/.hidden"},
+	    {"/a..b/c.", "/a..b/c."}, {"/x/...", "/x/..."},
+	    {"/%zz", "/%zz"},         {"*", "*"},
+	    {"/a//../b", "/a/b"},
+	};
+	char buffer[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct text got = path_normalise(text_of(cases[i].path), buffer, sizeof(buffer));
+
+		if (!text_equal(got, text_of(cases[i].expected)))
+			fail_msg("%s gave %.*s", cases[i].path, (int)got.len, got.at);
+	}
+}
+
+/* ---- rules ---- */
+
+struct fixture {
+	struct snapshot_builder *builder;
+	struct listener *listener;
+	struct snapshot *snapshot;
+};
+
+static struct action fixed(unsigned status)
+{
+	return (struct action){.kind = ACTION_FIXED_RESPONSE, .fixed_response = {.status = status}};
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = test_calloc(1, sizeof(*f));
+	struct load_balancer_config lb = {.arn = "arn", .resource = "app/x/1", .dns_name = "x"};
+
+	f->builder = snapshot_builder_new(2);
+	assert_non_null(f->builder);
+	struct listener_config listener = {
+	    .arn = "arn",
+	    .load_balancer = snapshot_add_load_balancer(f->builder, &lb, NULL),
+	    .addr = address("127.0.0.1", 80),
+	    .addr_len = sizeof(struct sockaddr_in),
+	    .default_action = fixed(404),
+	};
+	f->listener = snapshot_add_listener(f->builder, &listener, NULL);
+	assert_non_null(f->listener);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	snapshot_builder_free(f->builder);
+	snapshot_unref(f->snapshot);
+	test_free(f);
+	return 0;
+}
+
+static int add_rule(struct fixture *f, unsigned priority, const struct condition *conditions,
+		    size_t n, struct err *err)
+{
+	struct rule_config rule = {.priority = priority,
+				   .n_conditions = n,
+				   .conditions = conditions,
+				   .action = fixed(200 + priority)};
+
+	return snapshot_add_rule(f->builder, f->listener, &rule, err);
+}
+
+static void add_simple(struct fixture *f, unsigned priority, enum condition_field field,
+		       const char *value)
+{
+	struct condition_value values[] = {{NULL, value}};
+	struct condition condition = {field, "X-Team", 1, values};
+	struct err err = {0};
+
+	if (add_rule(f, priority, &condition, 1, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void finish(struct fixture *f)
+{
+	struct err err = {0};
+
+	f->snapshot = snapshot_builder_finish(f->builder, &err);
+	f->builder = NULL;
+	if (!f->snapshot)
+		fail_msg("%s", err.text);
+}
+
+static unsigned match(struct fixture *f, const struct rule_request *request)
+{
+	struct rule_match result;
+
+	rules_match(f->listener->rules, request, &result);
+	return result.priority;
+}
+
+static void the_lowest_priority_that_holds_wins(void **state)
+{
+	struct fixture *f = *state;
+
+	add_simple(f, 30, CONDITION_PATH_PATTERN, "*");
+	add_simple(f, 10, CONDITION_PATH_PATTERN, "/a/*");
+	add_simple(f, 20, CONDITION_HOST_HEADER, "API.example.com");
+	finish(f);
+	assert_int_equal(match(f, &(struct rule_request){.path = TEXT("/a/b")}), 10);
+	assert_int_equal(
+	    match(f, &(struct rule_request){.path = TEXT("/b"), .host = TEXT("api.EXAMPLE.com")}),
+	    20);
+	assert_int_equal(match(f, &(struct rule_request){.path = TEXT("/b")}), 30);
+}
+
+static void the_default_action_is_priority_zero(void **state)
+{
+	struct fixture *f = *state;
+	struct rule_match result;
+
+	add_simple(f, 1, CONDITION_PATH_PATTERN, "/a");
+	finish(f);
+	rules_match(f->listener->rules, &(struct rule_request){.path = TEXT("/A")}, &result);
+	assert_int_equal(result.priority, 0);
+	assert_int_equal(result.evaluated, 1);
+	assert_int_equal(result.action->fixed_response.status, 404);
+}
+
+static void all_conditions_must_hold_and_any_value_will_do(void **state)
+{
+	struct fixture *f = *state;
+	struct condition_value paths[] = {{NULL, "/a"}, {NULL, "/b"}}, methods[] = {{NULL, "PUT"}};
+	struct condition both[] = {{CONDITION_PATH_PATTERN, NULL, 2, paths},
+				   {CONDITION_REQUEST_METHOD, NULL, 1, methods}};
+
+	assert_int_equal(add_rule(f, 1, both, 2, NULL), 0);
+	finish(f);
+	assert_int_equal(
+	    match(f, &(struct rule_request){.path = TEXT("/b"), .method = TEXT("PUT")}), 1);
+	assert_int_equal(
+	    match(f, &(struct rule_request){.path = TEXT("/b"), .method = TEXT("put")}), 0);
+	assert_int_equal(
+	    match(f, &(struct rule_request){.path = TEXT("/c"), .method = TEXT("PUT")}), 0);
+}
+
+static void repeated_headers_are_tried_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	struct header headers[] = {{TEXT("x-team"), TEXT("red")}, {TEXT("X-TEAM"), TEXT("Blue 7")}};
+
+	add_simple(f, 1, CONDITION_HTTP_HEADER, "blue*");
+	finish(f);
+	assert_int_equal(match(f, &(struct rule_request){.headers = headers, .n_headers = 2}), 1);
+	assert_int_equal(match(f, &(struct rule_request){.headers = headers, .n_headers = 1}), 0);
+}
+
+static void query_pairs_match_raw_or_decoded(void **state)
+{
+	struct fixture *f = *state;
+	struct condition_value values[] = {{"version", "v1*"}, {NULL, "a b"}};
+	struct condition condition = {CONDITION_QUERY_STRING, NULL, 2, values};
+
+	assert_int_equal(add_rule(f, 1, &condition, 1, NULL), 0);
+	finish(f);
+	assert_int_equal(match(f, &(struct rule_request){.query = TEXT("x=1&Version=V1.2")}), 1);
+	assert_int_equal(match(f, &(struct rule_request){.query = TEXT("q=a%20b")}), 1);
+	assert_int_equal(match(f, &(struct rule_request){.query = TEXT("version=2&v1=")}), 0);
+	assert_int_equal(match(f, &(struct rule_request){.query = TEXT("")}), 0);
+}
+
+static void source_addresses_match_by_network(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+	struct condition_value bad[] = {{NULL, "10.0.0.0/33"}};
+	struct condition condition = {CONDITION_SOURCE_IP, NULL, 1, bad};
+
+	add_simple(f, 1, CONDITION_SOURCE_IP, "10.1.128.0/17");
+	assert_int_equal(add_rule(f, 2, &condition, 1, &err), -1);
+	assert_non_null(strstr(err.text, "10.0.0.0/33"));
+	finish(f);
+	assert_int_equal(match(f, &(struct rule_request){.client = address("10.1.200.9", 1)}), 1);
+	assert_int_equal(match(f, &(struct rule_request){.client = address("10.1.100.9", 1)}), 0);
+}
+
+static void a_priority_used_twice_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+
+	add_simple(f, 7, CONDITION_PATH_PATTERN, "/a");
+	add_simple(f, 7, CONDITION_PATH_PATTERN, "/b");
+	f->snapshot = snapshot_builder_finish(f->builder, &err);
+	f->builder = NULL;
+	assert_null(f->snapshot);
+	assert_string_equal(err.text, "listener on port 80: priority 7 is used by two rules");
+}
+
+/* ---- redirects ---- */
+
+static void redirects_fill_in_the_keywords(void **state)
+{
+	struct redirect_request request = {.protocol = TEXT("HTTP"),
+					   .host = TEXT("a.example"),
+					   .port = TEXT("80"),
+					   .path = TEXT("/x/y"),
+					   .query = TEXT("q=1")};
+	char out[REDIRECT_LOCATION_MAX];
+	int len;
+
+	(void)state;
+	len = redirect_location(&(struct redirect){.protocol = "HTTPS", .port = "443"}, &request,
+				out);
+	assert_int_equal(len, 29);
+	assert_memory_equal(out, "https://a.example:443/x/y?q=1", 29);
+	request.query = (struct text){0};
+	len = redirect_location(&(struct redirect){.host = "www.#{host}",
+						   .path = "/new/#{path}",
+						   .query = "h=#{host}#"},
+				&request, out);
+	assert_memory_equal(out, "http://www.a.example:80/new/x/y?h=a.example#", (size_t)len);
+}
+
+static void a_location_that_is_too_long_is_refused(void **state)
+{
+	static char path[8000];
+	struct redirect_request request = {.protocol = TEXT("HTTP"), .host = TEXT("a")};
+	char out[REDIRECT_LOCATION_MAX];
+
+	(void)state;
+	memset(path, 'p', sizeof(path));
+	request.path = (struct text){path, sizeof(path)};
+	assert_true(redirect_location(&(struct redirect){0}, &request, out) > 0);
+	assert_int_equal(
+	    redirect_location(&(struct redirect){.path = "/#{path}#{path}"}, &request, out), -1);
+}
+
+/* ---- balancing ---- */
+
+struct group_fixture {
+	struct target *targets[N_TARGETS];
+	struct snapshot *snapshot;
+	struct target_group *group;
+};
+
+static struct group_fixture new_group(struct target_group_attributes attributes)
+{
+	struct group_fixture g = {
+	    .targets = {new_target("10.0.0.1"), new_target("10.0.0.2"), new_target("10.0.0.3")}};
+	struct snapshot_builder *builder = snapshot_builder_new(2);
+	struct target_group_config config = {.arn = "arn",
+					     .name = "web",
+					     .resource = "targetgroup/web/1",
+					     .attributes = attributes,
+					     .n_targets = N_TARGETS,
+					     .targets = g.targets};
+
+	g.group = snapshot_add_target_group(builder, &config, NULL);
+	g.snapshot = snapshot_builder_finish(builder, NULL);
+	assert_non_null(g.snapshot);
+	for (int i = 0; i < N_TARGETS; i++)
+		target_set_state(g.targets[i], TARGET_HEALTHY);
+	return g;
+}
+
+static void drop_group(struct group_fixture *g)
+{
+	snapshot_unref(g->snapshot);
+	for (int i = 0; i < N_TARGETS; i++) {
+		assert_int_equal(atomic_load(&g->targets[i]->refs), 1);
+		target_unref(g->targets[i]);
+	}
+}
+
+static struct target *pick(struct group_fixture *g)
+{
+	return balance_target(g->group, 0, 0, NULL, 0).target;
+}
+
+static void round_robin_takes_turns_over_the_healthy(void **state)
+{
+	struct group_fixture g = new_group((struct target_group_attributes){0});
+	int counts[N_TARGETS] = {0};
+
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		struct target *target = pick(&g);
+
+		for (int k = 0; k < N_TARGETS; k++)
+			counts[k] += target == g.targets[k];
+	}
+	for (int k = 0; k < N_TARGETS; k++)
+		assert_int_equal(counts[k], 3);
+	target_set_state(g.targets[1], TARGET_DRAINING);
+	for (int i = 0; i < 9; i++)
+		assert_ptr_not_equal(pick(&g), g.targets[1]);
+	drop_group(&g);
+}
+
+static void with_none_healthy_all_registered_ones_serve(void **state)
+{
+	struct group_fixture g = new_group((struct target_group_attributes){0});
+	struct balance_choice choice;
+
+	(void)state;
+	target_set_state(g.targets[0], TARGET_UNHEALTHY);
+	target_set_state(g.targets[1], TARGET_DRAINING);
+	target_set_state(g.targets[2], TARGET_INITIAL);
+	for (int i = 0; i < 6; i++) {
+		choice = balance_target(g.group, 0, 0, NULL, 0);
+		assert_true(choice.is_fail_open);
+		assert_true(choice.target == g.targets[0] || choice.target == g.targets[2]);
+	}
+	target_set_state(g.targets[0], TARGET_UNUSED);
+	target_set_state(g.targets[2], TARGET_UNUSED);
+	assert_null(pick(&g));
+	drop_group(&g);
+}
+
+static void below_the_minimum_of_healthy_targets_it_fails_open(void **state)
+{
+	struct group_fixture g =
+	    new_group((struct target_group_attributes){.minimum_healthy_percent = 50});
+
+	(void)state;
+	assert_false(balance_target(g.group, 0, 0, NULL, 0).is_fail_open);
+	target_set_state(g.targets[0], TARGET_UNHEALTHY);
+	assert_false(balance_target(g.group, 0, 0, NULL, 0).is_fail_open);
+	target_set_state(g.targets[1], TARGET_UNHEALTHY);
+	assert_true(balance_target(g.group, 0, 0, NULL, 0).is_fail_open);
+	drop_group(&g);
+}
+
+static void a_target_already_tried_is_not_chosen_again(void **state)
+{
+	struct group_fixture g = new_group((struct target_group_attributes){0});
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		assert_ptr_equal(balance_target(g.group, 0, 0, g.targets, 2).target, g.targets[2]);
+	assert_null(balance_target(g.group, 0, 0, g.targets, 3).target);
+	drop_group(&g);
+}
+
+static void least_outstanding_goes_to_the_idlest(void **state)
+{
+	struct group_fixture g =
+	    new_group((struct target_group_attributes){.algorithm = BALANCE_LEAST_OUTSTANDING});
+
+	(void)state;
+	atomic_store(&g.targets[0]->lanes[0].in_flight, 5);
+	atomic_store(&g.targets[1]->lanes[0].in_flight, 1);
+	atomic_store(&g.targets[2]->lanes[0].in_flight, 2);
+	assert_ptr_equal(pick(&g), g.targets[1]);
+	target_set_state(g.targets[1], TARGET_UNHEALTHY);
+	assert_ptr_equal(pick(&g), g.targets[2]);
+	assert_int_equal(target_in_flight(g.targets[0]), 5);
+	drop_group(&g);
+}
+
+static void groups_are_chosen_by_weight(void **state)
+{
+	struct group_fixture g = new_group((struct target_group_attributes){0});
+	struct target_group other = {0};
+	struct action action = {.kind = ACTION_FORWARD,
+				.forward = {2, {{g.group, 1}, {&other, 3}}}};
+	int counts[2] = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < 400; i++)
+		counts[balance_group(&action, i) == &other]++;
+	assert_int_equal(counts[0], 100);
+	assert_int_equal(counts[1], 300);
+	action.forward.groups[0].weight = action.forward.groups[1].weight = 0;
+	assert_null(balance_group(&action, 5));
+	drop_group(&g);
+}
+
+#define RULE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(wildcards_match_as_alb_says),
+	    cmocka_unit_test(a_path_is_normalised_for_matching),
+	    RULE_TEST(the_lowest_priority_that_holds_wins),
+	    RULE_TEST(the_default_action_is_priority_zero),
+	    RULE_TEST(all_conditions_must_hold_and_any_value_will_do),
+	    RULE_TEST(repeated_headers_are_tried_one_by_one),
+	    RULE_TEST(query_pairs_match_raw_or_decoded),
+	    RULE_TEST(source_addresses_match_by_network),
+	    RULE_TEST(a_priority_used_twice_is_refused),
+	    cmocka_unit_test(redirects_fill_in_the_keywords),
+	    cmocka_unit_test(a_location_that_is_too_long_is_refused),
+	    cmocka_unit_test(round_robin_takes_turns_over_the_healthy),
+	    cmocka_unit_test(with_none_healthy_all_registered_ones_serve),
+	    cmocka_unit_test(below_the_minimum_of_healthy_targets_it_fails_open),
+	    cmocka_unit_test(a_target_already_tried_is_not_chosen_again),
+	    cmocka_unit_test(least_outstanding_goes_to_the_idlest),
+	    cmocka_unit_test(groups_are_chosen_by_weight),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
