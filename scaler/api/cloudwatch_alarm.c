@@ -233,39 +233,63 @@ static int check_input(struct cloudwatch *cw, const json_t *input, struct err *e
 	return 0;
 }
 
-static void copy_members(json_t *into, const json_t *from, const char *const members[], size_t n)
+/* These return 0, or -1 without memory: an alarm must not lose members silently. */
+static int copy_members(json_t *into, const json_t *from, const char *const members[], size_t n)
 {
+	int result = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		json_t *member = json_object_get(from, members[i]);
 
 		if (member != NULL && !json_is_null(member))
-			json_object_set_new(into, members[i], json_deep_copy(member));
+			result |= json_object_set_new(into, members[i], json_deep_copy(member));
 	}
+	return result;
 }
 
-static void set_list(json_t *document, const char *member)
+static int set_text(json_t *document, const char *member, const char *text)
 {
-	if (doc_array(document, member) == NULL)
-		json_object_set_new(document, member, json_array());
+	return json_object_set_new(document, member, json_string(text));
+}
+
+static int set_list(json_t *document, const char *member)
+{
+	if (doc_array(document, member) != NULL)
+		return 0;
+	return json_object_set_new(document, member, json_array());
 }
 
 /* The state is that of the alarm before, or a newcomer's. */
-static void set_state(json_t *document, const struct alarm *before, const char *now)
+static int set_state(json_t *document, const struct alarm *before, const char *now)
 {
 	static const char *const members[] = {"StateValue", "StateReason", "StateReasonData",
 					      "StateUpdatedTimestamp",
 					      "StateTransitionedTimestamp"};
 
-	if (before != NULL) {
-		copy_members(document, before->document, members,
-			     sizeof(members) / sizeof(members[0]));
-		return;
-	}
-	json_object_set_new(document, "StateValue", json_string("INSUFFICIENT_DATA"));
-	json_object_set_new(document, "StateReason",
-			    json_string("Unchecked: Initial alarm creation"));
-	json_object_set_new(document, "StateUpdatedTimestamp", json_string(now));
-	json_object_set_new(document, "StateTransitionedTimestamp", json_string(now));
+	if (before != NULL)
+		return copy_members(document, before->document, members,
+				    sizeof(members) / sizeof(members[0]));
+	return set_text(document, "StateValue", "INSUFFICIENT_DATA") |
+	       set_text(document, "StateReason", "Unchecked: Initial alarm creation") |
+	       set_text(document, "StateUpdatedTimestamp", now) |
+	       set_text(document, "StateTransitionedTimestamp", now);
+}
+
+/* What every alarm has besides what was put. */
+static int set_defaults(const struct cloudwatch *cw, json_t *document)
+{
+	char now[CLOCK_TEXT_MAX], arn[ARN_TEXT_MAX];
+	int result = set_list(document, "Dimensions");
+
+	clock_format_iso_ms(cloudwatch_now_ms(cw), now);
+	snprintf(arn, sizeof(arn), "arn:aws:cloudwatch:%s:%s:alarm:%s", cw->region, cw->account,
+		 doc_str(document, "AlarmName", ""));
+	if (!doc_has(document, "ActionsEnabled"))
+		result |= json_object_set_new(document, "ActionsEnabled", json_true());
+	for (size_t i = 0; i < sizeof(action_lists) / sizeof(action_lists[0]); i++)
+		result |= set_list(document, action_lists[i]);
+	return result | set_text(document, "AlarmArn", arn) |
+	       set_text(document, "AlarmConfigurationUpdatedTimestamp", now);
 }
 
 /* DescribeAlarms' shape of a PutMetricAlarm input; NULL without memory. */
@@ -291,22 +315,15 @@ static json_t *make_document(const struct cloudwatch *cw, const json_t *input,
 					      "TreatMissingData",
 					      "ComparisonOperator",
 					      "EvaluateLowSampleCountPercentile"};
-	char now[CLOCK_TEXT_MAX], arn[ARN_TEXT_MAX];
+	char now[CLOCK_TEXT_MAX];
 	json_t *document = json_object();
 
 	clock_format_iso_ms(cloudwatch_now_ms(cw), now);
-	snprintf(arn, sizeof(arn), "arn:aws:cloudwatch:%s:%s:alarm:%s", cw->region, cw->account,
-		 doc_str(input, "AlarmName", ""));
-	copy_members(document, input, members, sizeof(members) / sizeof(members[0]));
-	if (!doc_has(document, "ActionsEnabled"))
-		json_object_set_new(document, "ActionsEnabled", json_true());
-	for (size_t i = 0; i < sizeof(action_lists) / sizeof(action_lists[0]); i++)
-		set_list(document, action_lists[i]);
-	set_list(document, "Dimensions");
-	json_object_set_new(document, "AlarmArn", json_string(arn));
-	json_object_set_new(document, "AlarmConfigurationUpdatedTimestamp", json_string(now));
-	set_state(document, before, now);
-	return document;
+	if (copy_members(document, input, members, sizeof(members) / sizeof(members[0])) == 0 &&
+	    set_defaults(cw, document) == 0 && set_state(document, before, now) == 0)
+		return document;
+	json_decref(document);
+	return NULL;
 }
 
 static void note_configuration(struct cloudwatch *cw, const char *name, bool is_new)
@@ -346,6 +363,8 @@ int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err)
 	if (is_new && tag_new(cw, input, err) != 0)
 		return -1;
 	document = make_document(cw, input, before);
+	if (document == NULL)
+		err_set(err, ENOMEM, "out of memory");
 	if (document != NULL && store_document(cw, document, err) == 0)
 		alarm = cloudwatch_adopt(cw, document, err);
 	if (alarm != NULL) {
@@ -429,8 +448,8 @@ static bool is_same(const struct cloudwatch *cw, const json_t *input)
 	wanted = make_document(cw, input, alarm);
 	if (wanted == NULL)
 		return false;
-	copy_members(wanted, alarm->document, times, 1);
-	is_equal = json_equal(wanted, alarm->document);
+	is_equal = copy_members(wanted, alarm->document, times, 1) == 0 &&
+		   json_equal(wanted, alarm->document);
 	json_decref(wanted);
 	return is_equal;
 }

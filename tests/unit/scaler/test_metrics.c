@@ -71,7 +71,7 @@ static void units_have_names(void **state)
 	assert_null(metric_unit_name(METRIC_UNIT_ANY));
 }
 
-/* asg.md 7.4: Values [10,20,100], Counts [50,45,5]. */
+/* Values [10,20,100], Counts [50,45,5]. */
 static void values_with_counts_give_percentiles_and_trims(void **state)
 {
 	struct stat_set set = {100, 1900, 10, 100};
@@ -102,7 +102,7 @@ static void values_with_counts_give_percentiles_and_trims(void **state)
 	dist_fini(&dist);
 }
 
-/* asg.md 7.4: {n 2, sum 30, min 10, max 20} and 40. */
+/* {n 2, sum 30, min 10, max 20} and 40. */
 static void sets_merge(void **state)
 {
 	struct stat_set set = {2, 30, 10, 20};

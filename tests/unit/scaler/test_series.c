@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "scaler/metrics/series.h"
 
+#define DAY (24 * HOUR)
 #define T0 1767225600000LL /* 2026-01-01T00:00:00Z */
 #define HOUR (3600LL * 1000LL)
 
@@ -178,7 +179,6 @@ static void late_and_early_points_find_their_place(void **state)
 	assert_int_equal(get(metrics, "Sum", 1, T0 + 3000, T0 + 50000, points, 8), 2);
 }
 
-/* asg.md 7.3 */
 static void a_start_inside_a_period_is_rounded_down(void **state)
 {
 	struct metrics *metrics = *state;
@@ -262,15 +262,15 @@ static void data_grows_coarser_with_age_and_goes_in_the_end(void **state)
 
 	for (int i = 0; i < 60; i++)
 		put(metrics, 60, T0 + i * 60000LL, i);
-	metrics_tick(metrics, T0 + 16 * 24 * HOUR);
+	metrics_tick(metrics, T0 + 16 * DAY);
 	assert_int_equal(get(metrics, "Sum", 60, T0, T0 + HOUR, points, 100), 0);
 	assert_int_equal(get(metrics, "Sum", 300, T0, T0 + HOUR, points, 100), 12);
 	assert_true(points[1].value == 5 + 6 + 7 + 8 + 9);
-	metrics_tick(metrics, T0 + 64 * 24 * HOUR);
+	metrics_tick(metrics, T0 + 64 * DAY);
 	assert_int_equal(get(metrics, "Sum", 300, T0, T0 + HOUR, points, 100), 0);
 	assert_int_equal(get(metrics, "Sum", 3600, T0, T0 + HOUR, points, 100), 1);
 	assert_true(points[0].value == 1770);
-	metrics_tick(metrics, T0 + 460 * 24 * HOUR);
+	metrics_tick(metrics, T0 + 460 * DAY);
 	assert_int_equal(metrics_usage(metrics).metrics, 0);
 	assert_int_equal(metrics_usage(metrics).bytes, 0);
 }
