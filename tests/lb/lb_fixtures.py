@@ -33,7 +33,8 @@ class Lb:
 
     def start(self):
         path = self.programs.config(self.document, self.name)
-        self.program = self.programs.start("albatross-lb", "-c", path)
+        env = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        self.program = self.programs.start("albatross-lb", "-c", path, env=env)
         self.program.wait_log(r" ready ")
         return self
 

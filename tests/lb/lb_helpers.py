@@ -226,6 +226,8 @@ class Wire:
         """Waits for the other side to end the connection."""
         try:
             return self.file.read(1) == b""
+        except TimeoutError:
+            return False
         except OSError:
             return True
 

@@ -69,7 +69,9 @@ def test_chunked_request_arrives_whole(start_lb, backends, size):
     lb = start_lb(backends())
     body = pattern(size * 5)
     with lb.wire() as wire:
-        wire.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        wire.send(
+            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         for i in range(0, len(body), size):
             wire.send(b"%x;ext=1\r\n%s\r\n" % (size, body[i : i + size]))
         wire.send("0\r\n\r\n")
@@ -162,7 +164,9 @@ def test_forwarded_for_grows_and_the_others_are_replaced(start_lb, backends):
     assert [v for k, v in headers if k == "x-forwarded-port"] == [str(lb.port)]
 
 
-@pytest.mark.parametrize("mode, expected", [("preserve", "192.0.2.1"), ("remove", None)])
+@pytest.mark.parametrize(
+    "mode, expected", [("preserve", "192.0.2.1"), ("remove", None)]
+)
 def test_forwarded_for_follows_the_attribute(start_lb, backends, mode, expected):
     attributes = {"routing.http.xff_header_processing.mode": mode}
     lb = start_lb(backends(), attributes=attributes)

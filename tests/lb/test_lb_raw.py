@@ -39,6 +39,8 @@ def answer_to(wire, data, must_close):
     wire.send(data)
     try:
         status = wire.read(method).status
+    except TimeoutError:
+        status = "silence"
     except OSError:
         status = "closed"
     return status, not must_close or wire.is_closed()
