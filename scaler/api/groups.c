@@ -174,7 +174,8 @@ json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call
 	struct group *group;
 
 	(void)call;
-	if (group_check_create(input, false, error) < 0)
+	if (group_check_create(input, false, error) < 0 ||
+	    target_groups_check(doc_array(input, "TargetGroupARNs"), error) < 0)
 		return NULL;
 	if (engine_group(as->engine, name)) {
 		aws_error_set(

@@ -9,6 +9,8 @@
 
 /* Can it be created?  -1 with AWS's error.  Whether the name is taken is not looked at. */
 MUST_CHECK int group_check_create(const json_t *input, bool is_from_file, struct aws_error *error);
+/* Are they target groups' ARNs? */
+MUST_CHECK int target_groups_check(const json_t *arns, struct aws_error *error);
 /* The group, its policies and their alarms; the group itself goes when its instances have. */
 void group_delete(struct autoscaling *as, struct group *group);
 

@@ -20,7 +20,7 @@ json_t *reply_written(struct autoscaling *as, json_t *output, struct aws_error *
  * in the list, so a list that changes meanwhile may repeat or skip an item, as AWS's may.
  */
 json_t *reply_page(const json_t *input, const char *list_name, json_t *items, int default_max,
-		    int max, struct aws_error *error);
+		   int max, struct aws_error *error);
 /* Is text among the input's list of that name, or is there no such list? */
 bool reply_wants(const json_t *input, const char *list_name, const char *text);
 

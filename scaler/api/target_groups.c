@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "common/doc/doc.h"
+#include "scaler/api/groups.h"
 #include "scaler/api/reply.h"
 
-static int check_arns(const json_t *arns, struct aws_error *error)
+int target_groups_check(const json_t *arns, struct aws_error *error)
 {
 	const json_t *arn;
 	size_t i;
@@ -35,7 +36,7 @@ json_t *handle_AttachLoadBalancerTargetGroups(void *context, const struct aws_ca
 	size_t i;
 
 	(void)call;
-	if (!group || check_arns(arns, error) < 0)
+	if (!group || target_groups_check(arns, error) < 0)
 		return NULL;
 	json_array_foreach (arns, i, arn)
 		engine_attach(group, json_string_value(arn));

@@ -164,7 +164,7 @@ void engine_zones_seen(struct group *group, const json_t *subnets)
 		text_copy(group->zones[n].name, ZONE_MAX, name);
 		text_copy(group->zones[n].subnet_id, ZONE_MAX, doc_str(subnet, "SubnetId", ""));
 		n++;
-		if (!doc_list_has(names, name))
+		if (name[0] && !doc_list_has(names, name))
 			json_array_append_new(names, json_string(name));
 	}
 	group->n_zones = n;

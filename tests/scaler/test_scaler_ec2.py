@@ -214,3 +214,16 @@ def test_a_foreign_instance_with_the_tag_is_left_alone(ec2, start_scaler):
     scaler.wait_in_service(2)
     assert foreign in ec2.running()
     assert foreign not in scaler.in_service()
+
+
+def test_an_instance_that_a_person_calls_unhealthy_is_replaced(ec2, start_scaler):
+    scaler = start_scaler(ec2.url)
+    scaler.wait_in_service(2)
+    victim = scaler.in_service()[0]
+    scaler.api.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy")
+    wait_for(lambda: victim not in ec2.running(), 10, "it to end")
+    scaler.wait_in_service(2)
+    causes = " ".join(a["Cause"] for a in scaler.activities())
+    assert "in response to a user health-check." in causes
+    known = scaler.api.describe_auto_scaling_instances()["AutoScalingInstances"]
+    assert {i["HealthStatus"] for i in known} == {"HEALTHY"}

@@ -243,6 +243,59 @@ static void a_day_of_waves_follows_the_load(void **state)
 	world_free(world);
 }
 
+static int requests(void *arg, const struct metric_request *request)
+{
+	const char *lb = doc_str(json_array_get(request->dimensions, 0), "Value", "");
+	const char *tg = doc_str(json_array_get(request->dimensions, 1), "Value", "");
+
+	if (strcmp(lb, "app/web/0123456789abcdef") != 0 ||
+	    strcmp(tg, "targetgroup/web/fedcba9876543210") != 0 || request->period_s != 1 ||
+	    strcmp(request->statistic, "Sum") != 0)
+		return 0;
+	for (int i = 0; i < request->n; i++)
+		request->values[i] = *(double *)arg;
+	return request->n;
+}
+
+static void requests_by_the_second_are_held_against_a_target_by_the_minute(void **state)
+{
+	struct world *world = world_new(1, 9, 2);
+	double per_second = 25;
+	struct metric_source metrics = {requests, &per_second};
+	struct actions actions = {0};
+
+	(void)state;
+	world_pass(world, 5);
+	world_policy(world,
+		     json_pack("{s:s, s:s, s:{s:i, s:{s:s, s:s}}}", "PolicyName", "req",
+			       "PolicyType", "TargetTrackingScaling", "TargetTrackingConfiguration",
+			       "TargetValue", 600, "PredefinedMetricSpecification",
+			       "PredefinedMetricType", "ALBRequestCountPerTarget", "ResourceLabel",
+			       "app/web/0123456789abcdef/targetgroup/web/fedcba9876543210"));
+	engine_tick(world->engine, &metrics, world->now_ms, &actions);
+	assert_int_equal(world->group->desired, 5); /* 2 x 25 x 60 / 600 */
+	actions_fini(&actions);
+	world_free(world);
+}
+
+static double half_silent(int64_t at_ms, const char *id)
+{
+	(void)at_ms;
+	return strcmp(id, TAILQ_FIRST(&shared->group->instances)->id) == 0 ? 90 : NAN;
+}
+
+static void an_instance_without_figures_asks_for_no_others(void **state)
+{
+	struct world *world = tracked(1, 10, 4, 5);
+
+	(void)state;
+	world_pass(world, 10);
+	world->curve = half_silent;
+	world_pass(world, 30);
+	assert_int_equal(world->group->desired, 4); /* ceil(1 x 90 / 50) is fewer than there are */
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +310,8 @@ int main(void)
 	    cmocka_unit_test(max_size_is_never_passed_and_min_never_undercut),
 	    cmocka_unit_test(disable_scale_in_keeps_the_capacity),
 	    cmocka_unit_test(the_larger_of_two_policies_wins),
+	    cmocka_unit_test(requests_by_the_second_are_held_against_a_target_by_the_minute),
+	    cmocka_unit_test(an_instance_without_figures_asks_for_no_others),
 	    cmocka_unit_test(a_day_of_waves_follows_the_load),
 	};
 
