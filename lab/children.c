@@ -95,7 +95,7 @@ static void restart_later(struct child *child)
 	if (clock_monotonic_us() - child->started_us > CALM_US)
 		child->pause_ms = FIRST_PAUSE_MS;
 	pause = (struct timeval){.tv_sec = child->pause_ms / 1000,
-				 .tv_usec = child->pause_ms % 1000 * 1000};
+				 .tv_usec = child->pause_ms % 1000 * 1000L};
 	event_add(child->timer, &pause);
 	child->pause_ms = child->pause_ms * 2 < LAST_PAUSE_MS ? child->pause_ms * 2 : LAST_PAUSE_MS;
 }
@@ -208,12 +208,12 @@ void children_have_worked(struct children *children)
 	children->have_worked = true;
 }
 
-void children_signal(struct children *children, int signal)
+void children_signal(struct children *children, const char *program, int signal)
 {
 	struct child *child;
 
 	TAILQ_FOREACH (child, &children->list, link) {
-		if (child->pid != 0)
+		if (child->pid != 0 && (program == NULL || strcmp(program, child->program) == 0))
 			kill(child->pid, signal);
 	}
 }
@@ -221,7 +221,7 @@ void children_signal(struct children *children, int signal)
 void children_stop(struct children *children)
 {
 	children->is_stopping = true;
-	children_signal(children, SIGTERM);
+	children_signal(children, NULL, SIGTERM);
 }
 
 int children_count(const struct children *children)

@@ -25,7 +25,8 @@ MUST_CHECK int children_start(struct children *children, const char *program,
 			      const char *config_file, bool is_verbose, struct err *err);
 /* They all work: from now on a death is followed by a restart, never by giving up. */
 void children_have_worked(struct children *children);
-void children_signal(struct children *children, int signal);
+/* program NULL: all of them. */
+void children_signal(struct children *children, const char *program, int signal);
 /* No restarts any more; SIGTERM to all. */
 void children_stop(struct children *children);
 int children_count(const struct children *children); /* running */

@@ -23,16 +23,17 @@
 #include "lab/derive.h"
 #include "lab/feed.h"
 #include "lab/files.h"
+#include "lab/names.h"
 #include "lab/ports.h"
 #include "lab/ready.h"
 #include "lab/runtime/init.h"
 
 enum {
-	ADDRESS_MAX = 160,
 	URL_MAX = 200,
 	STOP_POLL_MS = 20,
 	STOP_MS = 4000, /* then all is killed: 5 s are promised */
 	SWEEP_S = 30,
+	RELOAD_MS = 300, /* what the load balancer may take for its new file */
 	DEFAULT_WEB_PORT = 80,
 };
 
@@ -41,12 +42,13 @@ struct lab {
 	json_t *config; /* the file as it is now in force */
 	struct config_settings settings;
 	struct work_dir dir;
-	char children_config[FILES_PATH_MAX + 32], instances_dir[FILES_PATH_MAX + 16];
-	char lab_api[ADDRESS_MAX], lb_api[ADDRESS_MAX], scaler_api[ADDRESS_MAX];
+	char lb_config[FILES_PATH_MAX + 16], scaler_config[FILES_PATH_MAX + 16];
+	char instances_dir[FILES_PATH_MAX + 16];
+	char lab_api[PORTS_ADDRESS_MAX], lb_api[PORTS_ADDRESS_MAX], scaler_api[PORTS_ADDRESS_MAX];
 	struct port_hold lb_port, scaler_port;
 	int aws_port;
 	char aws_url[URL_MAX];
-	bool has_lb, has_scaler;
+	bool has_lb, has_scaler, is_scaler_up;
 
 	struct event_base *base;
 	struct event *signals[3], *sweep_timer, *stop_timer;
@@ -59,6 +61,7 @@ struct lab {
 	struct curl_loop *curl;
 	struct aws_credentials *credentials;
 	struct aws_client *monitoring, *autoscaling, *elb;
+	struct names *names;
 	struct feed *feed;
 	struct ready *ready;
 	int64_t stop_us; /* when stopping began; 0 = not stopping */
@@ -89,7 +92,7 @@ static void on_stop_poll(evutil_socket_t fd, short what, void *arg)
 
 static void stop(struct lab *lab, int status)
 {
-	struct timeval period = {.tv_usec = STOP_POLL_MS * 1000};
+	struct timeval period = {.tv_usec = STOP_POLL_MS * 1000L};
 
 	if (lab->stop_us != 0)
 		return;
@@ -123,7 +126,8 @@ static void on_end_signal(evutil_socket_t signal, short what, void *arg)
 
 /* --- the children's configuration --- */
 
-static int write_children_config(struct lab *lab, struct err *err)
+/* known: see names.h; NULL for the load balancer's own, which gives the names their ids. */
+static int write_config(struct lab *lab, const char *path, const json_t *known, struct err *err)
 {
 	struct derive derive = {
 	    .lb_api = lab->lb_api,
@@ -133,16 +137,34 @@ static int write_children_config(struct lab *lab, struct err *err)
 	    .state_dir = lab->dir.path,
 	};
 	json_t *derived = derive_config(lab->config, &derive);
-	char *text = derived != NULL ? json_dumps(derived, JSON_INDENT(2)) : NULL;
 	int result = -1;
+	char *text;
 
+	names_resolve_alarms(derived, known);
+	text = derived != NULL ? json_dumps(derived, JSON_INDENT(2)) : NULL;
 	if (text != NULL)
-		result = files_write(lab->children_config, text, strlen(text), 0600, err);
+		result = files_write(path, text, strlen(text), 0600, err);
 	else
 		err_set(err, ENOMEM, "out of memory");
 	json_decref(derived);
 	free(text);
 	return result;
+}
+
+/* The load balancer first: the scaler follows when the names are known (on_names). */
+static int reload_children(struct lab *lab, struct err *err)
+{
+	if (!lab->has_lb) {
+		if (write_config(lab, lab->scaler_config, NULL, err) != 0)
+			return -1;
+		children_signal(lab->children, NULL, SIGHUP);
+		return 0;
+	}
+	if (write_config(lab, lab->lb_config, NULL, err) != 0)
+		return -1;
+	children_signal(lab->children, "albatross-lb", SIGHUP);
+	names_ask(lab->names, RELOAD_MS);
+	return 0;
 }
 
 static void on_reload(evutil_socket_t signal, short what, void *arg)
@@ -166,12 +188,10 @@ static void on_reload(evutil_socket_t signal, short what, void *arg)
 	json_decref(lab->config);
 	lab->config = config;
 	config_settings_read(config, "Lab", &lab->settings);
-	if (write_children_config(lab, &err) != 0) {
+	if (reload_children(lab, &err) != 0)
 		log_error("reload-failed", "why=\"%s\"", err.text);
-		return;
-	}
-	log_info("reloaded", "file=%s", lab->options.file);
-	children_signal(lab->children, SIGHUP);
+	else
+		log_info("reloaded", "file=%s", lab->options.file);
 }
 
 /* --- ready --- */
@@ -286,7 +306,7 @@ static int start_server(struct lab *lab, struct err *err)
 	    .account_id = lab->settings.account_id,
 	    .credentials = lab->settings.credentials,
 	};
-	char host[ADDRESS_MAX];
+	char host[PORTS_ADDRESS_MAX];
 
 	lab->server = aws_server_new(lab->base, &config, err);
 	if (lab->server == NULL)
@@ -356,56 +376,15 @@ static int start_ec2(struct lab *lab, struct err *err)
 
 /* --- ports --- */
 
-static int check_listeners(const json_t *balancer, struct err *err)
-{
-	const char *address = doc_str(balancer, "ListenAddress", "");
-	const json_t *listener;
-	size_t i;
-
-	json_array_foreach (doc_array(balancer, "Listeners"), i, listener) {
-		if (port_check_free(address, (int)doc_int(listener, "Port", 0), err) == 0)
-			continue;
-		err_wrap(err, "load balancer %s: ", doc_str(balancer, "LoadBalancerName", ""));
-		return -1;
-	}
-	return 0;
-}
-
 /* Before anything is started: what would fail later, and less clearly. */
 static int check_ports(struct lab *lab, struct err *err)
 {
-	const json_t *balancer;
-	size_t i;
-
-	json_array_foreach (doc_array(lab->config, "LoadBalancers"), i, balancer) {
-		if (check_listeners(balancer, err) != 0)
-			return -1;
-	}
 	lab->aws_port = (int)doc_int(lab->settings.section, "AwsPort", DERIVE_PORT_DEFAULT);
+	if (ports_check_listeners(lab->config, err) != 0)
+		return -1;
 	if (port_check_free("127.0.0.1", lab->aws_port, err) == 0)
 		return 0;
 	err_wrap(err, "Lab.AwsPort: ");
-	return -1;
-}
-
-/* The file's address, checked; or a free port, held until the child starts. */
-static int choose_api(const struct lab *lab, const char *section, struct port_hold *hold,
-		      char address[ADDRESS_MAX], struct err *err)
-{
-	const char *given = doc_str(doc_object(lab->config, section), "ApiAddress", "");
-	char host[ADDRESS_MAX];
-
-	if (*given == '\0') {
-		if (port_hold_take(hold, err) != 0)
-			return -1;
-		snprintf(address, ADDRESS_MAX, "127.0.0.1:%d", hold->port);
-		return 0;
-	}
-	snprintf(address, ADDRESS_MAX, "%s", given);
-	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(given, ':') - given), given);
-	if (port_check_free(host, atoi(strrchr(given, ':') + 1), err) == 0)
-		return 0;
-	err_wrap(err, "%s.ApiAddress: ", section);
 	return -1;
 }
 
@@ -423,13 +402,13 @@ static int set_keys(const struct lab *lab)
 	return setenv("AWS_SECRET_ACCESS_KEY", doc_str(first, "SecretAccessKey", "test"), 1);
 }
 
-static bool start_child(struct lab *lab, const char *program, struct port_hold *hold)
+static bool start_child(struct lab *lab, const char *program, const char *config,
+			struct port_hold *hold)
 {
 	struct err err = {0};
 
 	port_hold_give_back(hold);
-	if (children_start(lab->children, program, lab->children_config, lab->options.is_verbose,
-			   &err) == 0)
+	if (children_start(lab->children, program, config, lab->options.is_verbose, &err) == 0)
 		return true;
 	log_warn("child-not-started", "program=%s why=\"%s\"", program, err.text);
 	return false;
@@ -451,18 +430,9 @@ static struct aws_client *new_client(struct lab *lab, const char *service, const
 	return aws_client_new(lab->curl, lab->credentials, &config, err);
 }
 
-static int start_clients(struct lab *lab, struct err *err)
+/* What talks to the scaler. */
+static int start_scaler_clients(struct lab *lab, struct err *err)
 {
-	lab->curl = curl_loop_new(lab->base, err);
-	if (lab->curl == NULL)
-		return -1;
-	lab->credentials = aws_credentials_new(lab->curl, err);
-	if (lab->credentials == NULL)
-		return -1;
-	if (lab->has_lb)
-		lab->elb = new_client(lab, "elasticloadbalancing", lab->lb_api, err);
-	if (lab->has_lb && lab->elb == NULL)
-		return -1;
 	if (!lab->has_scaler)
 		return 0;
 	lab->autoscaling = new_client(lab, "autoscaling", lab->scaler_api, err);
@@ -471,6 +441,32 @@ static int start_clients(struct lab *lab, struct err *err)
 		return -1;
 	lab->feed = feed_new(lab->base, &lab->ec2, lab->runtime, lab->monitoring, err);
 	return lab->feed != NULL ? 0 : -1;
+}
+
+static int start_scaler(struct lab *lab, struct err *err)
+{
+	lab->has_scaler =
+	    start_child(lab, "albatross-scaler", lab->scaler_config, &lab->scaler_port);
+	return start_scaler_clients(lab, err) != 0 ? -1 : watch_readiness(lab, err);
+}
+
+/* At start, and after each reload of the load balancer. */
+static void on_names(void *arg, const json_t *known)
+{
+	struct lab *lab = arg;
+	struct err err = {0};
+
+	if (lab->stop_us != 0)
+		return;
+	if (write_config(lab, lab->scaler_config, known, &err) != 0 ||
+	    (lab->ready == NULL && start_scaler(lab, &err) != 0)) {
+		log_error("lab-failed", "why=\"%s\"", err.text);
+		stop(lab, 1);
+		return;
+	}
+	if (lab->is_scaler_up)
+		children_signal(lab->children, "albatross-scaler", SIGHUP);
+	lab->is_scaler_up = true;
 }
 
 static int start_loop(struct lab *lab, struct err *err)
@@ -501,14 +497,28 @@ oom:
 static int start_programs(struct lab *lab, struct err *err)
 {
 	lab->children = children_new(lab->base, lab->reaper, on_fatal_child, lab, err);
-	if (lab->children == NULL || write_children_config(lab, err) != 0)
+	lab->curl = curl_loop_new(lab->base, err);
+	if (lab->children == NULL || lab->curl == NULL)
 		return -1;
-	lab->has_lb = start_child(lab, "albatross-lb", &lab->lb_port);
-	lab->has_scaler = start_child(lab, "albatross-scaler", &lab->scaler_port);
-	/* Without a load balancer there is no single endpoint: EC2 alone answers. */
-	if (!lab->has_lb)
+	lab->credentials = aws_credentials_new(lab->curl, err);
+	if (lab->credentials == NULL || write_config(lab, lab->lb_config, NULL, err) != 0)
+		return -1;
+	lab->has_lb = start_child(lab, "albatross-lb", lab->lb_config, &lab->lb_port);
+	if (!lab->has_lb) {
+		/* No single endpoint without a load balancer: EC2 alone answers. */
 		derive_endpoint(lab->lab_api, lab->aws_url, sizeof(lab->aws_url));
-	return start_clients(lab, err);
+		return write_config(lab, lab->scaler_config, NULL, err) != 0
+			   ? -1
+			   : start_scaler(lab, err);
+	}
+	lab->elb = new_client(lab, "elasticloadbalancing", lab->lb_api, err);
+	if (lab->elb == NULL)
+		return -1;
+	lab->names = names_new(lab->base, lab->elb, on_names, lab, err);
+	if (lab->names == NULL)
+		return -1;
+	names_ask(lab->names, 0);
+	return 0;
 }
 
 static int start(struct lab *lab, struct err *err)
@@ -518,19 +528,19 @@ static int start(struct lab *lab, struct err *err)
 		return -1;
 	}
 	if (check_ports(lab, err) != 0 ||
-	    choose_api(lab, "Lb", &lab->lb_port, lab->lb_api, err) != 0 ||
-	    choose_api(lab, "Scaler", &lab->scaler_port, lab->scaler_api, err) != 0)
+	    ports_choose_api(lab->config, "Lb", &lab->lb_port, lab->lb_api, err) != 0 ||
+	    ports_choose_api(lab->config, "Scaler", &lab->scaler_port, lab->scaler_api, err) != 0)
 		return -1;
 	snprintf(lab->aws_url, sizeof(lab->aws_url), "http://127.0.0.1:%d", lab->aws_port);
 	if (set_keys(lab) != 0 || start_loop(lab, err) != 0 || work_dir_make(&lab->dir, err) != 0)
 		return -1;
-	snprintf(lab->children_config, sizeof(lab->children_config), "%s/children.json",
-		 lab->dir.path);
+	snprintf(lab->lb_config, sizeof(lab->lb_config), "%s/lb.json", lab->dir.path);
+	snprintf(lab->scaler_config, sizeof(lab->scaler_config), "%s/scaler.json", lab->dir.path);
 	lab->reaper = reaper_new(lab->base, err);
 	if (lab->reaper == NULL || start_ec2(lab, err) != 0 || start_server(lab, err) != 0 ||
 	    start_programs(lab, err) != 0)
 		return -1;
-	return watch_readiness(lab, err);
+	return 0;
 }
 
 static void lab_fini(struct lab *lab)
@@ -539,6 +549,7 @@ static void lab_fini(struct lab *lab)
 	aws_client_free(lab->elb);
 	aws_client_free(lab->autoscaling);
 	aws_client_free(lab->monitoring);
+	names_free(lab->names);
 	ready_free(lab->ready);
 	feed_free(lab->feed);
 	aws_credentials_free(lab->credentials);

@@ -6,11 +6,13 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/ids.h"
+#include "common/doc/doc.h"
 
 enum { PORT_RANGE = 8192, MAX_TRIES = 256 };
 
@@ -92,4 +94,51 @@ void port_hold_give_back(struct port_hold *hold)
 	if (hold->fd >= 0)
 		close(hold->fd);
 	hold->fd = -1;
+}
+
+static int check_listeners(const json_t *balancer, struct err *err)
+{
+	const char *address = doc_str(balancer, "ListenAddress", "");
+	const json_t *listener;
+	size_t i;
+
+	json_array_foreach (doc_array(balancer, "Listeners"), i, listener) {
+		if (port_check_free(address, (int)doc_int(listener, "Port", 0), err) == 0)
+			continue;
+		err_wrap(err, "load balancer %s: ", doc_str(balancer, "LoadBalancerName", ""));
+		return -1;
+	}
+	return 0;
+}
+
+int ports_check_listeners(const json_t *config, struct err *err)
+{
+	const json_t *balancer;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "LoadBalancers"), i, balancer) {
+		if (check_listeners(balancer, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int ports_choose_api(const json_t *config, const char *section, struct port_hold *hold,
+		     char address[PORTS_ADDRESS_MAX], struct err *err)
+{
+	const char *given = doc_str(doc_object(config, section), "ApiAddress", "");
+	char host[PORTS_ADDRESS_MAX];
+
+	if (*given == '\0') {
+		if (port_hold_take(hold, err) != 0)
+			return -1;
+		snprintf(address, PORTS_ADDRESS_MAX, "127.0.0.1:%d", hold->port);
+		return 0;
+	}
+	snprintf(address, PORTS_ADDRESS_MAX, "%s", given);
+	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(given, ':') - given), given);
+	if (port_check_free(host, atoi(strrchr(given, ':') + 1), err) == 0)
+		return 0;
+	err_wrap(err, "%s.ApiAddress: ", section);
+	return -1;
 }

@@ -27,7 +27,7 @@ struct ready {
 
 static void ask_again(struct ready *ready)
 {
-	struct timeval pause = {.tv_usec = PERIOD_MS * 1000};
+	struct timeval pause = {.tv_usec = PERIOD_MS * 1000L};
 
 	ready->is_asking = false;
 	event_add(ready->timer, &pause);

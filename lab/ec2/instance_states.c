@@ -206,11 +206,14 @@ fail:
 	return NULL;
 }
 
-/* Changes every document in one transaction; rows gets {InstanceId, PreviousState, CurrentState},
- * and acting those that the runtime must hear of. */
+struct changed {
+	json_t *rows;   /* {InstanceId, PreviousState, CurrentState} of each */
+	json_t *acting; /* documents that the runtime must hear of */
+};
+
+/* Changes every document in one transaction. */
 static int commit_changes(struct ec2 *ec2, const struct change *change, const json_t *documents,
-			  const json_t *input, json_t *rows, json_t *acting,
-			  struct aws_error *error)
+			  const json_t *input, struct changed *changed, struct aws_error *error)
 {
 	struct store_txn *txn = store_begin(ec2->store);
 	char key[EC2_KEY_MAX];
@@ -223,15 +226,16 @@ static int commit_changes(struct ec2 *ec2, const struct change *change, const js
 		return -1;
 	}
 	json_array_foreach (documents, i, document) {
+		const char *id = doc_str(document, "InstanceId", "");
 		json_t *before = json_incref(json_object_get(document, "State"));
 
 		if (change->apply(ec2, document, input))
-			json_array_append(acting, document);
-		json_array_append_new(rows, json_pack("{s:s, s:o, s:O}", "InstanceId",
-						      doc_str(document, "InstanceId", ""),
-						      "PreviousState", before, "CurrentState",
-						      json_object_get(document, "State")));
-		instance_key(doc_str(document, "InstanceId", ""), key);
+			json_array_append(changed->acting, document);
+		json_array_append_new(changed->rows,
+				      json_pack("{s:s, s:o, s:O}", "InstanceId", id,
+						"PreviousState", before, "CurrentState",
+						json_object_get(document, "State")));
+		instance_key(id, key);
 		store_put(txn, key, json_deep_copy(document));
 	}
 	if (store_commit(txn, &err) == STORE_OK)
@@ -243,25 +247,25 @@ static int commit_changes(struct ec2 *ec2, const struct change *change, const js
 static json_t *change_all(struct ec2 *ec2, const struct change *change, const json_t *input,
 			  struct aws_error *error)
 {
-	json_t *documents = fetch_all(ec2, change, input, error), *document;
-	json_t *rows, *acting, *answer = NULL;
+	json_t *documents = fetch_all(ec2, change, input, error), *document, *answer = NULL;
+	struct changed changed;
 	size_t i;
 
 	if (documents == NULL)
 		return NULL;
-	rows = json_array();
-	acting = json_array();
-	if (commit_changes(ec2, change, documents, input, rows, acting, error) != 0)
+	changed = (struct changed){.rows = json_array(), .acting = json_array()};
+	if (commit_changes(ec2, change, documents, input, &changed, error) != 0)
 		goto out;
-	json_array_foreach (acting, i, document) {
+	json_array_foreach (changed.acting, i, document) {
 		log_info("instance-change", "id=%s state=%s", doc_str(document, "InstanceId", ""),
 			 doc_str(json_object_get(document, "State"), "Name", ""));
 		change->act(ec2, document);
 	}
-	answer = change->output != NULL ? json_pack("{s:O}", change->output, rows) : json_object();
+	answer = change->output != NULL ? json_pack("{s:O}", change->output, changed.rows)
+					: json_object();
 out:
-	json_decref(rows);
-	json_decref(acting);
+	json_decref(changed.rows);
+	json_decref(changed.acting);
 	json_decref(documents);
 	return answer;
 }

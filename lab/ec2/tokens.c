@@ -31,7 +31,7 @@ static int fingerprint(const json_t *input, char hex[65])
 	free(text);
 	if (ok != 1 || len != 32)
 		return -1;
-	for (unsigned i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++)
 		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	return 0;
 }

@@ -20,7 +20,8 @@ enum {
 	TIMEOUT_S = 10,
 	MAX_BODY = 1024,
 	MAX_HEADERS = 8192,
-	TOKEN_BYTES = 8 + 32, /* expiry in ms, HMAC-SHA256 over it */
+	TOKEN_BYTES = 8 + 32,                  /* expiry in ms, HMAC-SHA256 over it */
+	TOKEN_LEN = (TOKEN_BYTES + 2) / 3 * 4, /* in base64 */
 	TOKEN_TEXT = 64,
 };
 
@@ -61,7 +62,7 @@ static bool is_token_good(const struct imds *imds, const char *token)
 	char text[TOKEN_TEXT];
 	int64_t expires_ms;
 
-	if (strlen(token) != (TOKEN_BYTES + 2) / 3 * 4)
+	if (strlen(token) != TOKEN_LEN)
 		return false;
 	snprintf(text, sizeof(text), "%s", token);
 	for (char *c = text; *c != '\0'; c++)

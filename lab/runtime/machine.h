@@ -27,7 +27,8 @@ enum machine_state {
 
 struct machine {
 	/* Set once at the lease. */
-	struct process_runtime *runtime; /* borrowed: it owns us */
+	struct process_runtime *runtime;             /* borrowed: it owns us */
+	const struct process_runtime_config *config; /* borrowed: the runtime's */
 	char id[ID_TEXT_MAX];
 	char dir[FILES_PATH_MAX + ID_TEXT_MAX];
 	char address[EC2_ADDRESS_MAX];
@@ -58,5 +59,9 @@ struct machine {
 MUST_CHECK char **machine_env_new(const struct machine *machine,
 				  const struct process_runtime_config *config);
 void machine_env_free(char **env);
+
+/* Starts init with the user data; the callbacks get the machine.  -1 with err: no process. */
+MUST_CHECK int machine_boot(struct machine *machine, event_callback_fn on_report, reaper_fn on_end,
+			    struct err *err);
 
 #endif

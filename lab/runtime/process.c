@@ -3,7 +3,6 @@
 
 #include <bsd/sys/queue.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +14,12 @@
 #include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/doc/doc.h"
-#include "lab/base64.h"
 #include "lab/files.h"
 #include "lab/runtime/addresses.h"
 #include "lab/runtime/console.h"
 #include "lab/runtime/init.h"
 #include "lab/runtime/machine.h"
 #include "lab/runtime/procs.h"
-#include "lab/runtime/user_data.h"
-#include "lab/spawn.h"
 
 enum {
 	MAX_LEASE_TRIES = 512,
@@ -41,7 +37,7 @@ struct process_runtime {
 
 static void set_timer(struct machine *machine, int ms)
 {
-	struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
 
 	event_add(machine->timer, &delay);
 }
@@ -86,6 +82,7 @@ static struct machine *machine_new(struct process_runtime *runtime, const char *
 	if (machine == NULL)
 		return NULL;
 	machine->runtime = runtime;
+	machine->config = &runtime->config;
 	machine->report_pipe = -1;
 	snprintf(machine->id, sizeof(machine->id), "%s", id);
 	snprintf(machine->dir, sizeof(machine->dir), "%s/%s", runtime->config.dir, id);
@@ -297,134 +294,8 @@ static void clean(struct machine *machine)
 
 /* --- boot --- */
 
-/* In the child, between fork and exec: async-signal-safe calls only. */
-static void exec_init(const struct machine *machine, char *const argv[], char *const env[],
-		      int console, int report, pid_t lab)
-{
-	int null = open("/dev/null", O_RDONLY);
-
-	setsid();
-	if (spawn_die_with(lab) != 0 || chdir(machine->dir) != 0)
-		_exit(125);
-	dup2(null, STDIN_FILENO);
-	dup2(console, STDOUT_FILENO);
-	dup2(console, STDERR_FILENO);
-	if (report != INIT_REPORT_FD)
-		dup2(report, INIT_REPORT_FD);
-	else
-		fcntl(report, F_SETFD, 0);
-	spawn_clean(INIT_REPORT_FD + 1);
-	execve("/proc/self/exe", argv, env);
-	_exit(126);
-}
-
-static int fork_init(struct machine *machine, const char *script, int console, int report,
-		     struct err *err)
-{
-	char *argv[] = {"albatross-lab", INIT_MODE, machine->id, (char *)script, NULL};
-	char **env = machine_env_new(machine, &machine->runtime->config);
-	pid_t lab = getpid();
-
-	if (env == NULL) {
-		err_set(err, ENOMEM, "out of memory");
-		return -1;
-	}
-	machine->pid = fork();
-	if (machine->pid == 0)
-		exec_init(machine, argv, env, console, report, lab);
-	machine_env_free(env);
-	if (machine->pid > 0)
-		return 0;
-	machine->pid = 0;
-	err_set(err, errno, "fork: %s", strerror(errno));
-	return -1;
-}
-
-static int open_reports(struct machine *machine, int *write_end, struct err *err)
-{
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) != 0) {
-		err_set(err, errno, "pipe: %s", strerror(errno));
-		return -1;
-	}
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	machine->report_pipe = ends[0];
-	*write_end = ends[1];
-	machine->report_event = event_new(machine->runtime->config.base, ends[0],
-					  EV_READ | EV_PERSIST, on_report_readable, machine);
-	if (machine->report_event != NULL && event_add(machine->report_event, NULL) == 0)
-		return 0;
-	err_set(err, ENOMEM, "out of memory");
-	close(ends[1]);
-	return -1;
-}
-
-/* Starts init with the script; every failure before a process exists is in err. */
-static int boot_process(struct machine *machine, const char *script, struct err *err)
-{
-	int console = -1, report = -1, result = -1;
-
-	if (open_reports(machine, &report, err) != 0)
-		goto out;
-	if (console_open(&machine->console, machine->runtime->config.base, machine->dir, &console,
-			 err) != 0)
-		goto out;
-	if (fork_init(machine, script, console, report, err) != 0)
-		goto out;
-	result = reaper_watch(machine->runtime->config.reaper, machine->pid, on_init_end, machine);
-	if (result != 0) {
-		kill(machine->pid, SIGKILL);
-		err_set(err, ENOMEM, "out of memory");
-	}
-out:
-	if (console >= 0)
-		close(console);
-	if (report >= 0)
-		close(report);
-	return result;
-}
-
-/* Writes the script where there is one; script becomes "" for an instance that only idles. */
-static int place_script(struct machine *machine, char script[FILES_PATH_MAX + 80], struct err *err)
-{
-	size_t len = 0;
-	unsigned char *bytes = base64_decode(machine->user_data, &len);
-	const char *what;
-	int result = 0;
-
-	script[0] = '\0';
-	if (bytes == NULL) {
-		err_set(err, EINVAL, "user data is not base64");
-		return -1;
-	}
-	switch (user_data_kind(bytes, len, &what)) {
-	case USER_DATA_SCRIPT:
-		snprintf(script, FILES_PATH_MAX + 80, "%s/user-data", machine->dir);
-		unlink(script);
-		result = files_write(script, bytes, len, 0700, err);
-		break;
-	case USER_DATA_UNSUPPORTED:
-		err_set(err, ENOTSUP,
-			"user data of kind %s is not supported by the process runtime, which runs "
-			"scripts (#!) only",
-			what);
-		result = -1;
-		break;
-	case USER_DATA_TEXT:
-		log_warn("user-data-ignored", "id=%s why=\"not a script (#!)\"", machine->id);
-		break;
-	case USER_DATA_NONE:
-	default:
-		break;
-	}
-	free(bytes);
-	return result;
-}
-
 static void boot(struct machine *machine)
 {
-	char script[FILES_PATH_MAX + 80];
 	struct err err = {0};
 
 	if (machine->is_stop_wanted) {
@@ -436,7 +307,7 @@ static void boot(struct machine *machine)
 	machine->is_running_told = false;
 	machine->has_sample = false;
 	machine->state = MACHINE_BOOTING;
-	if (place_script(machine, script, &err) == 0 && boot_process(machine, script, &err) == 0) {
+	if (machine_boot(machine, on_report_readable, on_init_end, &err) == 0) {
 		log_debug("instance-boot", "id=%s pid=%d address=%s", machine->id, machine->pid,
 			  machine->address);
 		return;

@@ -26,6 +26,11 @@ def test_the_students_lab_gets_ready_and_goes_without_a_trace(programs):
     line = next(l for l in lab.program.log().splitlines() if l.startswith("ready"))
     assert line == f"ready web={lab.web} aws={lab.aws} dashboard={lab.aws}/dashboard"
     assert len(lab.in_service()) == 2
+    # The file says "students"; CloudWatch knows it by what the load balancer made of it.
+    alarm = lab.client("cloudwatch").describe_alarms(AlarmNames=["unhealthy-hosts"])
+    values = {d["Name"]: d["Value"] for d in alarm["MetricAlarms"][0]["Dimensions"]}
+    assert values["TargetGroup"].startswith("targetgroup/students/")
+    assert values["LoadBalancer"].startswith("app/students/")
     instances = lab.in_service()
     status, seconds = lab.program.stop(signal.SIGINT)
     assert status == 0

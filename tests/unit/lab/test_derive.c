@@ -11,6 +11,7 @@
 #include "common/doc/doc.h"
 #include "lab/derive.h"
 #include "lab/feed.h"
+#include "lab/names.h"
 #include "lab/ready.h"
 
 static const struct derive ports = {
@@ -145,6 +146,27 @@ static void cpu_is_sent_by_instance_and_once_a_group(void **state)
 	json_decref(data);
 }
 
+static void names_in_alarms_become_what_cloudwatch_calls_them(void **state)
+{
+	json_t *config = json_loads("{\"MetricAlarms\":[{\"Dimensions\":[{\"Name\":\"TargetGroup\","
+				    "\"Value\":\"web\"},{\"Name\":\"LoadBalancer\",\"Value\":"
+				    "\"other\"}]},{}]}",
+				    0, NULL);
+	json_t *known = json_pack("{s:{s:s}, s:{s:s}}", "TargetGroup", "web", "targetgroup/web/2e",
+				  "LoadBalancer", "web", "app/web/1f");
+	json_t *dimensions;
+
+	(void)state;
+	names_resolve_alarms(config, known);
+	dimensions = doc_array(json_array_get(doc_array(config, "MetricAlarms"), 0), "Dimensions");
+	assert_string_equal(doc_str(json_array_get(dimensions, 0), "Value", ""),
+			    "targetgroup/web/2e");
+	assert_string_equal(doc_str(json_array_get(dimensions, 1), "Value", ""), "other");
+	names_resolve_alarms(config, NULL);
+	json_decref(config);
+	json_decref(known);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +177,7 @@ int main(void)
 	    cmocka_unit_test(a_group_is_ready_when_desired_instances_are_in_service),
 	    cmocka_unit_test(targets_are_ready_when_all_are_healthy),
 	    cmocka_unit_test(cpu_is_sent_by_instance_and_once_a_group),
+	    cmocka_unit_test(names_in_alarms_become_what_cloudwatch_calls_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
