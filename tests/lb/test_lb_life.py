@@ -155,7 +155,7 @@ def test_api_port_in_use_ends_the_start_with_a_reason(start_lb, programs, backen
 
 def test_term_lets_requests_finish(start_lb, backends):
     backend = backends()
-    lb = start_lb(backend)
+    lb = start_lb(backend, settings={"Workers": 1})
     with lb.wire() as wire, lb.wire() as idle:
         assert idle.get().status == 200
         wire.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
