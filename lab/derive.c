@@ -78,6 +78,7 @@ static int fill_settings(json_t *config, const struct derive *derive)
 	failed |= json_object_set_new(lb, "ApiAddress", json_string(derive->lb_api));
 	failed |= set_default(lb, "MetricsEndpoint", scaler_url);
 	failed |= set_default(lb, "Ec2Endpoint", lab_url);
+	failed |= set_default(lb, "AutoAddress", "127.0.1.0/24");
 	derive_state_url(config, derive->state_dir, "lb", state, sizeof(state));
 	failed |= set_default(lb, "StateUrl", state);
 	failed |= json_object_set_new(scaler, "ApiAddress", json_string(derive->scaler_api));
