@@ -165,41 +165,60 @@ static json_t *input_of(const json_t *object, const char *name_member)
 	return input;
 }
 
-static bool same_target(const json_t *a, const json_t *b, int64_t port)
+static bool has_target(const json_t *targets, const json_t *wanted)
 {
-	return strcmp(doc_str(a, "Id", ""), doc_str(b, "Id", "")) == 0 &&
-	       doc_int(a, "Port", port) == doc_int(b, "Port", port);
+	const json_t *target;
+	size_t i;
+
+	json_array_foreach (targets, i, target) {
+		if (strcmp(doc_str(target, "Id", ""), doc_str(wanted, "Id", "")) == 0 &&
+		    doc_int(target, "Port", 0) == doc_int(wanted, "Port", 0))
+			return true;
+	}
+	return false;
+}
+
+/* New reference: the file's targets, each with its port, as the group's may change later. */
+static json_t *targets_of(const json_t *group)
+{
+	json_t *targets = json_deep_copy(doc_array(group, "Targets"));
+	json_t *target;
+	size_t i;
+
+	json_array_foreach (targets, i, target) {
+		if (!doc_has(target, "Port"))
+			json_object_set(target, "Port", json_object_get(group, "Port"));
+	}
+	return targets ? targets : json_array();
+}
+
+static int call_with_targets(struct file_step *step, const char *action, const char *arn,
+			     json_t *targets, struct err *err)
+{
+	if (json_array_size(targets) == 0)
+		return 0;
+	return file_do(step, action,
+		       json_pack("{s:s,s:O}", "TargetGroupArn", arn, "Targets", targets), err);
 }
 
 /* Registers the file's targets; deregisters those that only an earlier file named. */
 static int apply_targets(struct file_step *step, const char *arn, const json_t *group,
 			 struct err *err)
 {
-	const json_t *targets = doc_array(group, "Targets"), *earlier, *target;
-	int64_t port = doc_int(group, "Port", 0);
-	json_t *gone = json_array();
-	size_t i, j;
-	int result = 0;
+	json_t *targets = targets_of(group), *gone = json_array(), *earlier;
+	size_t i;
+	int result;
 
 	json_array_foreach (doc_array(step->targets_before, arn), i, earlier) {
-		bool is_kept = false;
-
-		json_array_foreach (targets, j, target)
-			is_kept |= same_target(earlier, target, port);
-		if (!is_kept)
-			json_array_append(gone, (json_t *)earlier);
+		if (!has_target(targets, earlier))
+			json_array_append(gone, earlier);
 	}
-	if (json_array_size(gone) > 0)
-		result =
-		    file_do(step, "DeregisterTargets",
-			    json_pack("{s:s,s:O}", "TargetGroupArn", arn, "Targets", gone), err);
+	result = call_with_targets(step, "DeregisterTargets", arn, gone, err);
+	if (result == 0)
+		result = call_with_targets(step, "RegisterTargets", arn, targets, err);
+	json_object_set(step->targets_now, arn, targets);
 	json_decref(gone);
-	if (result == 0 && json_array_size(targets) > 0) {
-		json_object_set(step->targets_now, arn, (json_t *)targets);
-		result =
-		    file_do(step, "RegisterTargets",
-			    json_pack("{s:s,s:O}", "TargetGroupArn", arn, "Targets", targets), err);
-	}
+	json_decref(targets);
 	return result;
 }
 

@@ -1,0 +1,195 @@
+/*
+ * The file applied to the store: created, modified, deleted, kept, or refused as a whole.
+ */
+#include "control_api.h"
+
+#include "lb/control/file_apply.h"
+
+static const char *const two_groups =
+    "{'TargetGroups': [{'TargetGroupName': 'a', 'Protocol': 'HTTP', 'Port': 80, 'TargetType': "
+    "'ip', 'Targets': [{'Id': '10.0.0.1'}]}, {'TargetGroupName': 'b', 'Protocol': 'HTTP', "
+    "'Port': 80, 'Attributes': {'deregistration_delay.timeout_seconds': '7'}}],"
+    " 'LoadBalancers': [{'LoadBalancerName': 'web', 'ListenAddress': '127.0.0.1', 'Listeners': "
+    "[{'Port': 8080, 'DefaultActions': [{'Type': 'forward', 'TargetGroupArn': 'a'}], 'Rules': "
+    "[{'Priority': 1, 'Conditions': [{'Field': 'path-pattern', 'Values': ['/x']}], 'Actions': "
+    "[{'Type': 'forward', 'TargetGroupArn': 'b'}]}]}]}]}";
+
+static const char *const one_group =
+    "{'TargetGroups': [{'TargetGroupName': 'a', 'Protocol': 'HTTP', 'Port': 81, 'TargetType': "
+    "'ip', 'Targets': [{'Id': '10.0.0.2'}]}],"
+    " 'LoadBalancers': [{'LoadBalancerName': 'web', 'Listeners': "
+    "[{'Port': 8080, 'DefaultActions': [{'Type': 'forward', 'TargetGroupArn': 'a'}]}]}]}";
+
+static int apply(struct fixture *f, const char *text, struct err *err)
+{
+	char json[4096];
+	json_t *config;
+	int result;
+
+	snprintf(json, sizeof(json), "%s", text);
+	for (char *c = json; *c; c++) {
+		if (*c == '\'')
+			*c = '"';
+	}
+	config = json_loads(json, 0, NULL);
+	assert_non_null(config);
+	result = file_apply(&f->api, &a_call, config, err);
+	json_decref(config);
+	return result;
+}
+
+static void must_apply(struct fixture *f, const char *text)
+{
+	struct err err = {0};
+
+	if (apply(f, text, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static size_t count(struct fixture *f, const char *action, const char *list)
+{
+	json_t *answer = call(f, action, "{}");
+	size_t n = json_array_size(doc_array(answer, list));
+
+	json_decref(answer);
+	return n;
+}
+
+static char *group_arn(struct fixture *f, const char *name)
+{
+	return take_first(call(f, "DescribeTargetGroups", "{'Names': ['%s']}", name),
+			  "TargetGroups", "TargetGroupArn");
+}
+
+static void names_in_the_file_become_arns(void **state)
+{
+	struct fixture *f = *state;
+	char *group;
+	json_t *answer;
+	const json_t *balancers;
+
+	must_apply(f, two_groups);
+	group = group_arn(f, "b");
+	answer = call(f, "DescribeTargetGroups", "{'Names': ['b']}");
+	balancers =
+	    doc_array(json_array_get(doc_array(answer, "TargetGroups"), 0), "LoadBalancerArns");
+	assert_int_equal(json_array_size(balancers), 1);
+	json_decref(answer);
+	answer = call(f, "DescribeTargetGroupAttributes", "{'TargetGroupArn': '%s'}", group);
+	assert_string_equal(
+	    doc_kv_get(doc_array(answer, "Attributes"), "deregistration_delay.timeout_seconds", ""),
+	    "7");
+	json_decref(answer);
+	free(group);
+}
+
+static void applying_twice_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char *before, *after;
+
+	must_apply(f, two_groups);
+	before = group_arn(f, "a");
+	must_apply(f, two_groups);
+	after = group_arn(f, "a");
+	assert_string_equal(before, after);
+	assert_int_equal(count(f, "DescribeTargetGroups", "TargetGroups"), 2);
+	free(before);
+	free(after);
+}
+
+static void what_the_file_no_longer_names_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	must_apply(f, two_groups);
+	must_apply(f, one_group);
+	assert_int_equal(count(f, "DescribeTargetGroups", "TargetGroups"), 1);
+	must_apply(f, "{}");
+	assert_int_equal(count(f, "DescribeTargetGroups", "TargetGroups"), 0);
+	assert_int_equal(count(f, "DescribeLoadBalancers", "LoadBalancers"), 0);
+}
+
+static void what_the_api_made_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	must_apply(f, two_groups);
+	json_decref(
+	    call(f, "CreateTargetGroup", "{'Name': 'mine', 'Protocol': 'HTTP', 'Port': 80}"));
+	json_decref(call(f, "CreateLoadBalancer", "{'Name': 'mine'}"));
+	must_apply(f, "{}");
+	assert_int_equal(count(f, "DescribeTargetGroups", "TargetGroups"), 1);
+	assert_int_equal(count(f, "DescribeLoadBalancers", "LoadBalancers"), 1);
+}
+
+static void a_changed_group_keeps_its_arn_and_run_time_targets(void **state)
+{
+	struct fixture *f = *state;
+	char *arn, *after;
+	json_t *answer;
+
+	must_apply(f, two_groups);
+	arn = group_arn(f, "a");
+	json_decref(call(f, "RegisterTargets",
+			 "{'TargetGroupArn': '%s', 'Targets': [{'Id': '10.0.0.9'}]}", arn));
+	must_apply(f, one_group);
+	after = group_arn(f, "a");
+	assert_string_equal(arn, after);
+	answer = call(f, "DescribeTargetHealth",
+		      "{'TargetGroupArn': '%s', 'Targets': [{'Id': '10.0.0.9', 'Port': 80}, {'Id': "
+		      "'10.0.0.2', 'Port': 81}]}",
+		      arn);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(
+		    doc_str(
+			doc_object(json_array_get(doc_array(answer, "TargetHealthDescriptions"), i),
+				   "TargetHealth"),
+			"State", ""),
+		    "initial");
+	json_decref(answer);
+	answer = call(f, "DescribeTargetHealth", "{'TargetGroupArn': '%s'}", arn);
+	assert_int_equal(json_array_size(doc_array(answer, "TargetHealthDescriptions")), 2);
+	json_decref(answer);
+	free(arn);
+	free(after);
+}
+
+static void a_bad_rule_changes_nothing_and_says_where(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+	json_t *answer;
+
+	must_apply(f, one_group);
+	assert_int_equal(
+	    apply(f,
+		  "{'LoadBalancers': [{'LoadBalancerName': 'other', 'Listeners': [{'Port': 9090, "
+		  "'DefaultActions': [{'Type': 'fixed-response', 'FixedResponseConfig': "
+		  "{'StatusCode': '200'}}], 'Rules': [{'Priority': 1, 'Conditions': [{'Field': "
+		  "'colour', 'Values': ['red']}], 'Actions': [{'Type': 'fixed-response', "
+		  "'FixedResponseConfig': {'StatusCode': '200'}}]}]}]}]}",
+		  &err),
+	    -1);
+	assert_non_null(strstr(err.text, "LoadBalancers[0].Listeners[0].Rules[0]: "));
+	answer = call(f, "DescribeLoadBalancers", "{'Names': ['web']}");
+	assert_non_null(answer);
+	json_decref(answer);
+	assert_null(call(f, "DescribeLoadBalancers", "{'Names': ['other']}"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(names_in_the_file_become_arns),
+	    TEST(applying_twice_changes_nothing),
+	    TEST(what_the_file_no_longer_names_goes),
+	    TEST(what_the_api_made_stays),
+	    TEST(a_changed_group_keeps_its_arn_and_run_time_targets),
+	    TEST(a_bad_rule_changes_nothing_and_says_where),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
