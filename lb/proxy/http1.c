@@ -174,6 +174,7 @@ static bool is_exact(const struct h1_message *message)
 	return message->end - at >= 4 && memcmp(at, "\r\n\r\n", 4) == 0;
 }
 
+/* In order of length: first_of_length[] points into it. */
 static const struct {
 	struct text name;
 	enum header_kind kind;
@@ -187,13 +188,20 @@ static const struct {
     {TEXT("keep-alive"), HEADER_HOP},
     {TEXT("user-agent"), HEADER_USER_AGENT},
     {TEXT("content-length"), HEADER_CONTENT_LENGTH},
+    {TEXT("http2-settings"), HEADER_HOP},
     {TEXT("x-forwarded-for"), HEADER_FORWARDED_FOR},
     {TEXT("x-amzn-trace-id"), HEADER_TRACE_ID},
     {TEXT("proxy-connection"), HEADER_HOP},
-    {TEXT("http2-settings"), HEADER_HOP},
     {TEXT("x-forwarded-port"), HEADER_FORWARDED_OTHER},
     {TEXT("x-forwarded-proto"), HEADER_FORWARDED_OTHER},
     {TEXT("transfer-encoding"), HEADER_TRANSFER_ENCODING},
+    {{NULL, SIZE_MAX}, HEADER_OTHER}, /* the end: no name is as long */
+};
+
+enum { KNOWN_LENGTH_MAX = 17, NOT_KNOWN = 16 };
+
+static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 1] = {
+    16, 16, 0, 16, 1, 16, 2, 3, 16, 16, 5, 16, 16, 16, 8, 10, 12, 14,
 };
 
 static bool starts_with(struct text text, struct text prefix)
@@ -203,9 +211,10 @@ static bool starts_with(struct text text, struct text prefix)
 
 static enum header_kind kind_of(struct text name)
 {
-	for (size_t i = 0; i < sizeof(known_headers) / sizeof(known_headers[0]); i++)
-		if (known_headers[i].name.len == name.len &&
-		    (known_headers[i].name.at[0] == (name.at[0] | 0x20)) &&
+	size_t i = name.len <= KNOWN_LENGTH_MAX ? first_of_length[name.len] : NOT_KNOWN;
+
+	for (; known_headers[i].name.len == name.len; i++)
+		if (known_headers[i].name.at[0] == (name.at[0] | 0x20) &&
 		    strncasecmp(known_headers[i].name.at, name.at, name.len) == 0)
 			return known_headers[i].kind;
 	if (name.len > 7 && starts_with(name, TEXT("x-amzn-")) &&

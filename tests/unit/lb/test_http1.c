@@ -283,6 +283,47 @@ static void targets_are_taken_apart(void **state)
 	}
 }
 
+static void headers_are_known_in_any_case(void **state)
+{
+	static const struct {
+		const char *name;
+		enum header_kind kind;
+	} cases[] = {
+	    {"tE", HEADER_HOP},
+	    {"EXPECT", HEADER_EXPECT},
+	    {"Trailer", HEADER_HOP},
+	    {"Upgrade", HEADER_HOP},
+	    {"Connection", HEADER_CONNECTION},
+	    {"Keep-Alive", HEADER_HOP},
+	    {"user-agent", HEADER_USER_AGENT},
+	    {"HTTP2-Settings", HEADER_HOP},
+	    {"X-Forwarded-For", HEADER_FORWARDED_FOR},
+	    {"X-AMZN-trace-id", HEADER_TRACE_ID},
+	    {"Proxy-Connection", HEADER_HOP},
+	    {"X-Forwarded-Port", HEADER_FORWARDED_OTHER},
+	    {"X-Forwarded-Proto", HEADER_FORWARDED_OTHER},
+	    {"X-Amzn-Tls-Version", HEADER_FORGED},
+	    {"X", HEADER_OTHER},
+	    {"Hosts", HEADER_OTHER},
+	    {"Cookie", HEADER_OTHER},
+	    {"X-Forwarded-Protocol-Is-Long", HEADER_OTHER},
+	};
+	char bytes[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(bytes, sizeof(bytes), "GET / HTTP/1.1\r\nHost: h\r\n%s: v\r\n\r\n",
+			 cases[i].name);
+		struct h1_message *message = read_as(HTTP_REQUEST, bytes);
+
+		assert_int_equal(message->error, 0);
+		assert_int_equal(message->kinds[0], HEADER_HOST);
+		if (message->kinds[1] != cases[i].kind)
+			fail_msg("%s is a %u", cases[i].name, message->kinds[1]);
+		test_free(message);
+	}
+}
+
 /* ---- what goes out ---- */
 
 static char *compose(const char *bytes, const struct load_balancer_attributes *attributes,
@@ -484,6 +525,7 @@ int main(void)
 	    cmocka_unit_test(endless_trailers_are_refused),
 	    cmocka_unit_test(a_response_is_framed_as_the_rfc_says),
 	    cmocka_unit_test(targets_are_taken_apart),
+	    cmocka_unit_test(headers_are_known_in_any_case),
 	    cmocka_unit_test(a_request_is_rebuilt_without_what_belongs_to_the_hop),
 	    cmocka_unit_test(the_host_sent_on_follows_albs_table),
 	    cmocka_unit_test(forwarded_for_obeys_its_mode),
