@@ -250,10 +250,10 @@ def test_access_log_is_opened_anew_on_usr1(start_lb, backends, programs):
 
 
 def test_metrics_are_sent_every_second(start_lb, backends):
-    import lb_cloudwatch
+    import lb_services
 
     backend = backends()
-    with lb_cloudwatch.CloudWatch() as cloudwatch:
+    with lb_services.CloudWatch() as cloudwatch:
         environment = {
             "MetricsEndpoint": cloudwatch.url,
             "AvailabilityZone": "us-east-1a",
@@ -275,14 +275,14 @@ def test_metrics_are_sent_every_second(start_lb, backends):
 
 
 def test_feed_survives_an_endpoint_that_is_down(start_lb, backends):
-    import lb_cloudwatch
+    import lb_services
 
     port = shared.free_port()
     backend = backends()
     lb = start_lb(backend, settings={"MetricsEndpoint": f"http://127.0.0.1:{port}"})
     lb.program.wait_log("feed-down")
     lb.get()
-    with lb_cloudwatch.CloudWatch(port) as cloudwatch:
+    with lb_services.CloudWatch(port) as cloudwatch:
         lb.program.wait_log("feed-up")
         count = lambda: sum(cloudwatch.values("RequestCount", "LoadBalancer"))
         shared.wait_for(lambda: count() == 1, what="the request of before")

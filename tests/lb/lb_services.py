@@ -1,4 +1,4 @@
-"""A CloudWatch that only remembers what PutMetricData said."""
+"""Stand-ins for the AWS services that the load balancer calls."""
 
 import http.server
 import re
@@ -14,20 +14,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.owner.take(dict(urllib.parse.parse_qsl(body)))
-        answer = (
-            b'<PutMetricDataResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/">'
-            b"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></PutMetricDataResponse>"
-        )
+        answer = self.server.owner.answer(dict(urllib.parse.parse_qsl(body)))
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
 
 
-class CloudWatch:
+class Recorder:
+    """A Query API on a port of its own, while the test is in its with block."""
+
     def __init__(self, port=0):
-        self.all = []
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.server.owner = self
@@ -42,6 +39,21 @@ class CloudWatch:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
+
+
+class CloudWatch(Recorder):
+    """Remembers what PutMetricData said."""
+
+    def __init__(self, port=0):
+        super().__init__(port)
+        self.all = []
+
+    def answer(self, form):
+        self.take(form)
+        return (
+            b'<PutMetricDataResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/">'
+            b"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></PutMetricDataResponse>"
+        )
 
     def take(self, form):
         assert form["Namespace"] == "AWS/ApplicationELB"

@@ -1,0 +1,64 @@
+"""Instance targets: their addresses are EC2's to tell, and EC2 may be slow, down, or change its mind."""
+
+import conftest as shared
+from lb_services import Recorder
+from lb_fixtures import backends, start_lb  # noqa: F401 (fixtures)
+
+ID = "i-0123456789abcdef0"
+ANSWER = """<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+<requestId>r</requestId><reservationSet><item><reservationId>r-0123456789abcdef0</reservationId>
+<instancesSet>{}</instancesSet></item></reservationSet></DescribeInstancesResponse>"""
+INSTANCE = """<item><instanceId>{}</instanceId><privateIpAddress>{}</privateIpAddress>
+<instanceState><code>{}</code><name>{}</name></instanceState></item>"""
+
+
+class Ec2(Recorder):
+    """Answers DescribeInstances with what the test put into `instances`."""
+
+    instances = ""
+
+    def answer(self, form):
+        assert form["Action"] in ("DescribeInstances", "DescribeSubnets")
+        return ANSWER.format(self.instances).encode()
+
+
+def start(start_lb, ec2, backend):
+    settings = {"Ec2Endpoint": ec2.url}
+    lb = start_lb(settings=settings, ready=False)
+    group = lb.document["TargetGroups"][0]
+    group.update(TargetType="instance", Targets=[{"Id": ID, "Port": backend.port}])
+    return lb.start()
+
+
+def test_instance_is_initial_until_ec2_knows_its_address(start_lb, backends):
+    backend = backends()
+    with Ec2() as ec2:
+        lb = start(start_lb, ec2, backend)
+        assert lb.health() == {backend.port: ("initial", "Elb.RegistrationInProgress")}
+        assert lb.status() == 503
+        ec2.instances = INSTANCE.format(ID, "127.0.0.1", 16, "running")
+        lb.wait_health({backend: "healthy"})
+        assert lb.get() == "b0"
+
+
+def test_terminated_instance_is_unused(start_lb, backends):
+    backend = backends()
+    with Ec2() as ec2:
+        ec2.instances = INSTANCE.format(ID, "127.0.0.1", 48, "terminated")
+        lb = start(start_lb, ec2, backend)
+        lb.wait_health({backend: "unused"})
+        assert lb.health()[backend.port][1] == "Target.InvalidState"
+
+
+def test_ec2_that_is_down_is_asked_again(start_lb, backends):
+    backend = backends()
+    port = shared.free_port()
+
+    class Nowhere:
+        url = f"http://127.0.0.1:{port}"
+
+    lb = start(start_lb, Nowhere, backend)
+    lb.program.wait_log("instances-unresolved")
+    with Ec2(port) as ec2:
+        ec2.instances = INSTANCE.format(ID, "127.0.0.1", 16, "running")
+        lb.wait_health({backend: "healthy"})
