@@ -206,6 +206,12 @@ void client_destroy(struct client *client)
 	close_now(client);
 }
 
+void client_cut_target(struct client *client, const struct target *target)
+{
+	if (client->state == CLIENT_EXCHANGE && client->ex->target == target)
+		exchange_upstream_failed(client->ex, UPSTREAM_BROKEN);
+}
+
 /* ---- reading ---- */
 
 static bool attach_listener(struct client *client)

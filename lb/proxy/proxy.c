@@ -221,19 +221,25 @@ int proxy_try_address(const struct proxy *proxy, const struct sockaddr *addr, so
 
 /* ---- the end ---- */
 
-static void send_all(struct proxy *proxy, enum mail_kind kind)
+static void send_all(struct proxy *proxy, enum mail_kind kind, struct target *target)
 {
 	for (unsigned w = 0; w < proxy->n_workers; w++) {
 		struct mail *mail = mail_new(kind, 0);
 
 		CHECK(mail); /* there is no going on without it */
+		mail->target = target ? target_ref(target) : NULL;
 		worker_send(proxy->workers[w], mail);
 	}
 }
 
+void proxy_cut_target(struct proxy *proxy, struct target *target)
+{
+	send_all(proxy, MAIL_CUT, target);
+}
+
 void proxy_drain(struct proxy *proxy)
 {
-	send_all(proxy, MAIL_DRAIN);
+	send_all(proxy, MAIL_DRAIN, NULL);
 	proxy->bound.n = 0;
 }
 
@@ -249,7 +255,7 @@ void proxy_stop(struct proxy *proxy)
 {
 	if (!proxy)
 		return;
-	send_all(proxy, MAIL_STOP);
+	send_all(proxy, MAIL_STOP, NULL);
 	for (unsigned w = 0; w < proxy->n_workers; w++)
 		worker_join(proxy->workers[w]);
 	free(proxy->bound.items);

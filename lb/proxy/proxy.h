@@ -44,6 +44,10 @@ MUST_CHECK int proxy_install(struct proxy *proxy, struct snapshot *snapshot, str
 MUST_CHECK int proxy_try_address(const struct proxy *proxy, const struct sockaddr *addr,
 				 socklen_t addr_len, struct err *err);
 
+/* The target's deregistration delay has run out: requests still in flight to it get their 502, or
+ * are cut when half answered.  Takes a reference of its own until every worker has done so. */
+void proxy_cut_target(struct proxy *proxy, struct target *target);
+
 /* Stops accepting, closes idle connections, lets exchanges finish (answers say Connection: close).
  * Ask proxy_is_drained until it is true or patience ends. */
 void proxy_drain(struct proxy *proxy);

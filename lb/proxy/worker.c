@@ -255,6 +255,19 @@ static void install(struct worker *worker, const struct mail *mail)
 	upstream_pools_sweep(worker);
 }
 
+static void cut_target(struct worker *worker, struct target *target)
+{
+	struct client *client = TAILQ_FIRST(&worker->all_clients);
+
+	while (client) {
+		struct client *next = client_next(client);
+
+		client_cut_target(client, target);
+		client = next;
+	}
+	target_unref(target);
+}
+
 static void drain(struct worker *worker)
 {
 	struct worker_socket *socket, *next;
@@ -271,6 +284,9 @@ static void handle(struct worker *worker, struct mail *mail)
 	switch (mail->kind) {
 	case MAIL_INSTALL:
 		install(worker, mail);
+		break;
+	case MAIL_CUT:
+		cut_target(worker, mail->target);
 		break;
 	case MAIL_DRAIN:
 		drain(worker);
@@ -429,6 +445,7 @@ void worker_join(struct worker *worker)
 		struct mail *next = mail->next;
 
 		snapshot_unref(mail->snapshot);
+		target_unref(mail->target);
 		free(mail);
 		mail = next;
 	}

@@ -95,6 +95,8 @@ void client_accept(struct worker_socket *socket, int fd, const struct sockaddr_s
 /* Closes it unless it is in an exchange (which then ends with Connection: close). */
 void client_close_if_idle(struct client *client);
 void client_destroy(struct client *client);
+/* Ends its exchange if that waits for this target. */
+void client_cut_target(struct client *client, const struct target *target);
 struct client *client_next(struct client *client);
 bool client_uses(const struct client *client, const struct worker_socket *socket);
 

@@ -6,7 +6,7 @@
 
 #include "lb/proxy/worker.h"
 
-enum mail_kind { MAIL_INSTALL, MAIL_DRAIN, MAIL_STOP };
+enum mail_kind { MAIL_INSTALL, MAIL_CUT, MAIL_DRAIN, MAIL_STOP };
 
 struct mail_socket {
 	uint64_t id;
@@ -19,6 +19,7 @@ struct mail {
 	struct mail *next;
 	enum mail_kind kind;
 	struct snapshot *snapshot; /* INSTALL: a reference */
+	struct target *target;     /* CUT: a reference */
 	size_t n_sockets;
 	struct mail_socket sockets[];
 };
