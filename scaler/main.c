@@ -40,11 +40,22 @@ struct scaler {
 
 /* ---- the file ---- */
 
-/* An alarm of the file may name a policy of the file where AWS wants its ARN. */
-static void resolve_actions(struct scaler *scaler, json_t *alarms)
+static const struct policy *policy_named(const struct scaler *scaler, const char *name)
 {
+	const struct policy *policy = NULL;
 	const struct group *group;
-	const struct policy *policy;
+
+	TAILQ_FOREACH (group, &rim_engine(scaler->rim)->groups, link) {
+		policy = group_policy(group, name);
+		if (policy)
+			break;
+	}
+	return policy;
+}
+
+/* An alarm of the file may name a policy of the file where AWS wants its ARN. */
+static void resolve_actions(const struct scaler *scaler, json_t *alarms)
+{
 	json_t *alarm, *action;
 	size_t i, k;
 
@@ -52,16 +63,12 @@ static void resolve_actions(struct scaler *scaler, json_t *alarms)
 		json_t *actions = doc_array(alarm, "AlarmActions");
 
 		json_array_foreach (actions, k, action) {
-			const char *name = json_string_value(action);
+			const struct policy *policy =
+			    policy_named(scaler, json_string_value(action));
 
-			TAILQ_FOREACH (group, &rim_engine(scaler->rim)->groups, link) {
-				TAILQ_FOREACH (policy, &group->policies, link) {
-					if (name && strcmp(policy->name, name) == 0)
-						json_array_set(
-						    actions, k,
-						    json_object_get(policy->document, "PolicyARN"));
-				}
-			}
+			if (policy)
+				json_array_set(actions, k,
+					       json_object_get(policy->document, "PolicyARN"));
 		}
 	}
 }
@@ -143,19 +150,10 @@ static void on_metrics_page(void *context, struct aws_page *page)
  * exist yet. */
 static int on_alarm(void *arg, const struct alarm_event *event, struct err *err)
 {
-	struct scaler *scaler = arg;
-	const struct group *group;
+	const struct scaler *scaler = arg;
 
-	if (!event->action)
+	if (!event->action || policy_named(scaler, event->action))
 		return 0;
-	TAILQ_FOREACH (group, &rim_engine(scaler->rim)->groups, link) {
-		const struct policy *policy;
-
-		TAILQ_FOREACH (policy, &group->policies, link) {
-			if (strcmp(doc_str(policy->document, "PolicyARN", ""), event->action) == 0)
-				return 0;
-		}
-	}
 	err_set(err, ENOENT, "there is no policy %s", event->action);
 	return -1;
 }

@@ -58,6 +58,18 @@ static void set_tag(struct group *group, const json_t *tag)
 	group->is_dirty = true;
 }
 
+/* Would the group have too many with these? */
+static bool is_too_many(const struct group *group, const json_t *tags)
+{
+	const json_t *own = doc_array(group->document, "Tags"), *tag;
+	size_t n = json_array_size(own), i;
+
+	json_array_foreach (tags, i, tag)
+		n += strcmp(doc_str(tag, "ResourceId", ""), group->name) == 0 &&
+		     place_of(own, doc_str(tag, "Key", "")) == json_array_size(own);
+	return n > TAGS_MAX;
+}
+
 json_t *handle_CreateOrUpdateTags(void *context, const struct aws_call *call, const json_t *input,
 				  struct aws_error *error)
 {
@@ -67,16 +79,15 @@ json_t *handle_CreateOrUpdateTags(void *context, const struct aws_call *call, co
 
 	(void)call;
 	json_array_foreach (tags, i, tag) {
-		struct group *group = group_of_tag(as, tag, error);
+		const struct group *group = group_of_tag(as, tag, error);
 
 		if (!group)
 			return NULL;
-		if (json_array_size(doc_array(group->document, "Tags")) + json_array_size(tags) >
-		    2 * TAGS_MAX) {
-			aws_error_set(error, 400, "LimitExceeded",
-				      "A group can have %d tags at most.", TAGS_MAX);
-			return NULL;
-		}
+		if (!is_too_many(group, tags))
+			continue;
+		aws_error_set(error, 400, "LimitExceeded", "A group can have %d tags at most.",
+			      TAGS_MAX);
+		return NULL;
 	}
 	json_array_foreach (tags, i, tag)
 		set_tag(group_of_tag(as, tag, error), tag);

@@ -152,7 +152,7 @@ static void tick(struct rim *rim)
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
-	struct timeval later = {0, TICK_MS * 1000};
+	struct timeval later = {0, 1000L * TICK_MS};
 	struct rim *rim = arg;
 
 	(void)fd;

@@ -66,7 +66,7 @@ static void ask(struct rim *rim, struct poll *poll, const char *action, json_t *
 	if (!aws_client_call(rim->elb, action, input, fn, target, &err)) {
 		log_error("elb-question-failed", "action=%s why=\"%s\"", action, err.text);
 		poll->is_busy = false;
-		poll->due_ms = rim_now_ms() + 10 * STEADY_MS;
+		poll->due_ms = rim_now_ms() + 10LL * STEADY_MS;
 	}
 	json_decref(input);
 }
@@ -80,7 +80,7 @@ static void on_attributes(void *arg, const json_t *output, const struct aws_erro
 				       "deregistration_delay.timeout_seconds", NULL);
 
 	poll->attributes.is_busy = false;
-	poll->attributes.due_ms = rim_now_ms() + (output ? ATTRIBUTES_MS : 5 * STEADY_MS);
+	poll->attributes.due_ms = rim_now_ms() + (output ? ATTRIBUTES_MS : 5LL * STEADY_MS);
 	(void)rim_note_answer(&poll->rim->elb_reach, error);
 	if (delay)
 		engine_delay_seen(poll->rim->engine, poll->arn, 1000 * atoll(delay));
@@ -201,22 +201,33 @@ static void add_new(struct rim *rim)
 	}
 }
 
-void rim_poll_targets(struct rim *rim, int64_t now_ms)
+static bool is_asking(const struct target_poll *poll)
+{
+	return poll->health.is_busy || poll->attributes.is_busy || poll->lookup.is_busy;
+}
+
+static void drop_old(struct rim *rim)
 {
 	struct target_poll *poll, *next;
 
-	add_new(rim);
 	TAILQ_FOREACH_SAFE (poll, &rim->targets, link, next) {
-		bool is_busy =
-		    poll->health.is_busy || poll->attributes.is_busy || poll->lookup.is_busy;
-
-		if (is_attached(rim, poll->arn)) {
-			ask_about(rim, poll, now_ms);
-		} else if (!is_busy) {
-			TAILQ_REMOVE(&rim->targets, poll, link);
-			free(poll);
-		}
+		if (is_attached(rim, poll->arn) || is_asking(poll))
+			continue;
+		TAILQ_REMOVE(&rim->targets, poll, link);
+		free(poll);
 	}
+}
+
+void rim_poll_targets(struct rim *rim, int64_t now_ms)
+{
+	struct target_poll *poll;
+
+	add_new(rim);
+	TAILQ_FOREACH (poll, &rim->targets, link) {
+		if (is_attached(rim, poll->arn))
+			ask_about(rim, poll, now_ms);
+	}
+	drop_old(rim);
 }
 
 void rim_free_targets(struct rim *rim)

@@ -138,26 +138,20 @@ void policy_free(struct policy *policy)
 
 void group_free(struct group *group)
 {
-	struct instance *instance;
-	struct activity *activity;
-	struct policy *policy;
-	struct attachment *attachment;
+	struct instance *instance, *next_instance;
+	struct activity *activity, *next_activity;
+	struct policy *policy, *next_policy;
+	struct attachment *attachment, *next_attachment;
 
 	if (!group)
 		return;
-	while ((instance = TAILQ_FIRST(&group->instances))) {
-		TAILQ_REMOVE(&group->instances, instance, link);
+	TAILQ_FOREACH_SAFE (instance, &group->instances, link, next_instance)
 		instance_free(instance);
-	}
-	while ((activity = TAILQ_FIRST(&group->activities))) {
-		TAILQ_REMOVE(&group->activities, activity, link);
+	TAILQ_FOREACH_SAFE (activity, &group->activities, link, next_activity)
 		free(activity);
-	}
-	while ((policy = TAILQ_FIRST(&group->policies))) {
-		TAILQ_REMOVE(&group->policies, policy, link);
+	TAILQ_FOREACH_SAFE (policy, &group->policies, link, next_policy)
 		policy_free(policy);
-	}
-	while ((attachment = TAILQ_FIRST(&group->attachments)))
+	TAILQ_FOREACH_SAFE (attachment, &group->attachments, link, next_attachment)
 		group_attachment_free(group, attachment);
 	json_decref(group->document);
 	free(group);

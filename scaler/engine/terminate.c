@@ -61,7 +61,7 @@ static int sign(int64_t difference)
 
 static int64_t to_next_hour_ms(const struct instance *instance, int64_t now_ms)
 {
-	int64_t hour_ms = 3600 * 1000;
+	int64_t hour_ms = 3600LL * 1000;
 
 	return hour_ms - (now_ms - instance->launch_ms) % hour_ms;
 }
@@ -265,7 +265,7 @@ static bool gives_up_on_elb(const struct group *group, const struct instance *in
 		if (delay_ms > longest_ms)
 			longest_ms = delay_ms;
 	}
-	return now_ms > instance->end_ms + longest_ms + 10 * DRAIN_MARGIN_MS;
+	return now_ms > instance->end_ms + longest_ms + 10LL * DRAIN_MARGIN_MS;
 }
 
 static void hand_out_deregister(struct tick *tick, struct group *group, struct instance *instance)
@@ -354,6 +354,6 @@ void engine_terminate_done(struct engine *engine, const struct action *action,
 	instance->retry_ms = now_ms + (instance->tries < 5 ? 1000 : 10000);
 	/* EC2 may not know a fresh one yet; one that it has known and does not know is gone. */
 	if (strcmp(error_code, "InvalidInstanceID.NotFound") == 0 &&
-	    now_ms - instance->launch_ms > 120 * 1000)
+	    now_ms - instance->launch_ms > 120LL * 1000)
 		instance->ec2 = EC2_TERMINATED;
 }

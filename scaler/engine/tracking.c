@@ -168,7 +168,7 @@ static int count_instances(const struct tick *tick, const struct group *group,
 	TAILQ_FOREACH (instance, &group->instances, link)
 		n++;
 	memset(counted, 0, sizeof *counted);
-	counted->items = calloc((size_t)n + 1, sizeof *counted->items);
+	counted->items = calloc((size_t)n + 1, sizeof(struct instance *));
 	if (!counted->items)
 		return -1;
 	TAILQ_FOREACH (instance, &group->instances, link) {
@@ -464,7 +464,8 @@ void tracking_run(struct tick *tick, struct group *group)
 	TAILQ_FOREACH (policy, &group->policies, link) {
 		struct verdict verdict;
 
-		if (strcmp(doc_str(policy->document, "PolicyType", ""), "TargetTrackingScaling") ||
+		if (strcmp(doc_str(policy->document, "PolicyType", ""), "TargetTrackingScaling") !=
+			0 ||
 		    !doc_bool(policy->document, "Enabled", true))
 			continue;
 		verdict = evaluate(tick, group, policy);
