@@ -77,20 +77,43 @@ static const struct attribute target_group_attributes[] = {
      VALUE_OFF_OR_NUMBER, 1, 100, NULL},
 };
 
+#define RESPONSE_HEADER(name) \
+	{ \
+		"routing.http.response." name ".header_value", "", VALUE_FIXED, 0, 0, NULL \
+	}
+
+/* Of HTTP listeners. */
+static const struct attribute listener_attributes[] = {
+    {"routing.http.response.server.enabled", "true", VALUE_FIXED, 0, 0, NULL},
+    RESPONSE_HEADER("strict_transport_security"),
+    RESPONSE_HEADER("access_control_allow_origin"),
+    RESPONSE_HEADER("access_control_allow_methods"),
+    RESPONSE_HEADER("access_control_allow_headers"),
+    RESPONSE_HEADER("access_control_allow_credentials"),
+    RESPONSE_HEADER("access_control_expose_headers"),
+    RESPONSE_HEADER("access_control_max_age"),
+    RESPONSE_HEADER("content_security_policy"),
+    RESPONSE_HEADER("x_content_type_options"),
+    RESPONSE_HEADER("x_frame_options"),
+};
+
 /* What attributes belong to. */
 struct owner {
 	enum resource_kind kind;
+	const char *title; /* in messages */
 	const char *arn_member;
 	const struct attribute *table;
 	size_t n;
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-static const struct owner load_balancer = {RESOURCE_LOAD_BALANCER, "LoadBalancerArn",
-					   load_balancer_attributes,
+static const struct owner load_balancer = {RESOURCE_LOAD_BALANCER, "Load balancer",
+					   "LoadBalancerArn", load_balancer_attributes,
 					   COUNT(load_balancer_attributes)};
-static const struct owner target_group = {RESOURCE_TARGET_GROUP, "TargetGroupArn",
+static const struct owner target_group = {RESOURCE_TARGET_GROUP, "Target group", "TargetGroupArn",
 					  target_group_attributes, COUNT(target_group_attributes)};
+static const struct owner listener = {RESOURCE_LISTENER, "Listener", "ListenerArn",
+				      listener_attributes, COUNT(listener_attributes)};
 
 static const struct attribute *find(const struct owner *owner, const char *key)
 {
@@ -147,9 +170,8 @@ static int check(const struct owner *owner, const json_t *given, struct aws_erro
 
 	if (!attribute) {
 		/* Terraform's provider looks for these words and goes on without the key. */
-		error_validation(
-		    error, "%s attribute key '%.128s' is not recognized",
-		    owner->kind == RESOURCE_LOAD_BALANCER ? "Load balancer" : "Target group", key);
+		error_validation(error, "%s attribute key '%.128s' is not recognized", owner->title,
+				 key);
 		return -1;
 	}
 	if (is_valid(attribute, value))
@@ -286,4 +308,18 @@ json_t *handle_ModifyTargetGroupAttributes(void *context, const struct aws_call 
 {
 	(void)call;
 	return modify(&target_group, context, input, error);
+}
+
+json_t *handle_DescribeListenerAttributes(void *context, const struct aws_call *call,
+					  const json_t *input, struct aws_error *error)
+{
+	(void)call;
+	return describe(&listener, context, input, error);
+}
+
+json_t *handle_ModifyListenerAttributes(void *context, const struct aws_call *call,
+					const json_t *input, struct aws_error *error)
+{
+	(void)call;
+	return modify(&listener, context, input, error);
 }

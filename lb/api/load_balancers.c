@@ -343,3 +343,83 @@ json_t *handle_DeleteLoadBalancer(void *context, const struct aws_call *call, co
 	resource_delete(txn, arn);
 	return resource_commit(txn, error) == 0 ? json_object() : NULL;
 }
+
+/* Writes the load balancer with one member new (takes it over); answers the members named. */
+static json_t *set_member(struct elb_api *api, const json_t *input, const char *member,
+			  json_t *value, const char *const answered[], struct aws_error *error)
+{
+	const char *arn = doc_str(input, "LoadBalancerArn", "");
+	json_t *document = resource_get(api, RESOURCE_LOAD_BALANCER, arn, error);
+	json_t *answer = NULL;
+	char key[ELB_KEY_MAX];
+	struct store_txn *txn;
+
+	if (!document || resource_key(arn, RESOURCE_LOAD_BALANCER, key) < 0)
+		goto out;
+	json_object_set(document, member, value);
+	txn = store_begin(api->store);
+	store_put(txn, key, json_incref(document));
+	if (resource_commit(txn, error) < 0)
+		goto out;
+	answer = json_object();
+	for (size_t i = 0; answered[i]; i++)
+		json_object_set(answer, answered[i], json_object_get(document, answered[i]));
+out:
+	json_decref(document);
+	json_decref(value);
+	return answer;
+}
+
+json_t *handle_SetSubnets(void *context, const struct aws_call *call, const json_t *input,
+			  struct aws_error *error)
+{
+	static const char *const answered[] = {"AvailabilityZones", "IpAddressType", NULL};
+
+	if (!json_array_size(doc_array(input, "Subnets")) &&
+	    !json_array_size(doc_array(input, "SubnetMappings"))) {
+		error_validation(error, "You must specify subnets or subnet mappings");
+		return NULL;
+	}
+	return set_member(context, input, "AvailabilityZones", zones_of(context, call, input),
+			  answered, error);
+}
+
+json_t *handle_SetSecurityGroups(void *context, const struct aws_call *call, const json_t *input,
+				 struct aws_error *error)
+{
+	static const char *const answered[] = {"SecurityGroups", NULL};
+	json_t *groups = json_incref(doc_array(input, "SecurityGroups"));
+	json_t *answer = set_member(context, input, "SecurityGroups",
+				    groups ? groups : json_array(), answered, error);
+
+	(void)call;
+	if (answer)
+		json_object_set(answer, "SecurityGroupIds",
+				json_object_get(answer, "SecurityGroups"));
+	json_object_del(answer, "SecurityGroups");
+	return answer;
+}
+
+json_t *handle_SetIpAddressType(void *context, const struct aws_call *call, const json_t *input,
+				struct aws_error *error)
+{
+	static const char *const answered[] = {"IpAddressType", NULL};
+
+	(void)call;
+	return set_member(context, input, "IpAddressType",
+			  json_string(doc_str(input, "IpAddressType", "ipv4")), answered, error);
+}
+
+/* Nothing is ever reserved here; Terraform asks at every read. */
+json_t *handle_DescribeCapacityReservation(void *context, const struct aws_call *call,
+					   const json_t *input, struct aws_error *error)
+{
+	json_t *document = resource_get(context, RESOURCE_LOAD_BALANCER,
+					doc_str(input, "LoadBalancerArn", ""), error);
+
+	(void)call;
+	if (!document)
+		return NULL;
+	json_decref(document);
+	return json_pack("{s:[]}", "CapacityReservationState");
+}

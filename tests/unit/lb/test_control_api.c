@@ -522,6 +522,35 @@ static void attributes_list_every_key_and_refuse_unknown_ones(void **state)
 	free(arn);
 }
 
+static void what_terraform_sets_and_reads_is_there(void **state)
+{
+	struct fixture *f = *state;
+	char *arn = make_balancer(f, "web"), *group = make_group(f, "g");
+	char *listener = make_listener(f, arn, 80, group);
+	json_t *answer;
+
+	accept_answer(call(f, "SetSecurityGroups",
+			   "{'LoadBalancerArn': '%s', 'SecurityGroups': ['sg-1', 'sg-2']}", arn));
+	accept_answer(
+	    call(f, "SetSubnets", "{'LoadBalancerArn': '%s', 'Subnets': ['subnet-1']}", arn));
+	answer = call(f, "DescribeLoadBalancers", "{}");
+	assert_true(doc_list_has(
+	    doc_array(json_array_get(doc_array(answer, "LoadBalancers"), 0), "SecurityGroups"),
+	    "sg-2"));
+	json_decref(answer);
+	accept_answer(call(f, "DescribeCapacityReservation", "{'LoadBalancerArn': '%s'}", arn));
+	answer = call(f, "DescribeListenerAttributes", "{'ListenerArn': '%s'}", listener);
+	assert_string_equal(
+	    doc_kv_get(doc_array(answer, "Attributes"), "routing.http.response.server.enabled", ""),
+	    "true");
+	json_decref(answer);
+	assert_refused(call(f, "SetSubnets", "{'LoadBalancerArn': '%s'}", arn), f,
+		       "ValidationError");
+	free(arn);
+	free(group);
+	free(listener);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -553,6 +582,7 @@ int main(void)
 	    TEST(asking_for_an_unregistered_target_says_so),
 	    TEST(tags_are_added_listed_and_removed),
 	    TEST(attributes_list_every_key_and_refuse_unknown_ones),
+	    TEST(what_terraform_sets_and_reads_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
