@@ -1,6 +1,7 @@
 /* Counters: see counters.h. */
 #include "lb/observe/counters.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@ struct counters {
 	struct lb_counters *lbs[MAX_LB_SLOTS];          /* n_lanes each */
 	struct group_counters *groups[MAX_GROUP_SLOTS]; /* n_lanes each */
 };
+
+static_assert(sizeof(struct lb_counters) % 64 == 0, "workers would share a cache line");
+static_assert(sizeof(struct group_counters) % 64 == 0, "workers would share a cache line");
 
 struct counters *counters_new(unsigned n_lanes, struct err *err)
 {

@@ -7,7 +7,6 @@
 #ifndef LB_OBSERVE_COUNTERS_H
 #define LB_OBSERVE_COUNTERS_H
 
-#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -62,13 +61,16 @@ extern const struct counter_info group_counter_info[GROUP_COUNTER_COUNT];
 
 enum { MAX_LB_SLOTS = 256, MAX_GROUP_SLOTS = 3072 };
 
+/* Their sizes are multiples of a cache line, so that two workers' never share one; but copies may
+ * lie anywhere. */
 struct lb_counters {
-	alignas(64) _Atomic uint64_t values[LB_COUNTER_COUNT];
+	_Atomic uint64_t values[(LB_COUNTER_COUNT + 7) / 8 * 8];
 };
 
 struct group_counters {
-	alignas(64) _Atomic uint64_t values[GROUP_COUNTER_COUNT];
+	_Atomic uint64_t values[(GROUP_COUNTER_COUNT + 7) / 8 * 8];
 	struct hist response_time_us; /* TargetResponseTime: log field 7 */
+	char padding[64 - sizeof(struct hist) % 64];
 };
 
 struct counters;
