@@ -19,6 +19,19 @@ struct compilation {
 	struct group_map groups;
 };
 
+typedef int (*slot_fn)(struct counters *counters, const char *resource, struct err *err);
+
+/* Slots are never given back: full counters must not stop what is served. */
+static int slot_of(struct compilation *c, slot_fn fn, const char *resource, struct err *err)
+{
+	int slot = fn(c->input->counters, resource, err);
+
+	if (slot >= 0)
+		return slot;
+	log_error("counters-full", "resource=%s counted_as=" COUNTERS_OVERFLOW, resource);
+	return fn(c->input->counters, COUNTERS_OVERFLOW, err);
+}
+
 static json_t *attributes_of(struct store *store, const char *arn)
 {
 	char key[ELB_KEY_MAX];
@@ -110,7 +123,7 @@ static int add_group(struct compilation *c, const json_t *document, struct err *
 
 	if (!live || !live->load_balancer[0])
 		return 0; /* no rule forwards to it */
-	slot = counters_group_slot(c->input->counters, config.resource, err);
+	slot = slot_of(c, counters_group_slot, config.resource, err);
 	targets = slot < 0 ? NULL : targets_of(live, &config.n_targets);
 	if (!targets)
 		return -1;
@@ -198,7 +211,7 @@ static int add_load_balancer(struct compilation *c, const json_t *document, stru
 	struct load_balancer_config config = {.arn = arn,
 					      .resource = resource_suffix(arn),
 					      .dns_name = doc_str(document, "DNSName", "")};
-	int slot = counters_lb_slot(c->input->counters, config.resource, err);
+	int slot = slot_of(c, counters_lb_slot, config.resource, err);
 	struct elb_api api = {.store = c->input->store};
 	struct load_balancer *load_balancer;
 	json_t *attributes, *listeners;

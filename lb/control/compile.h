@@ -13,6 +13,9 @@
 #include "lb/proxy/proxy.h"
 #include "lb/routing/snapshot.h"
 
+/* Whose numbers have no place of their own any more are counted together under this name. */
+#define COUNTERS_OVERFLOW "overflow"
+
 struct compile_input {
 	struct store *store;
 	struct registry *registry; /* in line with the store */

@@ -257,7 +257,8 @@ static int open_proxy(struct control *control, struct err *err)
 	struct proxy_config config = {.n_workers = control->settings.n_workers};
 
 	control->counters = counters_new(config.n_workers, err);
-	if (!control->counters)
+	if (!control->counters || counters_lb_slot(control->counters, COUNTERS_OVERFLOW, err) < 0 ||
+	    counters_group_slot(control->counters, COUNTERS_OVERFLOW, err) < 0)
 		return -1;
 	if (control->settings.access_log) {
 		control->access_log =

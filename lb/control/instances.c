@@ -99,6 +99,7 @@ static bool is_in(const json_t *output, const char *id)
 struct tally {
 	json_t *ids;
 	bool has_pending;
+	bool is_for_pending; /* this pass gathers the unresolved ones */
 };
 
 static void gather(void *arg, const char *id, bool is_resolved)
@@ -107,6 +108,8 @@ static void gather(void *arg, const char *id, bool is_resolved)
 
 	if (!is_resolved)
 		tally->has_pending = true;
+	if (is_resolved == tally->is_for_pending)
+		return;
 	if (json_array_size(tally->ids) < IDS_PER_CALL && !doc_list_has(tally->ids, id))
 		json_array_append_new(tally->ids, json_string(id));
 }
@@ -114,8 +117,10 @@ static void gather(void *arg, const char *id, bool is_resolved)
 /* Unresolved ones first, so that they are in the call when there are too many. */
 static struct tally tally_of(struct instances *instances)
 {
-	struct tally tally = {.ids = json_array()};
+	struct tally tally = {.ids = json_array(), .is_for_pending = true};
 
+	registry_instances(instances->registry, gather, &tally);
+	tally.is_for_pending = false;
 	registry_instances(instances->registry, gather, &tally);
 	return tally;
 }
