@@ -49,7 +49,7 @@ struct machine {
 	int looks;
 	/* CPU. */
 	bool has_sample;
-	uint64_t ticks;
+	uint64_t ticks, wait_us;
 	int64_t sampled_us;
 	TAILQ_ENTRY(machine) link;
 };

@@ -451,31 +451,45 @@ int process_runtime_count(const struct process_runtime *runtime)
 	return n;
 }
 
+/* Less than before: a child was seen here before and not yet in its parent's, or has ended. */
+static uint64_t grown(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+/*
+ * How busy the instance's own vCPUs would be: what its processes used, and what they waited for a
+ * core of this machine.  An EC2 instance's neighbours do not lower its CPUUtilization; without
+ * the wait, four saturated instances on two cores would look half idle.
+ */
+static void sample(struct machine *machine, const struct procs *procs, process_cpu_fn fn, void *arg)
+{
+	int64_t now_us = clock_monotonic_us();
+	uint64_t ticks = procs_ticks(procs, machine->pid);
+	uint64_t wait_us = procs_wait_us(procs, machine->pid);
+	double us_per_tick = 1e6 / (double)sysconf(_SC_CLK_TCK);
+	double busy_us = (double)grown(ticks, machine->ticks) * us_per_tick +
+			 (double)grown(wait_us, machine->wait_us);
+	double percent =
+	    100.0 * busy_us / ((double)(now_us - machine->sampled_us) * machine->vcpus);
+
+	if (machine->has_sample)
+		fn(arg, machine->id, percent > 100.0 ? 100.0 : percent);
+	machine->ticks = ticks;
+	machine->wait_us = wait_us;
+	machine->sampled_us = now_us;
+	machine->has_sample = true;
+}
+
 void process_runtime_sample(struct process_runtime *runtime, process_cpu_fn fn, void *arg)
 {
-	double ticks_per_us = (double)sysconf(_SC_CLK_TCK) / 1e6;
-	int64_t now_us = clock_monotonic_us();
 	struct machine *machine;
 	struct procs procs;
 
 	if (TAILQ_EMPTY(&runtime->machines) || procs_read(&procs) != 0)
 		return;
-	TAILQ_FOREACH (machine, &runtime->machines, link) {
-		uint64_t ticks, used;
-		double percent;
-
-		if (machine->state != MACHINE_RUNNING || machine->pid == 0)
-			continue;
-		ticks = procs_ticks(&procs, machine->pid);
-		/* Less than before: a child was seen here before and not yet in its parent's. */
-		used = ticks > machine->ticks ? ticks - machine->ticks : 0;
-		percent = 100.0 * (double)used /
-			  ((double)(now_us - machine->sampled_us) * ticks_per_us * machine->vcpus);
-		if (machine->has_sample)
-			fn(arg, machine->id, percent > 100.0 ? 100.0 : percent);
-		machine->ticks = ticks;
-		machine->sampled_us = now_us;
-		machine->has_sample = true;
-	}
+	TAILQ_FOREACH (machine, &runtime->machines, link)
+		if (machine->state == MACHINE_RUNNING && machine->pid != 0)
+			sample(machine, &procs, fn, arg);
 	procs_fini(&procs);
 }

@@ -33,22 +33,37 @@ int procs_parse_stat(const char *line, struct proc *proc)
 	return 0;
 }
 
-static int read_one(int folder, const char *name, struct proc *proc)
+uint64_t procs_parse_schedstat(const char *line)
 {
-	char path[300], line[1024];
+	uint64_t wait_ns;
+
+	return sscanf(line, "%*u %" SCNu64, &wait_ns) == 1 ? wait_ns / 1000 : 0;
+}
+
+/* The first line of NAME/FILE below folder; -1 when the process has ended since. */
+static int read_line(int folder, const char *name, const char *file, char line[1024])
+{
+	char path[300];
 	ssize_t len;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/stat", name);
+	snprintf(path, sizeof(path), "%s/%s", name, file);
 	fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -1; /* ended since */
-	len = read(fd, line, sizeof(line) - 1);
+		return -1;
+	len = read(fd, line, 1023);
 	close(fd);
 	if (len <= 0)
 		return -1;
 	line[len] = '\0';
-	return procs_parse_stat(line, proc);
+	return 0;
+}
+
+static int read_one(int folder, const char *name, struct proc *proc)
+{
+	char line[1024];
+
+	return read_line(folder, name, "stat", line) == 0 ? procs_parse_stat(line, proc) : -1;
 }
 
 static int compare_pid(const void *a, const void *b)
@@ -129,6 +144,35 @@ uint64_t procs_ticks(const struct procs *procs, pid_t root)
 		if (procs_descends(procs, procs->list[i].pid, root))
 			ticks += procs->list[i].ticks;
 	return ticks;
+}
+
+static uint64_t wait_of(pid_t pid)
+{
+	char path[64], line[1024];
+	struct dirent *entry;
+	uint64_t wait_us = 0;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	folder = opendir(path);
+	if (folder == NULL)
+		return 0;
+	while ((entry = readdir(folder)) != NULL)
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+		    read_line(dirfd(folder), entry->d_name, "schedstat", line) == 0)
+			wait_us += procs_parse_schedstat(line);
+	closedir(folder);
+	return wait_us;
+}
+
+uint64_t procs_wait_us(const struct procs *procs, pid_t root)
+{
+	uint64_t wait_us = 0;
+
+	for (size_t i = 0; i < procs->n; i++)
+		if (procs_descends(procs, procs->list[i].pid, root))
+			wait_us += wait_of(procs->list[i].pid);
+	return wait_us;
 }
 
 int procs_signal(const struct procs *procs, pid_t root, int signal)

@@ -37,6 +37,16 @@ bool procs_descends(const struct procs *procs, pid_t pid, pid_t root);
 /* CPU ticks of root and all that descend from it. */
 uint64_t procs_ticks(const struct procs *procs, pid_t root);
 
+/*
+ * Microseconds that the threads of root and its descendants have stood ready to run with no core
+ * free (/proc/PID/task/TID/schedstat, 2nd figure); those of ended threads are gone from the sum.
+ * 0 where the kernel keeps no such figures.
+ */
+uint64_t procs_wait_us(const struct procs *procs, pid_t root);
+
+/* One line of schedstat: the wait in microseconds.  Pure; 0 if it is none. */
+uint64_t procs_parse_schedstat(const char *line);
+
 /* Signals all descendants of root that have not ended, not root itself; how many there were. */
 int procs_signal(const struct procs *procs, pid_t root, int signal);
 

@@ -95,6 +95,14 @@ static void a_process_name_may_hold_brackets(void **state)
 	assert_int_equal(procs_parse_stat("77 (a) S 5", &proc), -1);
 }
 
+static void time_spent_waiting_for_a_core_is_read(void **state)
+{
+	(void)state;
+	assert_int_equal(procs_parse_schedstat("123456789 98765432 17\n"), 98765);
+	assert_int_equal(procs_parse_schedstat(""), 0);
+	assert_int_equal(procs_parse_schedstat("nonsense"), 0);
+}
+
 static void descent_is_followed_through_generations(void **state)
 {
 	struct proc list[] = {
@@ -198,6 +206,7 @@ int main(void)
 	    cmocka_unit_test(user_data_kinds_are_told_by_their_start),
 	    cmocka_unit_test(base64_is_read_with_and_without_padding),
 	    cmocka_unit_test(a_process_name_may_hold_brackets),
+	    cmocka_unit_test(time_spent_waiting_for_a_core_is_read),
 	    cmocka_unit_test(descent_is_followed_through_generations),
 	    cmocka_unit_test(the_console_remembers_the_last_line),
 	    cmocka_unit_test(metadata_is_found_by_path),
