@@ -3,6 +3,7 @@
 import re
 import subprocess
 import threading
+import urllib.error
 
 import pytest
 
@@ -171,3 +172,11 @@ def test_metrics_of_the_load_balancer_arrive_in_cloudwatch(start_lab):
     assert any(a.startswith("TargetTracking-students-asg-AlarmHigh") for a in alarms)
     page = http_get(f"http://{lab.document['Scaler']['ApiAddress']}/metrics")
     assert "albatross" in page
+
+
+def test_the_dashboard_says_that_it_is_not_there_yet(start_lab):
+    lab = start_lab()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        http_get(f"{lab.aws}/dashboard")
+    assert refused.value.code == 501
+    assert "not supported yet" in refused.value.read().decode()
