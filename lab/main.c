@@ -613,12 +613,10 @@ int main(int argc, char *argv[])
 	}
 	log_start("albatross-lab", lab.options.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	lab.config = config_load(lab.options.file, &err);
-	if (lab.config == NULL) {
-		log_error("config-refused", "why=\"%s\"", err.text);
-		return 1;
-	}
+	if (lab.config == NULL)
+		return config_options_verdict(&lab.options, &err);
 	config_settings_read(lab.config, "Lab", &lab.settings);
-	status = lab.options.is_check_only ? 0 : run(&lab);
+	status = lab.options.is_check_only ? config_options_verdict(&lab.options, &err) : run(&lab);
 	lab_fini(&lab);
 	return status;
 }

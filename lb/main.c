@@ -116,16 +116,13 @@ static int run(struct program *program, const char *file)
 	return program->control ? 0 : 1;
 }
 
-static int check(const char *file)
+static int check(const struct config_options *options)
 {
 	struct err err = {0};
 
-	if (control_check(file, &err) < 0) {
-		fprintf(stderr, "albatross-lb: %s\n", err.text);
-		return 1;
-	}
-	printf("%s: good\n", file);
-	return 0;
+	if (control_check(options->file, &err) < 0)
+		CHECK(err.text[0] != '\0');
+	return config_options_verdict(options, &err);
 }
 
 int main(int argc, char **argv)
@@ -145,7 +142,7 @@ int main(int argc, char **argv)
 	}
 	log_start(options.program, options.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (options.is_check_only)
-		return check(options.file);
+		return check(&options);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	evthread_use_pthreads();

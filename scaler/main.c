@@ -293,19 +293,18 @@ static void end(struct scaler *scaler)
 }
 
 /* -t: as far as can be told without a store. */
-static int check_only(const struct scaler *scaler)
+static int check_only(const struct scaler *scaler, const struct config_options *options)
 {
 	struct autoscaling api = {
 	    .engine = engine_new(scaler->settings.region, scaler->settings.account_id, NULL)};
 	struct err err = {0};
-	int result = api.engine ? autoscaling_check_file(&api, scaler->config, &err) : -1;
 
-	if (result < 0)
-		fprintf(stderr, "albatross-scaler: %s: %s\n", scaler->file, err.text);
-	else
-		printf("%s: ok\n", scaler->file);
+	if (!api.engine)
+		err_set(&err, ENOMEM, "out of memory");
+	else if (autoscaling_check_file(&api, scaler->config, &err) < 0)
+		err_wrap(&err, "%s: ", scaler->file);
 	engine_free(api.engine);
-	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return config_options_verdict(options, &err);
 }
 
 static int run(struct scaler *scaler)
@@ -338,13 +337,11 @@ int main(int argc, char **argv)
 		return parsed == CONFIG_OPTIONS_DONE ? EXIT_SUCCESS : 2;
 	log_start(options.program, options.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	scaler.config = config_load(options.file, &err);
-	if (!scaler.config) {
-		fprintf(stderr, "albatross-scaler: %s\n", err.text);
-		return EXIT_FAILURE;
-	}
+	if (!scaler.config)
+		return config_options_verdict(&options, &err);
 	config_settings_read(scaler.config, "Scaler", &scaler.settings);
 	if (options.is_check_only) {
-		status = check_only(&scaler);
+		status = check_only(&scaler, &options);
 		json_decref(scaler.config);
 		return status;
 	}

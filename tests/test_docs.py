@@ -27,6 +27,33 @@ def test_each_example_configuration_passes_the_check_of_each_program(program, na
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == f"{ROOT / 'conf' / name}: good\n"
+
+
+@pytest.mark.parametrize(
+    "program", ["albatross-lb", "albatross-scaler", "albatross-lab"]
+)
+@pytest.mark.parametrize(
+    "text,why",
+    [
+        ('{ "Lb": { "Workers": 1, }', r"bad.json:1:\d+: "),
+        ('{"Lb": {"Wrokers": 1}}', r"bad.json: Lb.Wrokers: .*did you mean Workers"),
+        ('{"Lb": {"Workers": 0}}', r"bad.json: Lb.Workers: 0 is not in 1..256"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_that_names_the_place(
+    program, text, why, tmp_path
+):
+    (tmp_path / "bad.json").write_text(text)
+    for more in (["-t"], []):
+        done = subprocess.run(
+            [BIN / program, *more, "-c", tmp_path / "bad.json"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 1 and done.stdout == ""
+        assert re.search(why, done.stderr.splitlines()[0]), done.stderr
 
 
 @pytest.mark.parametrize(

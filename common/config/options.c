@@ -82,3 +82,13 @@ enum config_options_result config_options_parse(int argc, char **argv,
 	print_usage(options, stderr);
 	return CONFIG_OPTIONS_WRONG;
 }
+
+int config_options_verdict(const struct config_options *options, const struct err *err)
+{
+	if (err->text[0] != '\0') {
+		fprintf(stderr, "%s: %s\n", options->program, err->text);
+		return 1;
+	}
+	printf("%s: good\n", options->file);
+	return 0;
+}

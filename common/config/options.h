@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "common/base/check.h"
+#include "common/base/err.h"
 
 #define ALBATROSS_VERSION "0.1.0"
 
@@ -31,5 +32,11 @@ enum config_options_result {
 /* -c FILE (or FILE alone where allowed; one is required), -t, -v, --help, --version. */
 MUST_CHECK enum config_options_result config_options_parse(int argc, char **argv,
 							   struct config_options *options);
+
+/*
+ * Ends a check (-t), or a start that the file forbids: says "FILE: good" on stdout when err->code
+ * and text are empty, why not on stderr otherwise.  Returns the exit status, 0 or 1.
+ */
+int config_options_verdict(const struct config_options *options, const struct err *err);
 
 #endif
