@@ -78,7 +78,7 @@ def test_a_bad_file_is_refused_with_its_name_the_place_and_the_reason(
 def test_a_good_file_is_ok(programs):
     path = programs.config(DOCUMENT, "good.json")
     status, output = programs.run("albatross-scaler", "-c", path, "-t")
-    assert (status, output.strip().endswith(": ok")) == (0, True)
+    assert (status, output.strip().endswith(": good")) == (0, True)
 
 
 def test_a_port_in_use_is_said(programs):
