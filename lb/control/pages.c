@@ -35,6 +35,21 @@ static void type_line(struct buf *body, const char *name, const char *type)
 	buf_printf(body, "# TYPE albatross_lb_%s %s\n", name, type);
 }
 
+/* Of what CloudWatch has no metric for. */
+static const char *own_name(size_t counter)
+{
+	switch (counter) {
+	case LB_COUNTER_STALE_RESENT:
+		return "StaleConnectionResendCount";
+	case LB_COUNTER_OTHER_TARGET:
+		return "OtherTargetTriedCount";
+	case LB_COUNTER_HELD:
+		return "HeldRequestCount";
+	default:
+		return "ClientAbortCount";
+	}
+}
+
 static void lb_metrics(const struct pages_context *context, json_t *load_balancers, size_t counter,
 		       struct buf *body)
 {
@@ -44,7 +59,7 @@ static void lb_metrics(const struct pages_context *context, json_t *load_balance
 	json_t *document;
 	size_t i;
 
-	snake(aws_name ? aws_name : "ClientAbortCount", name);
+	snake(aws_name ? aws_name : own_name(counter), name);
 	if (!is_gauge)
 		strcat(name, "_total");
 	type_line(body, name, is_gauge ? "gauge" : "counter");

@@ -230,7 +230,9 @@ static size_t format(char *out, struct ring *ring, const struct access_entry *en
 	add_quoted_str(&line, entry->classification);                    /* 28 */
 	add_quoted_str(&line, entry->classification_reason);             /* 29 */
 	add_connection_id(&line, entry->connection_id);                  /* 30 */
-	add_str(&line, "\"-\" \"-\" \"-\" ");                            /* 31-33: transforms */
+	add_quoted(&line, entry->transformed_host);                      /* 31 */
+	add_quoted(&line, entry->transformed_uri);                       /* 32 */
+	add_quoted_str(&line, entry->transform_status);                  /* 33 */
 	add_str(&line, entry->node && *entry->node ? entry->node : "-"); /* 34 */
 	*line.at++ = '\n';
 	return (size_t)(line.at - out);

@@ -44,8 +44,10 @@ struct access_entry {
 	struct text redirect_url;
 	const char *error_reason;
 	const char *classification, *classification_reason;
-	uint64_t connection_id; /* makes the TID_ */
-	const char *node;       /* our address */
+	uint64_t connection_id;                        /* makes the TID_ */
+	struct text transformed_host, transformed_uri; /* empty: no transform changed it */
+	const char *transform_status;                  /* "TransformSuccess" */
+	const char *node;                              /* our address */
 };
 
 /* Worker lane's own call. */

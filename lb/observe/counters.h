@@ -27,6 +27,8 @@
 	X(NEW_CONNECTIONS, "NewConnectionCount", "Count") \
 	X(REJECTED_CONNECTIONS, "RejectedConnectionCount", "Count") \
 	X(PROCESSED_BYTES, "ProcessedBytes", "Bytes") \
+	X(IPV6_REQUESTS, "IPv6RequestCount", "Count") \
+	X(IPV6_PROCESSED_BYTES, "IPv6ProcessedBytes", "Bytes") \
 	X(RULE_EVALUATIONS, "RuleEvaluations", "Count") \
 	X(FIXED_RESPONSES, "HTTP_Fixed_Response_Count", "Count") \
 	X(REDIRECTS, "HTTP_Redirect_Count", "Count") \
@@ -35,6 +37,9 @@
 	X(DROPPED_INVALID_HEADER, "DroppedInvalidHeaderRequestCount", "Count") \
 	X(FORWARDED_INVALID_HEADER, "ForwardedInvalidHeaderRequestCount", "Count") \
 	X(CLIENT_ABORTS, NULL, "Count") /* logged as 460; ALB has no metric */ \
+	X(STALE_RESENT, NULL, "Count")  /* sent again: the pooled connection was gone */ \
+	X(OTHER_TARGET, NULL, "Count")  /* sent to another target: a connect had failed */ \
+	X(HELD, NULL, "Count")          /* had to wait for a target */ \
 	X(ACTIVE_CONNECTIONS, "ActiveConnectionCount", "Count") /* a gauge: goes down too */
 
 /* By target group; ALB also sums the HTTPCode_Target ones by load balancer. */

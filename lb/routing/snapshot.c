@@ -146,6 +146,27 @@ static int keep_action(struct arena *arena, struct action *action, struct err *e
 	return 0;
 }
 
+static struct text keep_text(struct arena *arena, struct text text)
+{
+	char *copy = arena_zalloc(arena, text.len + 1);
+
+	if (copy && text.len > 0)
+		memcpy(copy, text.at, text.len);
+	return (struct text){copy, copy ? text.len : 0};
+}
+
+static struct header_edits keep_edits(struct arena *arena, const struct header_edits *edits)
+{
+	struct header_edit *copy = arena_zalloc(arena, edits->n * sizeof(*copy));
+
+	for (unsigned i = 0; copy && i < edits->n; i++) {
+		copy[i].kind = edits->edits[i].kind;
+		copy[i].name = keep_text(arena, edits->edits[i].name);
+		copy[i].value = keep_text(arena, edits->edits[i].value);
+	}
+	return (struct header_edits){copy ? edits->n : 0, copy};
+}
+
 struct listener *snapshot_add_listener(struct snapshot_builder *builder,
 				       const struct listener_config *config, struct err *err)
 {
@@ -159,6 +180,9 @@ struct listener *snapshot_add_listener(struct snapshot_builder *builder,
 		return NULL;
 	listener->arn = arena_strdup(arena, config->arn);
 	listener->load_balancer = config->load_balancer;
+	listener->attributes.hides_server = config->attributes.hides_server;
+	listener->attributes.request = keep_edits(arena, &config->attributes.request);
+	listener->attributes.response = keep_edits(arena, &config->attributes.response);
 	memcpy(&listener->addr, config->addr, config->addr_len);
 	listener->addr_len = config->addr_len;
 	if (config->addr->sa_family == AF_INET6)

@@ -14,6 +14,7 @@
 
 #include "common/base/check.h"
 #include "common/base/err.h"
+#include "lb/routing/header_edits.h"
 #include "lb/routing/target.h"
 #include "lb/routing/text.h"
 
@@ -49,6 +50,8 @@ struct target_group_attributes {
 	/* unhealthy_state_routing.minimum_healthy_targets; 0 = AWS's default: 1, off */
 	unsigned minimum_healthy_count;
 	unsigned minimum_healthy_percent;
+	/* While no target is registered, or all are still initial, requests wait as long. */
+	unsigned hold_s; /* 0 = they do not */
 };
 
 /* What one worker remembers of a group while a snapshot lasts. */
@@ -118,9 +121,16 @@ struct condition {
 	const struct condition_value *values; /* one that matches is enough */
 };
 
+/* Attributes of a listener that the request path obeys; zeroes are the defaults. */
+struct listener_attributes {
+	bool hides_server; /* no "Server: awselb/2.0" on our own answers */
+	struct header_edits request, response;
+};
+
 struct listener {
 	const char *arn;
 	struct load_balancer *load_balancer;
+	struct listener_attributes attributes;
 	struct sockaddr_storage addr; /* the socket's address and port */
 	socklen_t addr_len;
 	uint16_t port; /* the port in addr: X-Forwarded-Port, logs, #{port} */
@@ -130,6 +140,7 @@ struct listener {
 struct listener_config {
 	const char *arn;
 	struct load_balancer *load_balancer;
+	struct listener_attributes attributes; /* edits are copied */
 	const struct sockaddr *addr;
 	socklen_t addr_len;
 	struct action default_action;
