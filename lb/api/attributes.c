@@ -1,6 +1,6 @@
 /*
- * Attributes: tables of every key with its default and what it may be; the store
- * keeps only what was changed.
+ * Attributes: tables of every key with its default and what it may be (target groups' in
+ * target_group_attributes.c); the store keeps only what was changed.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -8,23 +8,7 @@
 #include <string.h>
 
 #include "common/doc/doc.h"
-#include "lb/api/resource.h"
-
-enum value_kind {
-	VALUE_BOOL,
-	VALUE_NUMBER, /* min..max */
-	VALUE_WORD,   /* one of words */
-	VALUE_OFF_OR_NUMBER,
-	VALUE_TEXT,
-	VALUE_FIXED, /* only the default, until the feature is there */
-};
-
-struct attribute {
-	const char *key, *value; /* value: the default */
-	enum value_kind kind;
-	long min, max;
-	const char *words; /* separated by blanks, with one at both ends */
-};
+#include "lb/api/attribute_table.h"
 
 static const struct attribute load_balancer_attributes[] = {
     {"access_logs.s3.enabled", "false", VALUE_FIXED, 0, 0, NULL},
@@ -54,29 +38,6 @@ static const struct attribute load_balancer_attributes[] = {
     {"zonal_shift.config.enabled", "false", VALUE_BOOL, 0, 0, NULL},
 };
 
-static const struct attribute target_group_attributes[] = {
-    {"deregistration_delay.timeout_seconds", "300", VALUE_NUMBER, 0, 3600, NULL},
-    {"stickiness.enabled", "false", VALUE_FIXED, 0, 0, NULL},
-    {"stickiness.type", "lb_cookie", VALUE_WORD, 0, 0, " lb_cookie app_cookie "},
-    {"stickiness.lb_cookie.duration_seconds", "86400", VALUE_NUMBER, 1, 604800, NULL},
-    {"stickiness.app_cookie.cookie_name", "", VALUE_TEXT, 0, 0, NULL},
-    {"stickiness.app_cookie.duration_seconds", "86400", VALUE_NUMBER, 1, 604800, NULL},
-    {"slow_start.duration_seconds", "0", VALUE_FIXED, 0, 0, NULL},
-    {"load_balancing.algorithm.type", "round_robin", VALUE_WORD, 0, 0,
-     " round_robin least_outstanding_requests weighted_random "},
-    {"load_balancing.algorithm.anomaly_mitigation", "off", VALUE_FIXED, 0, 0, NULL},
-    {"load_balancing.cross_zone.enabled", "use_load_balancer_configuration", VALUE_WORD, 0, 0,
-     " true use_load_balancer_configuration "},
-    {"target_group_health.dns_failover.minimum_healthy_targets.count", "1", VALUE_OFF_OR_NUMBER, 1,
-     1000, NULL},
-    {"target_group_health.dns_failover.minimum_healthy_targets.percentage", "off",
-     VALUE_OFF_OR_NUMBER, 1, 100, NULL},
-    {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1",
-     VALUE_OFF_OR_NUMBER, 1, 1000, NULL},
-    {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off",
-     VALUE_OFF_OR_NUMBER, 1, 100, NULL},
-};
-
 #define RESPONSE_HEADER(name) \
 	{ \
 		"routing.http.response." name ".header_value", "", VALUE_FIXED, 0, 0, NULL \
@@ -103,21 +64,29 @@ struct owner {
 	const char *title; /* in messages */
 	const char *arn_member;
 	const struct attribute *table;
-	size_t n;
+	const size_t *n;
+	/* What no single attribute tells; NULL = nothing. */
+	int (*check)(struct elb_api *api, const char *arn, const json_t *changed,
+		     struct aws_error *error);
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-static const struct owner load_balancer = {RESOURCE_LOAD_BALANCER, "Load balancer",
-					   "LoadBalancerArn", load_balancer_attributes,
-					   COUNT(load_balancer_attributes)};
-static const struct owner target_group = {RESOURCE_TARGET_GROUP, "Target group", "TargetGroupArn",
-					  target_group_attributes, COUNT(target_group_attributes)};
-static const struct owner listener = {RESOURCE_LISTENER, "Listener", "ListenerArn",
-				      listener_attributes, COUNT(listener_attributes)};
+static const size_t n_load_balancer_attributes = COUNT(load_balancer_attributes);
+static const size_t n_listener_attributes = COUNT(listener_attributes);
+static const struct owner load_balancer = {RESOURCE_LOAD_BALANCER,      "Load balancer",
+					   "LoadBalancerArn",           load_balancer_attributes,
+					   &n_load_balancer_attributes, NULL};
+static const struct owner target_group = {
+    RESOURCE_TARGET_GROUP,      "Target group",
+    "TargetGroupArn",           target_group_attributes,
+    &n_target_group_attributes, target_group_attributes_check};
+static const struct owner listener = {RESOURCE_LISTENER,      "Listener",
+				      "ListenerArn",          listener_attributes,
+				      &n_listener_attributes, NULL};
 
 static const struct attribute *find(const struct owner *owner, const char *key)
 {
-	for (size_t i = 0; i < owner->n; i++) {
+	for (size_t i = 0; i < *owner->n; i++) {
 		if (strcmp(owner->table[i].key, key) == 0)
 			return &owner->table[i];
 	}
@@ -153,6 +122,9 @@ static bool is_valid(const struct attribute *attribute, const char *value)
 		return is_word_of(attribute->words, value);
 	case VALUE_OFF_OR_NUMBER:
 		return strcmp(value, "off") == 0 ||
+		       is_number_in(value, attribute->min, attribute->max);
+	case VALUE_ZERO_OR_NUMBER:
+		return strcmp(value, "0") == 0 ||
 		       is_number_in(value, attribute->min, attribute->max);
 	case VALUE_TEXT:
 		return strlen(value) <= 1024;
@@ -191,7 +163,7 @@ static json_t *complete(const struct owner *owner, const json_t *changed)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < owner->n; i++) {
+	for (size_t i = 0; i < *owner->n; i++) {
 		const struct attribute *attribute = &owner->table[i];
 
 		json_array_append_new(
@@ -256,6 +228,8 @@ static json_t *modify(const struct owner *owner, struct elb_api *api, const json
 			goto out;
 		}
 	}
+	if (owner->check && owner->check(api, arn, changed, error) < 0)
+		goto out;
 	if (put(api, arn, changed, error) == 0)
 		answer = complete(owner, changed);
 out:
