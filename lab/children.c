@@ -14,7 +14,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "lab/spawn.h"
+#include "lab/runtime/spawn.h"
 
 enum {
 	FIRST_PAUSE_MS = 200,

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "lab/reaper.h"
+#include "lab/runtime/reaper.h"
 
 struct children;
 

@@ -22,10 +22,10 @@
 #include "lab/children.h"
 #include "lab/derive.h"
 #include "lab/feed.h"
-#include "lab/files.h"
 #include "lab/names.h"
 #include "lab/ports.h"
 #include "lab/ready.h"
+#include "lab/runtime/files.h"
 #include "lab/runtime/init.h"
 
 enum {

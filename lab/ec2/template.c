@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/doc/doc.h"
-#include "lab/base64.h"
+#include "lab/ec2/base64.h"
 #include "lab/ec2/ec2.h"
 
 /* Lists that are merged element by element, and the member that tells elements apart. */

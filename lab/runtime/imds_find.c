@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/doc/doc.h"
-#include "lab/base64.h"
+#include "lab/ec2/base64.h"
 #include "lab/runtime/imds.h"
 
 /* The next segment of path, "" at the end; moves path behind it. */

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 
 #include "common/base/ids.h"
-#include "lab/files.h"
 #include "lab/runtime/console.h"
+#include "lab/runtime/files.h"
 #include "lab/runtime/process.h"
 
 enum machine_state {

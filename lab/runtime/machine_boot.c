@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "lab/base64.h"
+#include "lab/ec2/base64.h"
 #include "lab/runtime/init.h"
 #include "lab/runtime/machine.h"
+#include "lab/runtime/spawn.h"
 #include "lab/runtime/user_data.h"
-#include "lab/spawn.h"
 
 /* In the child, between fork and exec: async-signal-safe calls only. */
 static void exec_init(const struct machine *machine, char *const argv[], char *const env[],

@@ -8,8 +8,8 @@
 #define LAB_RUNTIME_PROCESS_H
 
 #include "lab/ec2/ec2.h"
-#include "lab/reaper.h"
 #include "lab/runtime/imds.h"
+#include "lab/runtime/reaper.h"
 
 struct process_runtime;
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "lab/base64.h"
+#include "lab/ec2/base64.h"
 #include "lab/ec2/defaults.h"
 #include "lab/ec2/instance_types.h"
 #include "lab/runtime/addresses.h"

@@ -1,8 +1,8 @@
 /*
  * What every child of the lab does between fork and exec.  Async-signal-safe.
  */
-#ifndef LAB_SPAWN_H
-#define LAB_SPAWN_H
+#ifndef LAB_RUNTIME_SPAWN_H
+#define LAB_RUNTIME_SPAWN_H
 
 #include <sys/types.h>
 

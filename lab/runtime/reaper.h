@@ -2,8 +2,8 @@
  * Children of the lab: who waits for which, on SIGCHLD in the loop.  Control thread; one a
  * program.
  */
-#ifndef LAB_REAPER_H
-#define LAB_REAPER_H
+#ifndef LAB_RUNTIME_REAPER_H
+#define LAB_RUNTIME_REAPER_H
 
 #include <event2/event.h>
 #include <sys/types.h>

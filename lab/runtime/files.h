@@ -2,8 +2,8 @@
  * Folders and files of the lab: its working folder, and the removal of whole trees.  Control
  * thread; plain blocking file I/O on a few small files.
  */
-#ifndef LAB_FILES_H
-#define LAB_FILES_H
+#ifndef LAB_RUNTIME_FILES_H
+#define LAB_RUNTIME_FILES_H
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -1,5 +1,5 @@
 /* See spawn.h. */
-#include "lab/spawn.h"
+#include "lab/runtime/spawn.h"
 
 #include <signal.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Base64 of user data (RFC 4648 section 4; line breaks are skipped, padding may lack).  Pure. */
-#ifndef LAB_BASE64_H
-#define LAB_BASE64_H
+#ifndef LAB_EC2_BASE64_H
+#define LAB_EC2_BASE64_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* See base64.h. */
-#include "lab/base64.h"
+#include "lab/ec2/base64.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* See reaper.h. */
-#include "lab/reaper.h"
+#include "lab/runtime/reaper.h"
 
 #include <bsd/sys/queue.h>
 #include <errno.h>

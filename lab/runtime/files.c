@@ -1,5 +1,5 @@
 /* See files.h. */
-#include "lab/files.h"
+#include "lab/runtime/files.h"
 
 #include <dirent.h>
 #include <errno.h>
