@@ -94,6 +94,7 @@ static void leave_target(struct exchange *ex)
 	if (!ex->target)
 		return;
 	counter_add(&ex->target->lanes[ex->worker->lane].in_flight, (uint64_t)-1);
+	balance_leave(ex->group, ex->target);
 	ex->target = NULL;
 }
 
@@ -294,8 +295,12 @@ static bool is_idempotent(struct text method)
 static bool enter_target(struct exchange *ex)
 {
 	struct worker *worker = ex->worker;
-	struct balance_choice choice =
-	    balance_target(ex->group, worker->lane, worker_random(worker), ex->tried, ex->n_tried);
+	struct balance_input input = {.lane = worker->lane,
+				      .random = worker_random(worker),
+				      .now_ms = worker->loop.now_us / 1000,
+				      .tried = ex->tried,
+				      .n_tried = ex->n_tried};
+	struct balance_choice choice = balance_target(ex->group, &input);
 	struct group_counters *counters = group_counters(ex);
 
 	if (!choice.target)
@@ -308,11 +313,18 @@ static bool enter_target(struct exchange *ex)
 	}
 	ex->target = ex->last_target = choice.target;
 	counter_add(&ex->target->lanes[worker->lane].in_flight, 1);
+	balance_enter(ex->group, ex->target);
 	return true;
+}
+
+static void note_break(struct exchange *ex)
+{
+	target_note_break(ex->target, ex->worker->lane, ex->group->attributes.is_watched);
 }
 
 static void note_connect_error(struct exchange *ex)
 {
+	note_break(ex);
 	counter_add(&group_counters(ex)->values[GROUP_COUNTER_CONNECTION_ERRORS], 1);
 	counter_add(&ex->target->lanes[ex->worker->lane].connection_errors, 1);
 	if (ex->n_tried < EXCHANGE_MAX_TRIES)
@@ -468,6 +480,8 @@ static void count_response(struct exchange *ex)
 
 	if (class >= 2 && class <= 5)
 		counter_add(&counters->values[GROUP_COUNTER_TARGET_2XX + class - 2], 1);
+	target_note_answer(ex->target, ex->worker->lane, ex->response->status,
+			   ex->group->attributes.is_watched);
 	hist_record(&counters->response_time_us, (uint64_t)(ex->answered_us - ex->sent_us));
 }
 
@@ -557,10 +571,12 @@ void exchange_upstream_failed(struct exchange *ex, enum upstream_failure failure
 			retry_fresh(ex);
 			return;
 		}
+		note_break(ex);
 		answer_error(ex, 502);
 		return;
 	case UPSTREAM_BROKEN:
 	case UPSTREAM_MALFORMED:
+		note_break(ex);
 		answer_error(ex, 502);
 		return;
 	}
@@ -573,5 +589,7 @@ static void on_timer(struct timer *timer)
 	bool waits_for_client = !ex->request.is_done && ex->upstream &&
 				ex->state == EXCHANGE_WAIT && !ex->upstream_ops->is_blocked(ex);
 
+	if (!waits_for_client && ex->target)
+		note_break(ex);
 	answer_error(ex, waits_for_client ? 408 : 504);
 }

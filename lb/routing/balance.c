@@ -1,8 +1,16 @@
 /* Balancing: see balance.h. */
 #include "lb/routing/balance.h"
 
-/* What makes a target a candidate: healthy ones, or with fail-open every registered one. */
-static bool is_candidate(const struct target *target, bool is_fail_open)
+#include "lb/routing/balance_algorithm.h"
+
+static const balance_fn algorithms[] = {
+    [BALANCE_ROUND_ROBIN] = balance_round_robin,
+    [BALANCE_LEAST_OUTSTANDING] = balance_least_outstanding,
+    [BALANCE_RANDOM] = balance_weighted_random,
+};
+
+/* Healthy ones, or with fail-open every registered one. */
+static bool may_serve(const struct target *target, bool is_fail_open)
 {
 	enum target_state state = target_state(target);
 
@@ -11,12 +19,14 @@ static bool is_candidate(const struct target *target, bool is_fail_open)
 	return target_is_eligible(target);
 }
 
-static bool is_tried(const struct target *target, struct target *const *tried, size_t n_tried)
+bool balance_is_candidate(const struct balance_search *search, const struct target *target)
 {
-	for (size_t i = 0; i < n_tried; i++)
-		if (tried[i] == target)
-			return true;
-	return false;
+	if (!may_serve(target, search->is_fail_open))
+		return false;
+	for (size_t i = 0; i < search->input->n_tried; i++)
+		if (search->input->tried[i] == target)
+			return false;
+	return true;
 }
 
 /* With AWS's defaults one healthy target is enough, and the search itself finds that out. */
@@ -29,121 +39,51 @@ static bool is_below_minimum(const struct target_group *group)
 		return false;
 	for (unsigned i = 0; i < group->n_targets; i++) {
 		healthy += target_is_eligible(group->targets[i]);
-		registered += is_candidate(group->targets[i], true);
+		registered += may_serve(group->targets[i], true);
 	}
 	return healthy < attributes->minimum_healthy_count ||
 	       healthy * 100 < attributes->minimum_healthy_percent * registered;
 }
 
-struct search {
-	const struct target_group *group;
-	unsigned lane;
-	struct target *const *tried;
-	size_t n_tried;
-	bool is_fail_open;
-};
-
-/* The first candidate at or after start, going round; n_targets when there is none. */
-static unsigned next_candidate(const struct search *search, unsigned start)
+/* The target that the client is bound to, if it is a candidate. */
+static struct target *find_wanted(const struct balance_search *search)
 {
 	const struct target_group *group = search->group;
-
-	for (unsigned i = 0, at = start; i < group->n_targets; i++) {
-		struct target *target = group->targets[at];
-
-		if (is_candidate(target, search->is_fail_open) &&
-		    !is_tried(target, search->tried, search->n_tried))
-			return at;
-		at = at + 1 == group->n_targets ? 0 : at + 1;
-	}
-	return group->n_targets;
-}
-
-static struct target *round_robin(const struct search *search)
-{
-	const struct target_group *group = search->group;
-	struct target_group_lane *lane = &group->lanes[search->lane];
-	unsigned at = next_candidate(search, (unsigned)(lane->turn % group->n_targets));
-
-	if (at == group->n_targets)
-		return NULL;
-	lane->turn = at + 1;
-	return group->targets[at];
-}
-
-/* Fewest in flight from this worker; ties rotate because the search starts at the next turn. */
-static struct target *least_outstanding(const struct search *search)
-{
-	const struct target_group *group = search->group;
-	struct target_group_lane *lane = &group->lanes[search->lane];
-	unsigned start = (unsigned)(lane->turn++ % group->n_targets);
-	struct target *best = NULL;
-	uint64_t fewest = UINT64_MAX;
-
-	for (unsigned i = 0; i < group->n_targets; i++) {
-		struct target *target = group->targets[(start + i) % group->n_targets];
-		uint64_t n = atomic_load_explicit(&target->lanes[search->lane].in_flight,
-						  memory_order_relaxed);
-
-		if (n >= fewest || !is_candidate(target, search->is_fail_open) ||
-		    is_tried(target, search->tried, search->n_tried))
-			continue;
-		best = target;
-		fewest = n;
-	}
-	return best;
-}
-
-static struct target *at_random(const struct search *search, uint64_t random)
-{
-	const struct target_group *group = search->group;
-	unsigned n = 0;
+	uint64_t wanted = search->input->wanted;
 
 	for (unsigned i = 0; i < group->n_targets; i++)
-		n += is_candidate(group->targets[i], search->is_fail_open) &&
-		     !is_tried(group->targets[i], search->tried, search->n_tried);
-	if (n == 0)
-		return NULL;
-	n = (unsigned)(random % n);
-	for (unsigned i = 0; i < group->n_targets; i++) {
-		if (!is_candidate(group->targets[i], search->is_fail_open) ||
-		    is_tried(group->targets[i], search->tried, search->n_tried))
-			continue;
-		if (n-- == 0)
+		if (group->sticky_ids[i] == wanted &&
+		    balance_is_candidate(search, group->targets[i]))
 			return group->targets[i];
-	}
-	return NULL; /* a state changed between the two passes */
+	return NULL;
 }
 
-static struct target *choose(const struct search *search, uint64_t random)
+static struct balance_choice choose(struct balance_search *search)
 {
-	switch (search->group->attributes.algorithm) {
-	case BALANCE_LEAST_OUTSTANDING:
-		return least_outstanding(search);
-	case BALANCE_RANDOM:
-		return at_random(search, random);
-	case BALANCE_ROUND_ROBIN:
-		break;
-	}
-	return round_robin(search);
+	struct balance_choice choice = {.is_fail_open = search->is_fail_open};
+
+	if (search->input->wanted)
+		choice.target = find_wanted(search);
+	choice.is_wanted = choice.target != NULL;
+	if (!choice.target)
+		choice.target = algorithms[search->group->attributes.algorithm](search);
+	return choice;
 }
 
-struct balance_choice balance_target(const struct target_group *group, unsigned lane,
-				     uint64_t random, struct target *const *tried, size_t n_tried)
+struct balance_choice balance_target(const struct target_group *group,
+				     const struct balance_input *input)
 {
-	struct search search = {group, lane, tried, n_tried, is_below_minimum(group)};
+	struct balance_search search = {.group = group, .input = input, .random = input->random};
 	struct balance_choice choice = {0};
 
 	if (group->n_targets == 0)
 		return choice;
-	if (!search.is_fail_open)
-		choice.target = choose(&search, random);
-	if (!choice.target) {
-		search.is_fail_open = true;
-		choice.is_fail_open = true;
-		choice.target = choose(&search, random);
-	}
-	return choice;
+	search.is_fail_open = is_below_minimum(group);
+	choice = choose(&search);
+	if (choice.target || search.is_fail_open)
+		return choice;
+	search.is_fail_open = true;
+	return choose(&search);
 }
 
 struct target_group *balance_group(const struct action *action, uint64_t random)

@@ -6,6 +6,7 @@
 
 #include "lb/routing/arena.h"
 #include "lb/routing/rules.h"
+#include "lb/routing/sticky.h"
 
 struct list {
 	size_t n, cap;
@@ -103,13 +104,18 @@ struct target_group *snapshot_add_target_group(struct snapshot_builder *builder,
 	if (group->attributes.minimum_healthy_count == 0)
 		group->attributes.minimum_healthy_count = 1;
 	group->targets = arena_zalloc(arena, config->n_targets * sizeof(struct target *));
+	group->sticky_ids = arena_zalloc(arena, config->n_targets * sizeof(uint64_t));
 	group->lanes = arena_zalloc(arena, builder->n_lanes * sizeof(*group->lanes));
-	if (!group->targets || !group->lanes)
+	if (!group->targets || !group->sticky_ids || !group->lanes)
 		goto oom;
+	group->attributes.app_cookie = arena_strdup(arena, config->attributes.app_cookie);
+	group->sticky_id = sticky_id(config->arn, 0);
 	if (list_add(&builder->snapshot->groups, group) < 0)
 		goto oom;
-	for (size_t i = 0; i < config->n_targets; i++)
+	for (size_t i = 0; i < config->n_targets; i++) {
 		group->targets[i] = target_ref(config->targets[i]);
+		group->sticky_ids[i] = config->targets[i]->sticky_id;
+	}
 	group->n_targets = (unsigned)config->n_targets;
 	/* Workers start at different targets, or the first would get the first request of all. */
 	for (unsigned i = 0; i < builder->n_lanes; i++)

@@ -45,13 +45,21 @@ struct load_balancer {
 
 enum balancing_algorithm { BALANCE_ROUND_ROBIN, BALANCE_LEAST_OUTSTANDING, BALANCE_RANDOM };
 
+enum stickiness { STICKINESS_OFF, STICKINESS_LB, STICKINESS_APP };
+
 struct target_group_attributes {
 	enum balancing_algorithm algorithm;
 	/* unhealthy_state_routing.minimum_healthy_targets; 0 = AWS's default: 1, off */
 	unsigned minimum_healthy_count;
 	unsigned minimum_healthy_percent;
 	/* While no target is registered, or all are still initial, requests wait as long. */
-	unsigned hold_s; /* 0 = they do not */
+	unsigned hold_s;       /* 0 = they do not */
+	unsigned slow_start_s; /* 0 = off */
+	enum stickiness stickiness;
+	unsigned sticky_s;      /* how long a binding lasts */
+	const char *app_cookie; /* STICKINESS_APP: the application's */
+	/* Workers keep the streaks that passive health checks look at. */
+	bool is_watched;
 };
 
 /* What one worker remembers of a group while a snapshot lasts. */
@@ -67,6 +75,8 @@ struct target_group {
 	struct target_group_attributes attributes;
 	unsigned n_targets;
 	struct target **targets;
+	uint64_t *sticky_ids; /* of the targets, in their order */
+	uint64_t sticky_id;   /* the group's own */
 	struct target_group_lane *lanes;
 };
 

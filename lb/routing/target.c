@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lb/routing/sticky.h"
+
 static const char *const state_names[TARGET_STATE_COUNT] = {
     [TARGET_INITIAL] = "initial",     [TARGET_HEALTHY] = "healthy",
     [TARGET_UNHEALTHY] = "unhealthy", [TARGET_UNUSED] = "unused",
@@ -61,6 +63,7 @@ struct target *target_new(const struct target_config *config, struct err *err)
 	memset(target, 0, size);
 	atomic_init(&target->refs, 1);
 	atomic_init(&target->state, TARGET_INITIAL);
+	atomic_init(&target->weight, SHARE_FULL);
 	target->n_lanes = config->n_lanes;
 	snprintf(target->id, sizeof(target->id), "%s", config->id);
 	snprintf(target->zone, sizeof(target->zone), "%s", config->zone ? config->zone : "");
@@ -69,6 +72,7 @@ struct target *target_new(const struct target_config *config, struct err *err)
 		free(target);
 		return NULL;
 	}
+	target->sticky_id = sticky_id(target->id, target->port) | 1;
 	return target;
 }
 
@@ -95,30 +99,88 @@ enum target_state target_state(const struct target *target)
 	return (enum target_state)atomic_load_explicit(&target->state, memory_order_relaxed);
 }
 
+void target_set_weight(struct target *target, unsigned weight)
+{
+	CHECK(weight > 0 && weight <= SHARE_FULL);
+	atomic_store_explicit(&target->weight, weight, memory_order_relaxed);
+}
+
+void target_set_ramp(struct target *target, int64_t from_ms)
+{
+	atomic_store_explicit(&target->ramp_from_ms, from_ms, memory_order_relaxed);
+}
+
+/* The single writer's increment: no locked instruction. */
+static void add_one(_Atomic uint64_t *number)
+{
+	atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+static void set_streak(_Atomic uint32_t *streak, uint32_t n)
+{
+	if (atomic_load_explicit(streak, memory_order_relaxed) != n)
+		atomic_store_explicit(streak, n, memory_order_relaxed);
+}
+
+static void lengthen_streak(_Atomic uint32_t *streak)
+{
+	uint32_t n = atomic_load_explicit(streak, memory_order_relaxed);
+
+	if (n < UINT32_MAX)
+		set_streak(streak, n + 1);
+}
+
+void target_note_answer(struct target *target, unsigned lane, unsigned status, bool is_watched)
+{
+	struct target_lane *own = &target->lanes[lane];
+	bool is_five = status / 100 == 5;
+
+	if (is_five)
+		add_one(&own->failures);
+	if (!is_watched)
+		return;
+	set_streak(&own->breaks_in_a_row, 0);
+	if (is_five) {
+		atomic_store_explicit(&own->last_five, status, memory_order_relaxed);
+		lengthen_streak(&own->fives_in_a_row);
+	} else {
+		set_streak(&own->fives_in_a_row, 0);
+	}
+}
+
+void target_note_break(struct target *target, unsigned lane, bool is_watched)
+{
+	add_one(&target->lanes[lane].failures);
+	if (is_watched)
+		lengthen_streak(&target->lanes[lane].breaks_in_a_row);
+}
+
+#define SUM(target, member) \
+	({ \
+		uint64_t sum = 0; \
+		for (unsigned i = 0; i < (target)->n_lanes; i++) \
+			sum += atomic_load_explicit(&(target)->lanes[i].member, \
+						    memory_order_relaxed); \
+		sum; \
+	})
+
 uint64_t target_in_flight(const struct target *target)
 {
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < target->n_lanes; i++)
-		sum += atomic_load_explicit(&target->lanes[i].in_flight, memory_order_relaxed);
-	return sum;
+	return SUM(target, in_flight);
 }
 
 uint64_t target_requests(const struct target *target)
 {
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < target->n_lanes; i++)
-		sum += atomic_load_explicit(&target->lanes[i].requests, memory_order_relaxed);
-	return sum;
+	return SUM(target, requests);
 }
 
 uint64_t target_connection_errors(const struct target *target)
 {
-	uint64_t sum = 0;
+	return SUM(target, connection_errors);
+}
 
-	for (unsigned i = 0; i < target->n_lanes; i++)
-		sum +=
-		    atomic_load_explicit(&target->lanes[i].connection_errors, memory_order_relaxed);
-	return sum;
+uint64_t target_failures(const struct target *target)
+{
+	return SUM(target, failures);
 }

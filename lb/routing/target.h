@@ -32,6 +32,7 @@ enum target_state {
 const char *target_state_name(enum target_state state); /* "healthy" */
 
 enum { MAX_LANES = 256, TARGET_ID_MAX = 256, TARGET_LABEL_MAX = 64 };
+enum { SHARE_FULL = 1000 }; /* of the traffic that a target would get as one of many equals */
 
 struct upstream_pool; /* lb/proxy's */
 
@@ -40,7 +41,12 @@ struct target_lane {
 	alignas(64) _Atomic uint64_t requests; /* sent to the target, ever */
 	_Atomic uint64_t in_flight;
 	_Atomic uint64_t connection_errors;
-	struct upstream_pool *pool; /* that worker's own; nobody else looks */
+	_Atomic uint64_t failures; /* 5xx answers, and connections that failed or broke */
+	/* Passive health checks; counted only where a group asks for them. */
+	_Atomic uint32_t fives_in_a_row;  /* 5xx answers, without another between them */
+	_Atomic uint32_t breaks_in_a_row; /* connections refused, reset or timed out */
+	_Atomic uint32_t last_five;       /* the newest 5xx status */
+	struct upstream_pool *pool;       /* that worker's own; nobody else looks */
 };
 
 struct target {
@@ -53,8 +59,14 @@ struct target {
 	socklen_t addr_len;
 	char label[TARGET_LABEL_MAX]; /* "10.0.1.20:8080", "[::1]:8080" */
 	unsigned n_lanes;
+	uint64_t
+	    sticky_id; /* what a stickiness cookie calls it: never 0, the same in every process */
 	/* Written by the control thread, read by workers. */
-	_Atomic unsigned state; /* enum target_state; initial at first */
+	_Atomic unsigned state;       /* enum target_state; initial at first */
+	_Atomic unsigned weight;      /* of SHARE_FULL; less while an anomaly is mitigated */
+	_Atomic int64_t ramp_from_ms; /* slow start began, monotonic; 0 = it is not in slow start */
+	/* Written by every worker, for groups of least_outstanding_requests only. */
+	alignas(64) _Atomic uint64_t outstanding;
 	struct target_lane lanes[];
 };
 
@@ -74,9 +86,18 @@ void target_unref(struct target *target); /* NULL is fine */
 void target_set_state(struct target *target, enum target_state state);
 enum target_state target_state(const struct target *target);
 
+void target_set_weight(struct target *target, unsigned weight); /* 1..SHARE_FULL */
+void target_set_ramp(struct target *target, int64_t from_ms);
+
+/* Workers, of their own lane.  What came of a request: an answer with this status; or a connection
+ * that was refused, broke, or gave no answer in time.  is_watched: for passive health checks. */
+void target_note_answer(struct target *target, unsigned lane, unsigned status, bool is_watched);
+void target_note_break(struct target *target, unsigned lane, bool is_watched);
+
 /* Summed over the workers. */
 uint64_t target_in_flight(const struct target *target);
 uint64_t target_requests(const struct target *target);
 uint64_t target_connection_errors(const struct target *target);
+uint64_t target_failures(const struct target *target);
 
 #endif

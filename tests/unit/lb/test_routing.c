@@ -11,13 +11,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
-#include "lb/routing/balance.h"
 #include "lb/routing/pattern.h"
 #include "lb/routing/redirect.h"
 #include "lb/routing/rules.h"
 #include "lb/routing/snapshot.h"
-
-enum { N_TARGETS = 3 };
 
 static const struct sockaddr *address(const char *ip, uint16_t port)
 {
@@ -26,18 +23,6 @@ static const struct sockaddr *address(const char *ip, uint16_t port)
 	in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
 	inet_pton(AF_INET, ip, &in.sin_addr);
 	return (const struct sockaddr *)&in;
-}
-
-static struct target *new_target(const char *ip)
-{
-	struct target_config config = {.id = ip,
-				       .addr = address(ip, 80),
-				       .addr_len = sizeof(struct sockaddr_in),
-				       .n_lanes = 2};
-	struct target *target = target_new(&config, NULL);
-
-	assert_non_null(target);
-	return target;
 }
 
 /* ---- patterns ---- */
@@ -335,147 +320,6 @@ static void a_location_that_is_too_long_is_refused(void **state)
 	    redirect_location(&(struct redirect){.path = "/#{path}#{path}"}, &request, out), -1);
 }
 
-/* ---- balancing ---- */
-
-struct group_fixture {
-	struct target *targets[N_TARGETS];
-	struct snapshot *snapshot;
-	struct target_group *group;
-};
-
-static struct group_fixture new_group(struct target_group_attributes attributes)
-{
-	struct group_fixture g = {
-	    .targets = {new_target("10.0.0.1"), new_target("10.0.0.2"), new_target("10.0.0.3")}};
-	struct snapshot_builder *builder = snapshot_builder_new(2);
-	struct target_group_config config = {.arn = "arn",
-					     .name = "web",
-					     .resource = "targetgroup/web/1",
-					     .attributes = attributes,
-					     .n_targets = N_TARGETS,
-					     .targets = g.targets};
-
-	g.group = snapshot_add_target_group(builder, &config, NULL);
-	g.snapshot = snapshot_builder_finish(builder, NULL);
-	assert_non_null(g.snapshot);
-	for (int i = 0; i < N_TARGETS; i++)
-		target_set_state(g.targets[i], TARGET_HEALTHY);
-	return g;
-}
-
-static void drop_group(struct group_fixture *g)
-{
-	snapshot_unref(g->snapshot);
-	for (int i = 0; i < N_TARGETS; i++) {
-		assert_int_equal(atomic_load(&g->targets[i]->refs), 1);
-		target_unref(g->targets[i]);
-	}
-}
-
-static struct target *pick(struct group_fixture *g)
-{
-	return balance_target(g->group, 0, 0, NULL, 0).target;
-}
-
-static void round_robin_takes_turns_over_the_healthy(void **state)
-{
-	struct group_fixture g = new_group((struct target_group_attributes){0});
-	int counts[N_TARGETS] = {0};
-
-	(void)state;
-	for (int i = 0; i < 9; i++) {
-		struct target *target = pick(&g);
-
-		for (int k = 0; k < N_TARGETS; k++)
-			counts[k] += target == g.targets[k];
-	}
-	for (int k = 0; k < N_TARGETS; k++)
-		assert_int_equal(counts[k], 3);
-	target_set_state(g.targets[1], TARGET_DRAINING);
-	for (int i = 0; i < 9; i++)
-		assert_ptr_not_equal(pick(&g), g.targets[1]);
-	drop_group(&g);
-}
-
-static void with_none_healthy_all_registered_ones_serve(void **state)
-{
-	struct group_fixture g = new_group((struct target_group_attributes){0});
-	struct balance_choice choice;
-
-	(void)state;
-	target_set_state(g.targets[0], TARGET_UNHEALTHY);
-	target_set_state(g.targets[1], TARGET_DRAINING);
-	target_set_state(g.targets[2], TARGET_INITIAL);
-	for (int i = 0; i < 6; i++) {
-		choice = balance_target(g.group, 0, 0, NULL, 0);
-		assert_true(choice.is_fail_open);
-		assert_true(choice.target == g.targets[0] || choice.target == g.targets[2]);
-	}
-	target_set_state(g.targets[0], TARGET_UNUSED);
-	target_set_state(g.targets[2], TARGET_UNUSED);
-	assert_null(pick(&g));
-	drop_group(&g);
-}
-
-static void below_the_minimum_of_healthy_targets_it_fails_open(void **state)
-{
-	struct group_fixture g =
-	    new_group((struct target_group_attributes){.minimum_healthy_percent = 50});
-
-	(void)state;
-	assert_false(balance_target(g.group, 0, 0, NULL, 0).is_fail_open);
-	target_set_state(g.targets[0], TARGET_UNHEALTHY);
-	assert_false(balance_target(g.group, 0, 0, NULL, 0).is_fail_open);
-	target_set_state(g.targets[1], TARGET_UNHEALTHY);
-	assert_true(balance_target(g.group, 0, 0, NULL, 0).is_fail_open);
-	drop_group(&g);
-}
-
-static void a_target_already_tried_is_not_chosen_again(void **state)
-{
-	struct group_fixture g = new_group((struct target_group_attributes){0});
-
-	(void)state;
-	for (int i = 0; i < 6; i++)
-		assert_ptr_equal(balance_target(g.group, 0, 0, g.targets, 2).target, g.targets[2]);
-	assert_null(balance_target(g.group, 0, 0, g.targets, 3).target);
-	drop_group(&g);
-}
-
-static void least_outstanding_goes_to_the_idlest(void **state)
-{
-	struct group_fixture g =
-	    new_group((struct target_group_attributes){.algorithm = BALANCE_LEAST_OUTSTANDING});
-
-	(void)state;
-	atomic_store(&g.targets[0]->lanes[0].in_flight, 5);
-	atomic_store(&g.targets[1]->lanes[0].in_flight, 1);
-	atomic_store(&g.targets[2]->lanes[0].in_flight, 2);
-	assert_ptr_equal(pick(&g), g.targets[1]);
-	target_set_state(g.targets[1], TARGET_UNHEALTHY);
-	assert_ptr_equal(pick(&g), g.targets[2]);
-	assert_int_equal(target_in_flight(g.targets[0]), 5);
-	drop_group(&g);
-}
-
-static void groups_are_chosen_by_weight(void **state)
-{
-	struct group_fixture g = new_group((struct target_group_attributes){0});
-	struct target_group other = {0};
-	struct action action = {.kind = ACTION_FORWARD,
-				.forward = {2, {{g.group, 1}, {&other, 3}}}};
-	int counts[2] = {0};
-
-	(void)state;
-	for (uint64_t i = 0; i < 400; i++)
-		counts[balance_group(&action, i) == &other]++;
-	assert_int_equal(counts[0], 100);
-	assert_int_equal(counts[1], 300);
-	action.forward.groups[0].weight = action.forward.groups[1].weight = 0;
-	assert_null(balance_group(&action, 5));
-	drop_group(&g);
-}
-
 #define RULE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -492,12 +336,6 @@ int main(void)
 	    RULE_TEST(a_priority_used_twice_is_refused),
 	    cmocka_unit_test(redirects_fill_in_the_keywords),
 	    cmocka_unit_test(a_location_that_is_too_long_is_refused),
-	    cmocka_unit_test(round_robin_takes_turns_over_the_healthy),
-	    cmocka_unit_test(with_none_healthy_all_registered_ones_serve),
-	    cmocka_unit_test(below_the_minimum_of_healthy_targets_it_fails_open),
-	    cmocka_unit_test(a_target_already_tried_is_not_chosen_again),
-	    cmocka_unit_test(least_outstanding_goes_to_the_idlest),
-	    cmocka_unit_test(groups_are_chosen_by_weight),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
