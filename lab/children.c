@@ -45,6 +45,7 @@ struct children {
 };
 
 static void on_end(void *arg, pid_t pid, int status);
+static void restart_later(struct child *child);
 
 static int launch(struct child *child, struct err *err)
 {
@@ -70,7 +71,8 @@ static int launch(struct child *child, struct err *err)
 	log_info("child-started", "program=%s pid=%d", child->program, child->pid);
 	if (reaper_watch(child->children->reaper, child->pid, on_end, child) == 0)
 		return 0;
-	kill(child->pid, SIGKILL);
+	kill(child->pid, SIGKILL); /* the reaper takes it, nobody else waits */
+	child->pid = 0;
 	err_set(err, ENOMEM, "out of memory");
 	return -1;
 }
@@ -84,8 +86,10 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (child->children->is_stopping || child->pid != 0)
 		return;
-	if (launch(child, &err) != 0)
-		log_error("child-not-started", "program=%s why=\"%s\"", child->program, err.text);
+	if (launch(child, &err) == 0)
+		return;
+	log_error("child-not-started", "program=%s why=\"%s\"", child->program, err.text);
+	restart_later(child); /* no process or no memory now is not for ever */
 }
 
 static void restart_later(struct child *child)

@@ -9,7 +9,12 @@
 #include "common/base/log.h"
 #include "common/doc/doc.h"
 
-enum { PERIOD_S = 1, MAX_PENDING = 3, QUIET_US = 10 * 1000 * 1000 };
+enum {
+	SECOND_MS = 1000,
+	AFTER_MS = 10, /* into a second, so that the one before is surely over */
+	MAX_PENDING = 3,
+	QUIET_US = 10 * 1000 * 1000,
+};
 
 struct feed {
 	struct ec2 *ec2;
@@ -116,16 +121,36 @@ static void send_all(struct feed *feed)
 	json_decref(input);
 }
 
+int feed_pause_ms(int64_t now_ms)
+{
+	int pause_ms = SECOND_MS + AFTER_MS - (int)(now_ms % SECOND_MS);
+
+	/* Woken a little early, or late: not twice for one second. */
+	return pause_ms < SECOND_MS / 2 ? pause_ms + SECOND_MS : pause_ms;
+}
+
+static int wait_for_second(struct feed *feed)
+{
+	int ms = feed_pause_ms(clock_now_ms(NULL));
+	struct timeval pause = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
+
+	return event_add(feed->timer, &pause);
+}
+
+/* A datapoint is named by the start of its period: the second that has just passed.  So it is
+ * whole when it arrives, and the scaler need not wait for the rest of it. */
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
+	int64_t now_ms = clock_now_ms(NULL);
 	struct feed *feed = arg;
 
 	(void)fd;
 	(void)what;
+	wait_for_second(feed);
 	feed->metric_data = json_array();
 	if (feed->metric_data == NULL)
 		return;
-	clock_format_iso_ms(clock_now_ms(NULL), feed->timestamp);
+	clock_format_iso_ms(now_ms - now_ms % SECOND_MS - SECOND_MS, feed->timestamp);
 	process_runtime_sample(feed->runtime, on_cpu, feed);
 	/* A scaler that does not answer gets no queue: old seconds are worth nothing. */
 	if (json_array_size(feed->metric_data) > 0 && feed->n_pending < MAX_PENDING)
@@ -137,15 +162,14 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 struct feed *feed_new(struct event_base *base, struct ec2 *ec2, struct process_runtime *runtime,
 		      struct aws_client *client, struct err *err)
 {
-	struct timeval second = {.tv_sec = PERIOD_S};
 	struct feed *feed = calloc(1, sizeof(*feed));
 
 	if (feed == NULL)
 		goto oom;
 	*feed = (struct feed){
 	    .ec2 = ec2, .runtime = runtime, .client = client, .complained_us = -QUIET_US};
-	feed->timer = event_new(base, -1, EV_PERSIST, on_second, feed);
-	if (feed->timer != NULL && event_add(feed->timer, &second) == 0)
+	feed->timer = evtimer_new(base, on_second, feed);
+	if (feed->timer != NULL && wait_for_second(feed) == 0)
 		return feed;
 oom:
 	feed_free(feed);

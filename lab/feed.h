@@ -17,6 +17,10 @@ MUST_CHECK struct feed *feed_new(struct event_base *base, struct ec2 *ec2,
 				 struct err *err);
 void feed_free(struct feed *feed);
 
+/* Pure: how long to wait from now (Unix ms) for the next second to be over; never under half of
+ * one. */
+int feed_pause_ms(int64_t now_ms);
+
 /* Pure: adds one instance's datums to MetricData, once by instance and, group not NULL, to the
  * group's Values.  -1 without memory. */
 MUST_CHECK int feed_add(json_t *metric_data, const char *instance_id, const char *group,

@@ -26,6 +26,7 @@ enum { N_QUESTIONS = sizeof(questions) / sizeof(questions[0]) };
 struct names {
 	struct aws_client *elb;
 	struct event *timer;
+	struct aws_client_call *call; /* the question under way; NULL none */
 	names_fn fn;
 	void *arg;
 	json_t *known;
@@ -67,6 +68,7 @@ static void on_answer(void *arg, const json_t *output, const struct aws_error *e
 {
 	struct names *names = arg;
 
+	names->call = NULL;
 	if (error->http_status != 0) {
 		/* Every five seconds or so. */
 		if (++names->tries % TRIES_A_WORD == 0)
@@ -89,8 +91,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (aws_client_call(names->elb, questions[names->question].action, input, on_answer, names,
-			    &err) == NULL) {
+	names->call = aws_client_call(names->elb, questions[names->question].action, input,
+				      on_answer, names, &err);
+	if (names->call == NULL) {
 		log_warn("names-not-asked", "why=\"%s\"", err.text);
 		wait_ms(names, AGAIN_MS);
 	}
@@ -126,6 +129,10 @@ void names_free(struct names *names)
 
 void names_ask(struct names *names, int delay_ms)
 {
+	/* Asked anew while a question is under way: its answer would be taken for the first's. */
+	if (names->call != NULL)
+		aws_client_cancel(names->call);
+	names->call = NULL;
 	names->question = 0;
 	wait_ms(names, delay_ms);
 }

@@ -33,16 +33,21 @@ static int refuse(struct err *err, const char *section, size_t i, const char *wh
 	return -1;
 }
 
-static int check_groups(const json_t *config, struct err *err)
+static int check_groups(struct autoscaling *as, const json_t *config, struct err *err)
 {
 	const json_t *input;
 	size_t i;
 
 	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, input) {
+		const struct group *group =
+		    engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
 		struct aws_error error = {0};
 
 		if (group_check_create(input, true, &error) < 0)
 			return refuse(err, "AutoScalingGroups", i, error.message);
+		if (group && group->is_deleting)
+			return refuse(err, "AutoScalingGroups", i,
+				      "the group of this name is still being deleted");
 	}
 	return 0;
 }
@@ -94,7 +99,7 @@ int autoscaling_check_file(struct autoscaling *as, const json_t *config, struct 
 		err_set(err, ENOTSUP, "%s: not supported yet", later[i]);
 		return -1;
 	}
-	if (check_groups(config, err) < 0 || check_policies(as, config, err) < 0)
+	if (check_groups(as, config, err) < 0 || check_policies(as, config, err) < 0)
 		return -1;
 	return check_alarms(config, err);
 }
@@ -209,10 +214,6 @@ static int apply_group(struct autoscaling *as, const json_t *input, struct err *
 	const char *name = doc_str(input, "AutoScalingGroupName", "");
 	struct group *group = engine_group(as->engine, name);
 
-	if (group && group->is_deleting) {
-		err_set(err, EBUSY, "the group %s is still being deleted", name);
-		return -1;
-	}
 	if (group && update_group(as, group, input, err) < 0)
 		return -1;
 	if (!group) {

@@ -7,7 +7,7 @@
 #include "common/doc/doc.h"
 #include "scaler/api/policy_alarms.h"
 
-static const char *const sides[] = {"High", "Low"};
+static const char *const sides[] = {"High", "Low"}; /* their order in Alarms too */
 
 static json_t *dimension(const char *name, const char *value, size_t len)
 {
@@ -113,7 +113,7 @@ static int put_alarms(struct cloudwatch *cloudwatch, const struct group *group,
 	policy->is_alarm_stale = false;
 	json_array_foreach (doc_array(policy->document, "Alarms"), i, entry) {
 		const char *name = doc_str(entry, "AlarmName", "");
-		json_t *input = alarm_input(group, policy, strstr(name, "-AlarmHigh-"), name);
+		json_t *input = alarm_input(group, policy, i == 0, name);
 		int result = input && cloudwatch ? cloudwatch_put_alarm(cloudwatch, input, err) : 0;
 
 		json_decref(input);

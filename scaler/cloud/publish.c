@@ -37,6 +37,15 @@ static void put_figures(struct rim *rim, const struct group *group, int64_t at_m
 	    counts.in_service + counts.pending + counts.terminating, at_ms);
 }
 
+/* Does somebody send it, as the lab does? */
+static bool is_there(const struct rim *rim, const struct metric_key *key, int64_t end_ms)
+{
+	struct metric_point point;
+
+	return metrics_statistic(cloudwatch_metrics(rim->config.cloudwatch), key, "SampleCount", 1,
+				 end_ms - 1000, end_ms, &point, 1) > 0;
+}
+
 /* The second that ended a second ago, over the instances in service. */
 static void put_cpu(struct rim *rim, const struct group *group, int64_t now_ms)
 {
@@ -64,6 +73,8 @@ static void put_cpu(struct rim *rim, const struct group *group, int64_t now_ms)
 	if (datum.set.count == 0)
 		return;
 	dimension = (struct metric_dimension){"AutoScalingGroupName", group->name};
+	if (is_there(rim, &key, end_ms))
+		return;
 	datum.key = key;
 	datum.at_ms = end_ms - 1000;
 	if (metrics_put(cloudwatch_metrics(rim->config.cloudwatch), &datum, now_ms) != METRICS_OK)

@@ -11,7 +11,11 @@
 #include "common/doc/doc.h"
 #include "scaler/cloud/rim_parts.h"
 
-enum { TICK_MS = 250, RETRY_MAX_MS = 10000 };
+enum {
+	TICK_MS = 250,
+	DATA_MS = 25, /* between ticks because of new datapoints: their senders are not our clock */
+	RETRY_MAX_MS = 10000,
+};
 
 int64_t rim_now_ms(void)
 {
@@ -135,6 +139,7 @@ static void tick(struct rim *rim)
 	struct err err = {0};
 	bool is_written;
 
+	rim->ticked_ms = now_ms;
 	cloudwatch_tick(rim->config.cloudwatch, now_ms);
 	rim_publish(rim, now_ms);
 	engine_tick(rim->engine, &metrics, now_ms, &actions);
@@ -208,6 +213,17 @@ fail:
 	return NULL;
 }
 
+/* New datapoints are judged at once, but senders do not make us do nothing else. */
+static void on_data(void *arg)
+{
+	struct rim *rim = arg;
+	int64_t since_ms = rim_now_ms() - rim->ticked_ms;
+	bool is_soon = since_ms >= 0 && since_ms < DATA_MS;
+	struct timeval pause = {0, is_soon ? 1000L * (DATA_MS - since_ms) : 0};
+
+	event_add(rim->timer, &pause);
+}
+
 int rim_start(struct rim *rim, struct err *err)
 {
 	rim->timer = event_new(rim->config.base, -1, 0, on_timer, rim);
@@ -215,6 +231,7 @@ int rim_start(struct rim *rim, struct err *err)
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}
+	cloudwatch_on_data(rim->config.cloudwatch, on_data, rim);
 	rim_wake(rim);
 	return 0;
 }
@@ -223,8 +240,10 @@ void rim_free(struct rim *rim)
 {
 	if (!rim)
 		return;
-	if (rim->timer)
+	if (rim->timer) {
+		cloudwatch_on_data(rim->config.cloudwatch, NULL, NULL);
 		event_free(rim->timer);
+	}
 	if (rim->ec2)
 		aws_client_free(rim->ec2);
 	if (rim->elb)

@@ -63,7 +63,7 @@ struct rim {
 	struct reach ec2_reach, elb_reach;
 	struct call_counts counts;
 	int64_t moving_since_ms;
-	int64_t published_ms;
+	int64_t published_ms, ticked_ms;
 	bool is_store_down;
 };
 

@@ -411,11 +411,38 @@ oom:
 	return NULL;
 }
 
-/* A new source of instances or new zones: what failed before says nothing about them. */
-static bool changes_launches(const json_t *input)
+/* The template as one of its names and a version: the rest is what EC2 has told us about it. */
+static bool is_other_template(const json_t *before, const json_t *after)
 {
-	return doc_has(input, "LaunchTemplate") || doc_has(input, "AvailabilityZones") ||
-	       doc_has(input, "VPCZoneIdentifier");
+	static const char *const names[] = {"LaunchTemplateId", "LaunchTemplateName"};
+
+	if (!after)
+		return false;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const char *name = doc_str(after, names[i], NULL);
+
+		if (name && strcmp(name, doc_str(before, names[i], "")) != 0)
+			return true;
+	}
+	return strcmp(doc_str(before, "Version", "$Default"),
+		      doc_str(after, "Version", "$Default")) != 0;
+}
+
+static bool is_other(const json_t *document, const json_t *input, const char *member)
+{
+	const json_t *value = json_object_get(input, member);
+
+	return value && !json_equal(value, json_object_get(document, member));
+}
+
+/* A new source of instances or new zones: what failed before says nothing about them.  The same
+ * again (the file, read at every start) does not count. */
+static bool changes_launches(const struct group *group, const json_t *input)
+{
+	return is_other_template(doc_object(group->document, "LaunchTemplate"),
+				 doc_object(input, "LaunchTemplate")) ||
+	       is_other(group->document, input, "AvailabilityZones") ||
+	       is_other(group->document, input, "VPCZoneIdentifier");
 }
 
 int engine_update_group(struct group *group, const json_t *input, int64_t now_ms, struct err *err)
@@ -423,6 +450,7 @@ int engine_update_group(struct group *group, const json_t *input, int64_t now_ms
 	int min = (int)doc_int(input, "MinSize", group->min);
 	int max = (int)doc_int(input, "MaxSize", group->max);
 	int desired = group->desired;
+	bool is_new_start = changes_launches(group, input);
 	char event[160];
 
 	if (doc_has(input, "DesiredCapacity"))
@@ -447,10 +475,10 @@ int engine_update_group(struct group *group, const json_t *input, int64_t now_ms
 	group_change_desired(group, desired, now_ms, event);
 	if (doc_has(input, "AvailabilityZones") || doc_has(input, "VPCZoneIdentifier"))
 		group_read_zones(group);
-	if (changes_launches(input)) {
+	if (is_new_start)
 		group_launch_succeeded(group);
+	if (doc_has(input, "LaunchTemplate"))
 		group->latest_version = group->default_version = 0;
-	}
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /*
  * Target tracking: out when three periods in a row are above the target, in when fifteen are
- * below a part of it, to the capacity that would bring the metric to the target.
+ * below a part of it, to the capacity that would bring the metric to the target.  Two seconds that
+ * are far above it do too: noise is not that large for that long, and the sooner the better.
  * Periods are seconds where the metric is sent by the second, minutes otherwise.  Instances that
  * warm up are not counted in the metric; while one does, nothing is taken away.  No data, no
  * action.  Pure.  AWS: "Target tracking scaling policies"; asg.md 5.3, 5.4.
@@ -14,12 +15,15 @@
 
 enum {
 	POINTS_OUT = 3,
+	POINTS_STEEP = 2,
 	POINTS_IN = 15,
 	POINTS_SPARE = 4, /* a few may be missing: as alarms, the range is longer than N */
 	POINTS_RANGE = POINTS_IN + POINTS_SPARE,
 	CARRY = 2,    /* periods that an instance's last value stands for a missing one */
-	LAG_MS = 300, /* a period is read this long after its end */
+	LAG_MS = 300, /* what comes in parts is read this long after the period's end */
 };
+
+#define STEEP 1.5 /* times the target */
 
 /* What a policy watches. */
 struct watch {
@@ -279,8 +283,11 @@ static int read_period(const struct tick *tick, const struct group *group,
 	json_t *dimensions;
 	int found;
 
+	/* An instance's second is one datapoint: there or not, never half. */
+	int lag_ms = watch->is_per_instance && period_ms == 1000 ? 0 : LAG_MS;
+
 	series->period_ms = period_ms;
-	series->end_ms = (tick->now_ms - LAG_MS) / period_ms * period_ms;
+	series->end_ms = (tick->now_ms - lag_ms) / period_ms * period_ms;
 	if (!watch->is_per_instance)
 		return read_values(tick, watch, watch->dimensions, series, series->values);
 	found = read_instances(tick, watch, counted, series);
@@ -358,6 +365,18 @@ static int clamp(const struct group *group, int capacity)
 	return capacity > group->max ? group->max : capacity;
 }
 
+/* The mean of the newest values if they ask for more capacity, else NAN. */
+static double mean_above(const struct watch *watch, const struct series *series)
+{
+	double mean = mean_beyond(series, 0, POINTS_OUT, watch->target, true);
+
+	/* Rates are counts of few things in a second, and jump: only what is a level counts here.
+	 */
+	if (!isnan(mean) || watch->is_per_minute || series->period_ms != 1000)
+		return mean;
+	return mean_beyond(series, 0, POINTS_STEEP, STEEP * watch->target, true);
+}
+
 static struct verdict judge(const struct group *group, struct policy *policy,
 			    const struct watch *watch, const struct counted *counted,
 			    const struct series *series)
@@ -370,7 +389,7 @@ static struct verdict judge(const struct group *group, struct policy *policy,
 
 	if (!isnan(mean))
 		verdict.need = tracking_need(n, mean, watch->target);
-	mean = mean_beyond(series, 0, POINTS_OUT, watch->target, true);
+	mean = mean_above(watch, series);
 	if (!isnan(mean)) {
 		int need = tracking_need(n, mean, watch->target);
 
@@ -417,18 +436,12 @@ out:
 
 /* ---- acting ---- */
 
-static const char *alarm_name(const struct policy *policy, const char *which)
+/* Alarms: the high one, then the low one (a group's name may hold what tells theirs apart). */
+static const char *alarm_name(const struct policy *policy, enum wish wish)
 {
-	const json_t *alarm;
-	size_t i;
+	const json_t *alarms = doc_array(policy->document, "Alarms");
 
-	json_array_foreach (doc_array(policy->document, "Alarms"), i, alarm) {
-		const char *name = doc_str(alarm, "AlarmName", "");
-
-		if (strstr(name, which))
-			return name;
-	}
-	return policy->name;
+	return doc_str(json_array_get(alarms, wish == WISH_OUT ? 0 : 1), "AlarmName", policy->name);
 }
 
 static void act(struct tick *tick, struct group *group, const struct verdict *verdict)
@@ -437,10 +450,8 @@ static void act(struct tick *tick, struct group *group, const struct verdict *ve
 
 	if (verdict->capacity == group->desired)
 		return;
-	snprintf(
-	    event, sizeof event, "a monitor alarm %s in state ALARM triggered policy %s",
-	    alarm_name(verdict->policy, verdict->wish == WISH_OUT ? "-AlarmHigh-" : "-AlarmLow-"),
-	    verdict->policy->name);
+	snprintf(event, sizeof event, "a monitor alarm %s in state ALARM triggered policy %s",
+		 alarm_name(verdict->policy, verdict->wish), verdict->policy->name);
 	group_change_desired(group, verdict->capacity, tick->now_ms, event);
 }
 

@@ -200,6 +200,19 @@ def test_a_target_tracking_policy_has_two_alarms_that_go_with_it(scaler):
     )
 
 
+def test_a_group_named_like_an_alarm_has_a_low_alarm_too(scaler):
+    name = "web-AlarmHigh-1"
+    scaler.api.create_auto_scaling_group(**{**GROUP, "AutoScalingGroupName": name})
+    answer = scaler.api.put_scaling_policy(**policy(AutoScalingGroupName=name))
+    names = [a["AlarmName"] for a in answer["Alarms"]]
+    cloudwatch = client("cloudwatch", scaler.url)
+    alarms = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+    assert {a["ComparisonOperator"] for a in alarms} == {
+        "GreaterThanThreshold",
+        "LessThanThreshold",
+    }
+
+
 @pytest.mark.parametrize("kind", ["StepScaling", "SimpleScaling", "PredictiveScaling"])
 def test_other_kinds_of_policy_are_refused_in_words(scaler, kind):
     scaler.api.create_auto_scaling_group(**GROUP)

@@ -167,6 +167,17 @@ static void names_in_alarms_become_what_cloudwatch_calls_them(void **state)
 	json_decref(known);
 }
 
+static void cpu_is_measured_right_after_each_second(void **state)
+{
+	(void)state;
+	assert_int_equal(feed_pause_ms(7000), 1010);
+	assert_int_equal(feed_pause_ms(7010), 1000);
+	assert_int_equal(feed_pause_ms(7400), 610);
+	assert_int_equal(feed_pause_ms(7009), 1001); /* woken a little early */
+	assert_int_equal(feed_pause_ms(7990),
+			 1020); /* very late: the second that is nearly over is left out */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +188,7 @@ int main(void)
 	    cmocka_unit_test(a_group_is_ready_when_desired_instances_are_in_service),
 	    cmocka_unit_test(targets_are_ready_when_all_are_healthy),
 	    cmocka_unit_test(cpu_is_sent_by_instance_and_once_a_group),
+	    cmocka_unit_test(cpu_is_measured_right_after_each_second),
 	    cmocka_unit_test(names_in_alarms_become_what_cloudwatch_calls_them),
 	};
 

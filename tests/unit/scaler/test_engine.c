@@ -119,6 +119,28 @@ static void the_wait_between_launches_ends_at_fifteen_minutes(void **state)
 	world_free(world);
 }
 
+static void the_same_template_and_zones_again_end_no_waiting(void **state)
+{
+	struct world *world = world_new(1, 1, 1);
+	struct err err = {0};
+	json_t *update = json_object();
+
+	(void)state;
+	json_object_set_new(update, "LaunchTemplate",
+			    json_deep_copy(doc_object(world->group->document, "LaunchTemplate")));
+	world->run_error = "InvalidAMIID.NotFound";
+	world_pass(world, 70); /* after 64 s comes 136 s */
+	json_object_set_new(update, "AvailabilityZones",
+			    json_deep_copy(doc_array(world->group->document, "AvailabilityZones")));
+	assert_int_equal(engine_update_group(world->group, update, world->now_ms, &err), 0);
+	world->run_error = NULL;
+	world_pass(world, 3);
+	assert_int_equal(group_count(world->group).in_service, 0);
+	assert_true(world->group->launch_after_ms > world->now_ms);
+	json_decref(update);
+	world_free(world);
+}
+
 static void a_new_template_ends_the_waiting(void **state)
 {
 	struct world *world = world_new(1, 1, 1);
@@ -618,6 +640,7 @@ int main(void)
 	    cmocka_unit_test(a_full_zone_sends_the_launch_to_another_at_once),
 	    cmocka_unit_test(refused_launches_wait_9_18_36_seconds),
 	    cmocka_unit_test(the_wait_between_launches_ends_at_fifteen_minutes),
+	    cmocka_unit_test(the_same_template_and_zones_again_end_no_waiting),
 	    cmocka_unit_test(a_new_template_ends_the_waiting),
 	    cmocka_unit_test(instances_that_die_at_once_are_not_launched_in_a_loop),
 	    cmocka_unit_test(

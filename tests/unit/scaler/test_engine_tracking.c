@@ -87,6 +87,37 @@ static void a_step_in_load_launches_within_five_seconds(void **state)
 	world_free(world);
 }
 
+/* seconds until the group of two grows under the load, which lasts for so long; 0: it does not */
+static int seconds_to_launch(double load, int lasting)
+{
+	struct world *world = tracked(2, 10, 2, 10);
+	int seconds = 0;
+
+	world_pass(world, 60);
+	total = load;
+	world->data_from_ms = world->now_ms;
+	for (int i = 1; i <= 20 && seconds == 0; i++) {
+		total = i <= lasting ? load : 20;
+		world_pass(world, 1);
+		seconds = world->group->desired > 2 ? i : 0;
+	}
+	world_free(world);
+	return seconds;
+}
+
+static void two_seconds_far_above_the_target_are_enough(void **state)
+{
+	(void)state;
+	assert_int_equal(seconds_to_launch(200, 20), 2);
+	assert_int_equal(seconds_to_launch(152, 20), 2);
+	assert_int_equal(seconds_to_launch(148, 20), 3);
+	assert_int_equal(seconds_to_launch(110, 20), 3);
+	/* The world's curve shows the present load for every second: what has passed is not seen.
+	 */
+	assert_int_equal(seconds_to_launch(200, 1), 0);
+	assert_int_equal(seconds_to_launch(140, 2), 0);
+}
+
 static void warming_instances_are_not_ordered_twice(void **state)
 {
 	struct world *world = tracked(2, 10, 2, 60);
@@ -302,6 +333,7 @@ int main(void)
 	    cmocka_unit_test(the_arithmetic_is_that_of_the_documents),
 	    cmocka_unit_test(the_low_alarm_depends_on_the_size),
 	    cmocka_unit_test(a_step_in_load_launches_within_five_seconds),
+	    cmocka_unit_test(two_seconds_far_above_the_target_are_enough),
 	    cmocka_unit_test(warming_instances_are_not_ordered_twice),
 	    cmocka_unit_test(capacity_goes_back_after_fifteen_quiet_seconds),
 	    cmocka_unit_test(nothing_is_taken_away_while_an_instance_warms_up),
