@@ -97,6 +97,14 @@ static void mark_changed(void *arg)
 		event_active(control->rebuild, EV_TIMEOUT, 1);
 }
 
+static void cut_target(void *arg, struct target *target)
+{
+	struct control *control = arg;
+
+	if (control->proxy)
+		proxy_cut_target(control->proxy, target);
+}
+
 static void on_store_change(void *arg, const char *key, const json_t *document)
 {
 	(void)key;
@@ -229,6 +237,7 @@ static int open_clients(struct control *control, struct err *err)
 	struct registry_config registry = {.base = control->base,
 					   .n_lanes = control->settings.n_workers,
 					   .on_change = mark_changed,
+					   .on_cut = cut_target,
 					   .arg = control};
 
 	control->curl = curl_loop_new(control->base, err);

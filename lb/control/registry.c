@@ -198,7 +198,7 @@ static bool is_drained(const struct live_target *live, int64_t now_ms)
 }
 
 /* True while others still drain. */
-static bool drain_group(struct live_group *group, int64_t now_ms)
+static bool drain_group(struct registry *registry, struct live_group *group, int64_t now_ms)
 {
 	struct live_target *live, *next;
 	bool is_draining = false;
@@ -213,6 +213,8 @@ static bool drain_group(struct live_group *group, int64_t now_ms)
 		log_info("target-gone", "group=%s target=%s port=%u in_flight=%llu", group->arn,
 			 live->id, live->port,
 			 live->target ? (unsigned long long)target_in_flight(live->target) : 0);
+		if (live->target && registry->config.on_cut && target_in_flight(live->target) > 0)
+			registry->config.on_cut(registry->config.arg, live->target);
 		free_target(live);
 	}
 	return is_draining;
@@ -229,7 +231,7 @@ static void on_drain_timer(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	TAILQ_FOREACH (group, &registry->groups, link)
-		is_draining |= drain_group(group, now_ms);
+		is_draining |= drain_group(registry, group, now_ms);
 	if (is_draining)
 		evtimer_add(registry->drain_timer, &again);
 }

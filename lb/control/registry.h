@@ -70,6 +70,9 @@ struct registry_config {
 	unsigned n_lanes;
 	/* The set of addresses, or of targets, changed outside registry_sync(): build anew. */
 	void (*on_change)(void *arg);
+	/* The target's deregistration delay is over and requests are still in flight; NULL = none
+	 * to tell. */
+	void (*on_cut)(void *arg, struct target *target);
 	void *arg;
 };
 

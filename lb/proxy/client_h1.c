@@ -356,10 +356,13 @@ void client_close_if_idle(struct client *client)
 	if (client->state != CLIENT_IDLE)
 		return;
 	client->conn.is_readable = true;
-	read_head(client);
+	if (!conn_is_blocked(&client->conn))
+		read_head(client);
 	if (client->state != CLIENT_IDLE)
 		return;
-	if (client->n_requests > 0)
+	if (conn_is_blocked(&client->conn)) /* its last answer is still on its way */
+		close_after_flush(client, false);
+	else if (client->n_requests > 0)
 		close_now(client);
 	else
 		timer_start(&client->worker->loop, &client->timer, GRACE_MS);
@@ -392,9 +395,13 @@ static bool wants_body(const struct client *client)
 
 static void read_body(struct client *client)
 {
-	while (wants_body(client)) {
+	for (int turns = 0; wants_body(client); turns++) {
 		enum conn_result result = CONN_OK;
 
+		if (turns == CONN_READS_PER_TURN) {
+			loop_defer(&client->worker->loop, &client->conn.io);
+			break;
+		}
 		if (conn_pending(&client->conn) == 0)
 			result = conn_fill(&client->conn, &client->worker->buffers);
 		if (result == CONN_AGAIN)
@@ -411,14 +418,16 @@ static void read_body(struct client *client)
 
 static void read_and_drop(struct client *client)
 {
-	enum conn_result result;
+	enum conn_result result = CONN_OK;
 
-	do {
+	for (int turns = 0; turns < CONN_READS_PER_TURN && result == CONN_OK; turns++) {
 		if (client->conn.in)
 			client->conn.in->from = client->conn.in->to;
 		result = conn_fill(&client->conn, &client->worker->buffers);
-	} while (result == CONN_OK);
-	if (result != CONN_AGAIN)
+	}
+	if (result == CONN_OK)
+		loop_defer(&client->worker->loop, &client->conn.io);
+	else if (result != CONN_AGAIN)
 		close_now(client);
 }
 
@@ -435,6 +444,15 @@ static void watch_for_hangup(struct client *client, uint32_t events)
 		exchange_client_gone(client->ex);
 }
 
+/* A client that takes its answer slowly is not idle. */
+static void note_progress(struct client *client)
+{
+	struct timer *timer =
+	    client->state == CLIENT_EXCHANGE ? &client->ex->timer : &client->timer;
+
+	timer_touch(&client->worker->loop, timer);
+}
+
 static void on_event(struct io *io, uint32_t events)
 {
 	struct client *client = (struct client *)(void *)io;
@@ -442,12 +460,15 @@ static void on_event(struct io *io, uint32_t events)
 
 	conn_note(conn, events);
 	if (conn_is_blocked(conn)) {
+		uint64_t sent = conn->bytes_sent;
 		enum conn_result result = conn_flush(conn, &client->worker->buffers);
 
 		if (result == CONN_FAILED) {
 			client_destroy(client);
 			return;
 		}
+		if (conn->bytes_sent != sent)
+			note_progress(client);
 		if (result == CONN_OK && client->state == CLIENT_EXCHANGE)
 			exchange_client_drained(client->ex);
 		else if (result == CONN_OK && client->state == CLIENT_FLUSH)

@@ -60,8 +60,11 @@ enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers)
 	if (!make_room(conn, buffers))
 		return CONN_NO_ROOM;
 	size_t room = conn->in->cap - conn->in->to;
-	ssize_t n = recv(conn->io.fd, conn->in->bytes + conn->in->to, room, 0);
+	ssize_t n;
 
+	do {
+		n = recv(conn->io.fd, conn->in->bytes + conn->in->to, room, 0);
+	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		conn->in->to += (uint32_t)n;
 		conn->bytes_received += (uint64_t)n;
@@ -71,8 +74,6 @@ enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers)
 		conn->is_bulk = (size_t)n == room;
 		return CONN_OK;
 	}
-	if (n < 0 && errno == EINTR)
-		return CONN_AGAIN; /* is_readable stays */
 	conn_trim(conn, buffers);
 	if (n == 0) {
 		conn->is_eof = true;

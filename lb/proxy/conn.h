@@ -34,6 +34,9 @@ enum conn_result {
 	CONN_NO_ROOM, /* the in buffer is full; or no memory */
 };
 
+/* Reads of one connection in a turn: who has more waits, so that others get theirs. */
+enum { CONN_READS_PER_TURN = 16 };
+
 void conn_init(struct conn *conn, int fd, io_fn fn);
 /* Closes the socket, gives the buffers back.  The memory must live until the turn ends. */
 void conn_close(struct conn *conn, struct loop *loop, struct buffer_pool *buffers);
@@ -50,7 +53,7 @@ bool conn_grow(struct conn *conn, struct buffer_pool *buffers);
 
 /*
  * Sends, or keeps in conn->out what the kernel does not take: the caller's memory is free to reuse
- * when it returns.  CONN_NO_ROOM when out cannot hold the rest (bounded by BUFFER_LARGE: callers
+ * when it returns.  CONN_NO_ROOM when out cannot hold the rest (bounded by BUFFER_HUGE: callers
  * stop producing while conn_is_blocked).
  */
 enum conn_result conn_send(struct conn *conn, struct buffer_pool *buffers, const struct iovec *iov,

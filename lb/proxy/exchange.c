@@ -494,6 +494,8 @@ void exchange_response(struct exchange *ex)
 	ex->answered_us = ex->worker->loop.now_us;
 	ex->elb_status = ex->target_status = ex->response->status;
 	count_response(ex);
+	if (closes) /* and is told so: what comes later does not change it */
+		ex->request.keeps_alive = false;
 	if (ex->client_ops->respond(ex, closes) != CONN_OK) {
 		exchange_client_gone(ex);
 		return;

@@ -387,6 +387,36 @@ static int frame_response(struct h1_message *message, const struct tally *tally)
 	return 0;
 }
 
+static bool has_control(struct text text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.at[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* The parser also takes ICE and RTSP, versions we do not speak, any number as a status, and any
+ * byte in its reason. */
+static int check_response(struct h1_message *message, const struct tally *tally)
+{
+	if (message->version.len != 3 || memcmp(message->version.at - 4, "TTP/", 4) != 0 ||
+	    message->llhttp.http_major != 1)
+		return refuse(message, 502, "not HTTP/1");
+	/* RFC 9112 4: version SP status SP [reason] */
+	if (message->status < 100 || message->status > 999 ||
+	    (message->reason.len > 0 && message->reason.at != message->version.at + 8))
+		return refuse(message, 502, "bad status");
+	if (has_control(message->reason))
+		return refuse(message, 502, "bad reason");
+	for (unsigned i = 0; i < message->n_headers; i++)
+		if (message->headers[i].name.len == 0)
+			return refuse(message, 502, "header without a name");
+	return frame_response(message, tally);
+}
+
 static bool is_host_char(char c)
 {
 	return is_alnum(c) || (c != '\0' && strchr("-._~:[]!$&'()*+;=%", c));
@@ -431,11 +461,13 @@ static int on_headers_complete(llhttp_t *llhttp)
 		if (message->kinds[i] == HEADER_CONNECTION)
 			read_connection(message, message->headers[i].value);
 	if ((is_request(message) ? check_request(message, &tally)
-				 : frame_response(message, &tally)) < 0)
+				 : check_response(message, &tally)) < 0)
 		return -1;
 	message->keeps_alive = !(llhttp->flags & F_CONNECTION_CLOSE) &&
 			       (!message->is_http10 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE)) &&
-			       message->framing != BODY_UNTIL_CLOSE;
+			       message->framing != BODY_UNTIL_CLOSE &&
+			       /* RFC 9112 6.1: HTTP/1.0 with chunks is not to be trusted further */
+			       !(message->is_http10 && message->framing == BODY_CHUNKED);
 	message->is_head_done = true;
 	/* 1: no body, whatever Content-Length says (RFC 9112 6.3: HEAD, 1xx, 204, 304). */
 	return !is_request(message) && message->framing == BODY_NONE ? 1 : 0;

@@ -71,6 +71,7 @@ void loop_defer(struct loop *loop, struct io *io)
 	if (io->is_deferred)
 		return;
 	io->is_deferred = true;
+	loop->n_deferred++;
 	TAILQ_INSERT_TAIL(&loop->deferred, io, link);
 }
 
@@ -79,6 +80,7 @@ void loop_undefer(struct loop *loop, struct io *io)
 	if (!io->is_deferred)
 		return;
 	io->is_deferred = false;
+	loop->n_deferred--;
 	TAILQ_REMOVE(&loop->deferred, io, link);
 }
 
@@ -110,13 +112,14 @@ static void run_timers(struct loop *loop)
 	}
 }
 
-/* Only as many as there were at the start: what a handler puts off waits for the next turn.  Taken
- * from the head one by one, because a handler may undefer any other. */
+/* Only as many as there were at the start, so that handlers that put themselves off for ever do not
+ * keep the turn from ending.  Taken from the head one by one, because a handler may undefer any
+ * other. */
 static void run_deferred(struct loop *loop)
 {
-	struct io *last = TAILQ_LAST(&loop->deferred, io_list), *io = NULL;
+	struct io *io;
 
-	while (io != last && (io = TAILQ_FIRST(&loop->deferred))) {
+	for (unsigned n = loop->n_deferred; n > 0 && (io = TAILQ_FIRST(&loop->deferred)); n--) {
 		loop_undefer(loop, io);
 		io->fn(io, 0);
 	}

@@ -54,6 +54,7 @@ struct loop {
 	int epoll_fd;
 	int64_t now_us; /* monotonic; read once a turn */
 	struct io_list deferred;
+	unsigned n_deferred;
 	unsigned n_classes;
 	struct timer_class classes[LOOP_MAX_CLASSES];
 	struct io wake; /* eventfd */

@@ -75,22 +75,31 @@ void buffer_pool_init(struct buffer_pool *pool)
 {
 	slab_init(&pool->small, sizeof(struct buffer) + BUFFER_SMALL, 16);
 	slab_init(&pool->large, sizeof(struct buffer) + BUFFER_LARGE, 1);
+	slab_init(&pool->huge, sizeof(struct buffer) + BUFFER_HUGE, 1);
 }
 
 void buffer_pool_fini(struct buffer_pool *pool)
 {
 	slab_fini(&pool->small);
 	slab_fini(&pool->large);
+	slab_fini(&pool->huge);
+}
+
+static struct slab *slab_for(struct buffer_pool *pool, size_t cap)
+{
+	return cap <= BUFFER_SMALL   ? &pool->small
+	       : cap <= BUFFER_LARGE ? &pool->large
+				     : &pool->huge;
 }
 
 struct buffer *buffer_take(struct buffer_pool *pool, size_t cap)
 {
 	struct buffer *buffer;
 
-	if (cap > BUFFER_LARGE)
+	if (cap > BUFFER_HUGE)
 		return NULL;
-	cap = cap <= BUFFER_SMALL ? BUFFER_SMALL : BUFFER_LARGE;
-	buffer = slab_take(cap == BUFFER_SMALL ? &pool->small : &pool->large);
+	cap = cap <= BUFFER_SMALL ? BUFFER_SMALL : cap <= BUFFER_LARGE ? BUFFER_LARGE : BUFFER_HUGE;
+	buffer = slab_take(slab_for(pool, cap));
 	if (!buffer)
 		return NULL;
 	buffer->cap = (uint32_t)cap;
@@ -101,5 +110,5 @@ struct buffer *buffer_take(struct buffer_pool *pool, size_t cap)
 void buffer_give_back(struct buffer_pool *pool, struct buffer *buffer)
 {
 	if (buffer)
-		slab_give_back(buffer->cap == BUFFER_SMALL ? &pool->small : &pool->large, buffer);
+		slab_give_back(slab_for(pool, buffer->cap), buffer);
 }

@@ -33,12 +33,13 @@ struct buffer {
 
 /*
  * A large buffer holds the longest request head there may be (16 K line, 64 K headers) and is what
- * bulk transfers use; small ones do for everything else.
+ * bulk transfers use; small ones do for everything else.  A huge one holds what the kernel refused
+ * when all of a composed head and a large buffer of body, with its framing, had to go.
  */
-enum { BUFFER_SMALL = 16384, BUFFER_LARGE = 96 * 1024 };
+enum { BUFFER_SMALL = 16384, BUFFER_LARGE = 96 * 1024, BUFFER_HUGE = 256 * 1024 };
 
 struct buffer_pool {
-	struct slab small, large;
+	struct slab small, large, huge;
 };
 
 void buffer_pool_init(struct buffer_pool *pool);

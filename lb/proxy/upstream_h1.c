@@ -20,7 +20,10 @@ enum upstream_state {
 	UPSTREAM_GONE,
 };
 
-enum { HTTP1_IOV_MAX = H1_MAX_SPANS + 4 };
+enum {
+	HTTP1_IOV_MAX = H1_MAX_SPANS + 4,
+	MAX_INTERIM = 32, /* 1xx before one answer */
+};
 
 struct upstream {
 	struct conn conn; /* first */
@@ -30,6 +33,7 @@ struct upstream {
 	enum upstream_state state;
 	struct exchange *ex; /* while CONNECTING, BUSY */
 	uint32_t parsed;     /* bytes of conn.in that the head's parser has seen */
+	unsigned n_interim;  /* 1xx answers to this request */
 	bool is_reused;
 	bool is_in_call;    /* pump() is on the stack */
 	struct timer timer; /* connect; idle */
@@ -144,6 +148,7 @@ static void attach(struct upstream *up, struct exchange *ex)
 {
 	up->ex = ex;
 	up->parsed = 0;
+	up->n_interim = 0;
 	ex->upstream = up;
 	ex->upstream_ops = &ops;
 	ex->is_response_begun = false;
@@ -256,12 +261,13 @@ static bool start_response(struct upstream *up)
 	return true;
 }
 
-/* 1xx: not the answer yet.  100 was given by us; early hints are dropped; 101 nobody asked for. */
+/* 1xx: not the answer yet.  100 was given by us; early hints are dropped; 101 nobody asked for; and
+ * no answer needs a flood of them. */
 static void skip_interim(struct upstream *up)
 {
 	struct exchange *ex = up->ex;
 
-	if (ex->response->status == 101) {
+	if (ex->response->status == 101 || ++up->n_interim > MAX_INTERIM) {
 		fail(up, UPSTREAM_MALFORMED);
 		return;
 	}
@@ -349,9 +355,13 @@ static void pump(struct upstream *up)
 	if (up->is_in_call)
 		return;
 	up->is_in_call = true;
-	while (may_read(up, ex)) {
+	for (int turns = 0; may_read(up, ex); turns++) {
 		enum conn_result result = CONN_OK;
 
+		if (turns == CONN_READS_PER_TURN) {
+			loop_defer(&up->worker->loop, &up->conn.io);
+			break;
+		}
 		if (needs_more)
 			result = conn_fill(&up->conn, &up->worker->buffers);
 		if (result == CONN_AGAIN)
@@ -375,6 +385,7 @@ static void pump(struct upstream *up)
 
 static void on_connected(struct upstream *up, uint32_t events)
 {
+	struct exchange *ex = up->ex;
 	int error = 0;
 	socklen_t len = sizeof(error);
 
@@ -386,7 +397,11 @@ static void on_connected(struct upstream *up, uint32_t events)
 	}
 	timer_stop(&up->timer);
 	up->state = UPSTREAM_BUSY;
-	exchange_upstream_ready(up->ex);
+	exchange_upstream_ready(ex);
+	/* It may have answered, and hung up, without waiting to be asked: no other edge will come.
+	 */
+	if (up->state == UPSTREAM_BUSY && up->ex == ex)
+		pump(up);
 }
 
 static void on_busy(struct upstream *up)
@@ -394,8 +409,11 @@ static void on_busy(struct upstream *up)
 	struct exchange *ex = up->ex;
 
 	if (conn_is_blocked(&up->conn)) {
+		uint64_t sent = up->conn.bytes_sent;
 		enum conn_result result = conn_flush(&up->conn, &up->worker->buffers);
 
+		if (up->conn.bytes_sent != sent) /* a target that reads slowly is not idle */
+			timer_touch(&up->worker->loop, &ex->timer);
 		if (result == CONN_OK)
 			exchange_upstream_drained(ex);
 		/* CONN_FAILED: it may have answered before it closed; reading will tell. */

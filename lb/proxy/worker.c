@@ -92,7 +92,11 @@ static void free_graves(struct worker *worker)
 	while (grave) {
 		struct grave *next = grave->next;
 
-		slab_give_back(grave->slab, grave->object); /* grave lies in it */
+		/* grave lies in the object */
+		if (grave->slab)
+			slab_give_back(grave->slab, grave->object);
+		else
+			free(grave->object);
 		grave = next;
 	}
 }
@@ -102,7 +106,7 @@ static void free_graves(struct worker *worker)
 void worker_socket_unref(struct worker_socket *socket)
 {
 	if (--socket->users == 0)
-		free(socket);
+		worker_bury(socket->worker, &socket->grave, NULL, socket);
 }
 
 static void pause_accepting(struct worker *worker)
@@ -122,7 +126,7 @@ static void on_accept_pause_over(struct timer *timer)
 	struct worker_socket *socket;
 
 	LIST_FOREACH (socket, &worker->sockets, link)
-		if (loop_add_listener(&worker->loop, &socket->io) < 0)
+		if (loop_add_listener(&worker->loop, &socket->io) < 0 && errno != EEXIST)
 			log_error("listen-failed", "worker=%u why=\"%s\"", worker->lane,
 				  strerror(errno));
 }

@@ -29,6 +29,14 @@ struct view {
 	unsigned users;
 };
 
+/* A connection or socket that was closed in this turn; its memory is given back when the turn ends,
+ * because epoll may have told of it already. */
+struct grave {
+	struct slab *slab; /* NULL: malloc's */
+	void *object;
+	struct grave *next;
+};
+
 /* A listening socket of this worker.  Clients hold it, so it may outlive its listener. */
 struct worker_socket {
 	struct io io;
@@ -36,14 +44,8 @@ struct worker_socket {
 	uint64_t id;               /* the address:port's, given by the control thread */
 	struct listener *listener; /* in the current view; NULL: closed, clients finish */
 	unsigned users;            /* clients, and 1 while it is open */
+	struct grave grave;
 	LIST_ENTRY(worker_socket) link;
-};
-
-/* A connection that was closed in this turn; its memory is given back when the turn ends. */
-struct grave {
-	struct slab *slab;
-	void *object;
-	struct grave *next;
 };
 
 enum { SCRATCH_BYTES = 128 * 1024 };
@@ -86,7 +88,7 @@ void view_unref(struct view *view);
 
 void worker_socket_unref(struct worker_socket *socket);
 
-/* Gives the object back to its slab when the turn ends. */
+/* Gives the object back to its slab, or to free(3) if that is NULL, when the turn ends. */
 void worker_bury(struct worker *worker, struct grave *grave, struct slab *slab, void *object);
 
 /* lb/proxy/client_h1.c */

@@ -1,0 +1,140 @@
+/* lb/proxy/conn and loop: what the kernel refuses is kept, and turns end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lb/proxy/conn.h"
+
+struct pair {
+	struct conn conn;
+	int peer;
+	struct buffer_pool buffers;
+	struct loop loop;
+};
+
+static void ignore(struct io *io, uint32_t events)
+{
+	(void)io;
+	(void)events;
+}
+
+static int open_pair(void **state)
+{
+	struct pair *pair = test_calloc(1, sizeof(*pair));
+	struct err err = {0};
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(loop_init(&pair->loop, ignore, &err), 0);
+	buffer_pool_init(&pair->buffers);
+	conn_init(&pair->conn, fds[0], ignore);
+	pair->peer = fds[1];
+	*state = pair;
+	return 0;
+}
+
+static int close_pair(void **state)
+{
+	struct pair *pair = *state;
+
+	conn_close(&pair->conn, &pair->loop, &pair->buffers);
+	close(pair->peer);
+	buffer_pool_fini(&pair->buffers);
+	loop_fini(&pair->loop);
+	test_free(pair);
+	return 0;
+}
+
+static size_t fill_kernel(int fd)
+{
+	static char bytes[65536];
+	size_t sum = 0;
+	ssize_t n;
+
+	while ((n = send(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		sum += (size_t)n;
+	while ((n = send(fd, bytes, 1, MSG_DONTWAIT)) > 0)
+		sum += (size_t)n;
+	return sum;
+}
+
+/* A chunk as large as the largest buffer is read, and goes out with its framing. */
+static void a_full_buffer_and_its_framing_are_kept_when_the_kernel_is_full(void **state)
+{
+	struct pair *pair = *state;
+	char *body = test_malloc(BUFFER_LARGE), *head = test_malloc(128 * 1024);
+	struct iovec iov[] = {{head, 128 * 1024}, {body, BUFFER_LARGE}, {(char *)"\r\n", 2}};
+	size_t in_kernel = fill_kernel(pair->conn.io.fd), got = 0;
+	char sink[65536];
+	ssize_t n;
+
+	memset(head, 'h', 128 * 1024);
+	memset(body, 'b', BUFFER_LARGE);
+	assert_int_equal(conn_send(&pair->conn, &pair->buffers, iov, 3), CONN_OK);
+	assert_true(conn_is_blocked(&pair->conn));
+	do {
+		while ((n = recv(pair->peer, sink, sizeof(sink), 0)) > 0)
+			got += (size_t)n;
+		pair->conn.is_writable = true;
+	} while (conn_flush(&pair->conn, &pair->buffers) == CONN_AGAIN);
+	while ((n = recv(pair->peer, sink, sizeof(sink), 0)) > 0)
+		got += (size_t)n;
+	assert_int_equal(got, in_kernel + 128 * 1024 + BUFFER_LARGE + 2);
+	assert_false(conn_is_blocked(&pair->conn));
+	test_free(body);
+	test_free(head);
+}
+
+struct again {
+	struct io io;
+	struct loop *loop;
+	struct again *victim; /* not to be called any more */
+	int calls;
+};
+
+static void on_again(struct io *io, uint32_t events)
+{
+	struct again *again = (struct again *)(void *)io;
+
+	(void)events;
+	again->calls++;
+	if (again->victim)
+		loop_undefer(again->loop, &again->victim->io);
+	loop_defer(again->loop, io);
+	assert_true(again->calls < 100);
+}
+
+/* The last of a turn's handlers is called off by an earlier one: the turn ends all the same. */
+static void a_turn_ends_though_handlers_put_themselves_off_for_ever(void **state)
+{
+	struct pair *pair = *state;
+	struct again last = {.io = {.fn = on_again}, .loop = &pair->loop};
+	struct again first = {.io = {.fn = on_again}, .loop = &pair->loop, .victim = &last};
+
+	loop_defer(&pair->loop, &first.io);
+	loop_defer(&pair->loop, &last.io);
+	loop_turn(&pair->loop);
+	assert_in_range(first.calls, 1, 2);
+	assert_int_equal(last.calls, 0);
+	loop_undefer(&pair->loop, &first.io);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(
+		a_full_buffer_and_its_framing_are_kept_when_the_kernel_is_full, open_pair,
+		close_pair),
+	    cmocka_unit_test_setup_teardown(a_turn_ends_though_handlers_put_themselves_off_for_ever,
+					    open_pair, close_pair),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
