@@ -167,18 +167,22 @@ static int rebuild(struct control *control, struct err *err)
 	return install(control, err);
 }
 
-static void on_rebuild(int fd, short what, void *arg)
+static void rebuild_or_retry(struct control *control)
 {
 	static const struct timeval later = {RETRY_MS / 1000, 0};
-	struct control *control = arg;
 	struct err err = {0};
 
-	(void)fd;
-	(void)what;
 	if (rebuild(control, &err) == 0)
 		return;
 	log_error("rebuild-failed", "why=\"%s\" retry_ms=%d", err.text, (int)RETRY_MS);
 	event_add(control->rebuild, &later);
+}
+
+static void on_rebuild(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	rebuild_or_retry(arg);
 }
 
 static struct aws_call call_of(const struct control *control)
@@ -349,7 +353,6 @@ static int open_all(struct control *control, struct err *err)
 struct control *control_start(struct event_base *base, const char *config_path, struct err *err)
 {
 	struct control *control = calloc(1, sizeof(*control));
-	struct err why = {0};
 
 	if (!control)
 		goto oom;
@@ -365,12 +368,7 @@ struct control *control_start(struct event_base *base, const char *config_path, 
 		goto fail;
 	/* What the API made before a restart and cannot listen now is tried again; the file's own
 	 * ports were checked when it was applied. */
-	if (rebuild(control, &why) < 0) {
-		static const struct timeval later = {RETRY_MS / 1000, 0};
-
-		log_error("rebuild-failed", "why=\"%s\" retry_ms=%d", why.text, (int)RETRY_MS);
-		event_add(control->rebuild, &later);
-	}
+	rebuild_or_retry(control);
 	log_info("ready", "api=%s port=%d workers=%u listening=\"%s\"",
 		 control->settings.common.api_address, aws_server_port(control->server),
 		 control->settings.n_workers, control->listening ? control->listening : "");
@@ -422,7 +420,9 @@ void control_reload(struct control *control)
 	if (!json_equal(doc_object(config, "Lb"), doc_object(control->config, "Lb")))
 		log_warn("reload", "note=\"changes in section Lb take effect at the next start\"");
 	json_decref(config);
-	mark_changed(control);
+	/* Before it is said that the file holds, the workers have been told. */
+	event_del(control->rebuild);
+	rebuild_or_retry(control);
 	log_info("reload", "file=%s", control->config_path);
 }
 

@@ -21,7 +21,8 @@ def test_reload_takes_the_new_file_and_keeps_run_time_targets(start_lb, backends
         rule(1, "/new", fixed(200, "new"))
     ]
     assert " reload file=" in lb.reload(lb.document)
-    assert lb.get("/new") == "new"
+    # The workers have been told, and take it up when their loops turn.
+    shared.wait_for(lambda: lb.get("/new") == "new", what="the new rule")
     assert set(lb.health()) == {named.port, added.port}
     assert lb.group_arn() == arn
 
@@ -38,7 +39,7 @@ def test_reload_deletes_what_only_the_old_file_named(start_lb, backends):
     document["TargetGroups"].append(group("more"))
     lb.reload(document)
     assert lb.get("/b") == "b"
-    assert lb.status("/a") == 503
+    shared.wait_for(lambda: lb.status("/a") == 503, what="the rule to go")
     document["TargetGroups"].pop()
     lb.reload(document)
     groups = lb.client().describe_target_groups()["TargetGroups"]
