@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import conftest as shared
 from lb_fixtures import backends, start_lb  # noqa: F401 (fixtures)
 from lb_helpers import read_case
 
@@ -44,6 +45,37 @@ def answer_to(wire, data, must_close):
     except OSError:
         status = "closed"
     return status, not must_close or wire.is_closed()
+
+
+@pytest.mark.parametrize("access_log", [False, True])
+def test_request_line_without_a_version_is_refused_however_it_comes(
+    start_lb, backends, programs, access_log
+):
+    path = programs.folder / "access.log"
+    settings = {"AccessLog": str(path)} if access_log else {}
+    lb = start_lb(backends(), settings=settings)
+    lines = ["GET /", "GET / ", "GET", "GET ", "GET http://a/", "POST /", "HEAD /"]
+    n = 0
+    for line in lines:
+        for before in (
+            False,
+            True,
+        ):  # the first request of a connection, or a later one
+            for pieces in (["{}\r\n\r\n"], ["{}", "\r\n\r\n"], ["{}\r", "\n\r", "\n"]):
+                n += 1
+                with lb.wire() as wire:
+                    if before:
+                        assert wire.get("/first").status == 200
+                    for piece in pieces:
+                        wire.send(piece.format(line))
+                    assert wire.read(line.split()[0]).status == 400, line
+                    assert wire.is_closed(), line
+    for data in ("GET /\r\n", "GET /", "GET", "\r\n\r\n"):  # and then nothing more
+        with lb.wire() as wire:
+            wire.send(data)
+    assert lb.get() == "b0"
+    if access_log:
+        shared.wait_for(lambda: path.read_text().count(" 400 - ") == n, what="lines")
 
 
 def test_second_request_hidden_in_a_body_stays_a_body(start_lb, backends):
