@@ -33,7 +33,7 @@ static size_t make_answer(char *answer, const char *connection, int body_bytes)
 			   body_bytes, connection);
 
 	memset(answer + len, 'x', (size_t)body_bytes);
-	return (size_t)(len + body_bytes);
+	return (size_t)len + (size_t)body_bytes;
 }
 
 static void drop(int fd)

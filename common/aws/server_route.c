@@ -9,7 +9,7 @@
 enum { MAX_HOST = 256 };
 
 static const struct {
-	const char *version, *service;
+	char version[12], service[24];
 } versions[] = {
     {"2015-12-01", "elasticloadbalancing"},
     {"2012-06-01", "elasticloadbalancing"}, /* classic; refused by name later */
