@@ -161,11 +161,11 @@ format:
 	@git ls-files '*.[ch]' | xargs clang-format -i
 	@git ls-files '*.py' | xargs -r black -q
 
-# bench/x.c stands alone: build/bench/x.
-$(BIN)/bench/%: $(OBJ)/bench/%.o
+# bench/x.c: build/bench/x, with what of the load balancer and of common it uses.
+$(BIN)/bench/%: $(OBJ)/bench/%.o $(LIBS_lb) $(OBJ)/libcommon.a
 	@mkdir -p $(@D)
 	@echo 'LD   $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 bench: deps
 	@tools/deps.sh $(BENCH_DEPS)

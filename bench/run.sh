@@ -3,6 +3,7 @@
 # ab -k -n REQUESTS -c CONCURRENCY against the bare target, against the floor (bench/relay) and against one worker of
 # albatross-lb in front of the same target, in rotation, so that a drifting machine hits all alike. Prints for each the median
 # of requests/s, of the proxy's CPU time per request (user and system), and the range. Fails if any request failed.
+# Then what choosing among 1, 100 and 10,000 rules costs (bench/rules).
 # Where there are two cores the proxies run on the first, ab and the target on the second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -105,3 +106,6 @@ done
 awk -v t="$(median "$dir/albatross-lb.txt" 1)" -v d="$(median "$dir/direct.txt" 1)" \
   -v lb="$(median "$dir/albatross-lb.txt" 2)" -v relay="$(median "$dir/relay.txt" 2)" 'BEGIN {
   printf "through one worker: %.0f %% of direct; CPU per request %.2f x relay\n", 100 * t / d, lb / relay }'
+
+echo
+"$bin/bench/rules"

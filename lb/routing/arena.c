@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, CHUNK_SIZE = 16384 };
+enum { ALIGNMENT = 64, PACKED_ALIGNMENT = 16, CHUNK_SIZE = 16384 };
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -53,6 +53,13 @@ static void *take(struct arena *arena, size_t size, size_t alignment)
 void *arena_zalloc(struct arena *arena, size_t size)
 {
 	void *memory = take(arena, size, ALIGNMENT);
+
+	return memory ? memset(memory, 0, size) : NULL;
+}
+
+void *arena_zalloc_packed(struct arena *arena, size_t size)
+{
+	void *memory = take(arena, size, PACKED_ALIGNMENT);
 
 	return memory ? memset(memory, 0, size) : NULL;
 }

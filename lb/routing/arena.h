@@ -17,7 +17,9 @@ struct arena {
 };
 
 void arena_fini(struct arena *arena);
-void *arena_zalloc(struct arena *arena, size_t size);      /* zeroed, aligned to 64 */
+void *arena_zalloc(struct arena *arena, size_t size); /* zeroed, aligned to 64 */
+/* The same, aligned to 16: for many small things. */
+void *arena_zalloc_packed(struct arena *arena, size_t size);
 char *arena_strdup(struct arena *arena, const char *text); /* NULL gives NULL */
 bool arena_failed(const struct arena *arena);
 

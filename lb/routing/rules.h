@@ -1,8 +1,8 @@
 /*
- * A listener's rules, compiled, and the choice among them: ascending priority,
- * the first whose conditions all hold, the default action last.  The compiled form
- * is this module's secret.  Pure; matching allocates nothing and may run on any
- * thread.
+ * A listener's rules, compiled, and the choice among them: the lowest priority
+ * whose conditions all hold, else the default action.  What it costs hardly depends on the
+ * number of rules, as long as they have something to be looked up by (see rule_index.h).
+ * Pure; matching allocates nothing and may run on any thread.
  */
 #ifndef LB_ROUTING_RULES_H
 #define LB_ROUTING_RULES_H
@@ -22,10 +22,14 @@ struct rule_request {
 	size_t n_headers;
 };
 
+struct transforms; /* lb/routing/rewrite.h */
+
 struct rule_match {
 	const struct action *action;
-	unsigned priority;  /* 0 = the default action */
-	unsigned evaluated; /* rules looked at, the default not counted */
+	const struct transforms *transforms; /* NULL = none */
+	unsigned priority;                   /* 0 = the default action */
+	/* The rules up to the one that holds, as ALB's metric counts them; the default is not. */
+	unsigned evaluated;
 };
 
 struct rules;
@@ -35,11 +39,19 @@ struct rules *rules_new(const struct action *default_action, struct arena *arena
 /* -1 with err on a bad condition. */
 MUST_CHECK int rules_add(struct rules *rules, const struct rule_config *config, struct arena *arena,
 			 struct err *err);
-/* Sorts; call once after the last rule.  -1 with err when a priority is used twice. */
-MUST_CHECK int rules_finish(struct rules *rules, struct err *err);
+/* Sorts and indexes; call once after the last rule.  -1 with err when a priority is used twice. */
+MUST_CHECK int rules_finish(struct rules *rules, struct arena *arena, struct err *err);
+/* Gives back what is not in the arena; before arena_fini(), finished or not. */
+void rules_fini(struct rules *rules);
 
 void rules_match(const struct rules *rules, const struct rule_request *request,
 		 struct rule_match *match);
+
+/* For explaining: rules in order of priority, their conditions in the order they were given. */
+size_t rules_count(const struct rules *rules);
+unsigned rules_priority(const struct rules *rules, size_t rule);
+bool rules_condition_holds(const struct rules *rules, size_t rule, size_t condition,
+			   const struct rule_request *request);
 
 /*
  * The path as path-pattern sees it: dot segments removed, percent-encoded unreserved characters

@@ -223,7 +223,7 @@ static int finish(struct snapshot *snapshot, struct err *err)
 	for (size_t i = 0; i < snapshot->listeners.n; i++) {
 		struct listener *listener = snapshot->listeners.items[i];
 
-		if (rules_finish(listener->rules, err) < 0) {
+		if (rules_finish(listener->rules, &snapshot->arena, err) < 0) {
 			err_wrap(err, "listener on port %u: ", listener->port);
 			return -1;
 		}
@@ -262,6 +262,11 @@ void snapshot_unref(struct snapshot *snapshot)
 
 		for (unsigned t = 0; t < group->n_targets; t++)
 			target_unref(group->targets[t]);
+	}
+	for (size_t i = 0; i < snapshot->listeners.n; i++) {
+		struct listener *listener = snapshot->listeners.items[i];
+
+		rules_fini(listener->rules);
 	}
 	free(snapshot->load_balancers.items);
 	free(snapshot->groups.items);

@@ -129,6 +129,13 @@ struct condition {
 	const char *header_name; /* http-header only */
 	size_t n_values;
 	const struct condition_value *values; /* one that matches is enough */
+	bool is_regex; /* the values are regular expressions: host-header, path-pattern, http-header
+			*/
+};
+
+/* The first match of regex is replaced; $1 to $99 are its groups.  regex NULL = none. */
+struct rewrite_config {
+	const char *regex, *replace;
 };
 
 /* Attributes of a listener that the request path obeys; zeroes are the defaults. */
@@ -161,6 +168,7 @@ struct rule_config {
 	size_t n_conditions;
 	const struct condition *conditions; /* all must hold */
 	struct action action;
+	struct rewrite_config host_rewrite, url_rewrite; /* of what goes to the target */
 };
 
 struct load_balancer_config {
