@@ -36,10 +36,12 @@ static int check_stickiness(const json_t *config, struct aws_error *error)
 {
 	const json_t *stickiness = doc_object(config, "TargetGroupStickinessConfig");
 
-	if (!doc_bool(stickiness, "Enabled", false))
+	int64_t duration = doc_int(stickiness, "DurationSeconds", 0);
+
+	if (!doc_bool(stickiness, "Enabled", false) || (duration >= 1 && duration <= 604800))
 		return 0;
-	aws_error_set(error, 400, "InvalidConfigurationRequest",
-		      "target group stickiness is not supported yet by albatross-lb");
+	error_validation(error, "Target group stickiness duration must be specified, between 1 and "
+				"604800 seconds, when target group stickiness is enabled");
 	return -1;
 }
 
@@ -101,6 +103,7 @@ fail:
 static json_t *complete_forward(struct elb_api *api, const char *load_balancer_arn,
 				const json_t *action, struct aws_error *error)
 {
+	const json_t *stickiness;
 	json_t *tuples, *done;
 
 	if (check_stickiness(doc_object(action, "ForwardConfig"), error) < 0)
@@ -112,9 +115,15 @@ static json_t *complete_forward(struct elb_api *api, const char *load_balancer_a
 	if (done && json_array_size(tuples) == 1)
 		json_object_set(done, "TargetGroupArn",
 				json_object_get(json_array_get(tuples, 0), "TargetGroupArn"));
-	if (json_object_set_new(done, "ForwardConfig",
-				json_pack("{s:o,s:{s:b}}", "TargetGroups", tuples,
-					  "TargetGroupStickinessConfig", "Enabled", 0)) < 0) {
+	stickiness = doc_object(doc_object(action, "ForwardConfig"), "TargetGroupStickinessConfig");
+	if (json_object_set_new(
+		done, "ForwardConfig",
+		doc_bool(stickiness, "Enabled", false)
+		    ? json_pack("{s:o,s:{s:b,s:I}}", "TargetGroups", tuples,
+				"TargetGroupStickinessConfig", "Enabled", 1, "DurationSeconds",
+				(json_int_t)doc_int(stickiness, "DurationSeconds", 0))
+		    : json_pack("{s:o,s:{s:b}}", "TargetGroups", tuples,
+				"TargetGroupStickinessConfig", "Enabled", 0)) < 0) {
 		json_decref(done);
 		error_memory(error);
 		return NULL;

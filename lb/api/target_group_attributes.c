@@ -13,7 +13,7 @@
 
 const struct attribute target_group_attributes[] = {
     {"deregistration_delay.timeout_seconds", "300", VALUE_NUMBER, 0, 3600, NULL},
-    {"stickiness.enabled", "false", VALUE_FIXED, 0, 0, NULL},
+    {"stickiness.enabled", "false", VALUE_BOOL, 0, 0, NULL},
     {"stickiness.type", "lb_cookie", VALUE_WORD, 0, 0, " lb_cookie app_cookie "},
     {"stickiness.lb_cookie.duration_seconds", "86400", VALUE_NUMBER, 1, 604800, NULL},
     {"stickiness.app_cookie.cookie_name", "", VALUE_TEXT, 0, 0, NULL},

@@ -73,6 +73,20 @@ static void read_load_balancer_attributes(const json_t *document,
 							      : DESYNC_DEFENSIVE;
 }
 
+static void read_stickiness(const json_t *document, struct target_group_attributes *out)
+{
+	bool is_app =
+	    strcmp(elb_target_group_attribute(document, "stickiness.type"), "app_cookie") == 0;
+
+	if (strcmp(elb_target_group_attribute(document, "stickiness.enabled"), "true") != 0)
+		return;
+	out->stickiness = is_app ? STICKINESS_APP : STICKINESS_LB;
+	out->app_cookie = elb_target_group_attribute(document, "stickiness.app_cookie.cookie_name");
+	out->sticky_s = number_of(
+	    elb_target_group_attribute(document, is_app ? "stickiness.app_cookie.duration_seconds"
+							: "stickiness.lb_cookie.duration_seconds"));
+}
+
 static void read_group_attributes(const json_t *document, struct target_group_attributes *out)
 {
 	const char *algorithm =
@@ -82,6 +96,9 @@ static void read_group_attributes(const json_t *document, struct target_group_at
 			     ? BALANCE_LEAST_OUTSTANDING
 			 : strcmp(algorithm, "weighted_random") == 0 ? BALANCE_RANDOM
 								     : BALANCE_ROUND_ROBIN;
+	out->slow_start_s =
+	    number_of(elb_target_group_attribute(document, "slow_start.duration_seconds"));
+	read_stickiness(document, out);
 	out->minimum_healthy_count = number_of(elb_target_group_attribute(
 	    document, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"));
 	out->minimum_healthy_percent = number_of(elb_target_group_attribute(
@@ -131,8 +148,8 @@ static int add_group(struct compilation *c, const json_t *document, struct err *
 	config.targets = targets;
 	attributes = attributes_of(c->input->store, arn);
 	read_group_attributes(attributes, &config.attributes);
-	json_decref(attributes);
 	group = snapshot_add_target_group(c->builder, &config, err);
+	json_decref(attributes); /* strings were borrowed from it */
 	free(targets);
 	return group ? group_map_add(&c->groups, group, err) : -1;
 }

@@ -45,7 +45,7 @@ static int compile_forward(const struct group_map *groups, const json_t *documen
 			   struct action *action, struct err *err)
 {
 	const json_t *tuples = doc_array(doc_object(document, "ForwardConfig"), "TargetGroups");
-	const json_t *tuple;
+	const json_t *tuple, *stickiness;
 	size_t i;
 
 	action->kind = ACTION_FORWARD;
@@ -63,6 +63,10 @@ static int compile_forward(const struct group_map *groups, const json_t *documen
 		}
 		action->forward.n_groups++;
 	}
+	stickiness =
+	    doc_object(doc_object(document, "ForwardConfig"), "TargetGroupStickinessConfig");
+	if (doc_bool(stickiness, "Enabled", false))
+		action->forward.sticky_s = (unsigned)doc_int(stickiness, "DurationSeconds", 0);
 	return 0;
 }
 

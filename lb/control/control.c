@@ -19,6 +19,7 @@
 #include "lb/control/pages.h"
 #include "lb/control/settings.h"
 #include "lb/control/sockets.h"
+#include "lb/control/sticky_key.h"
 
 enum { RETRY_MS = 5000, DRAIN_POLL_MS = 50 };
 
@@ -31,6 +32,7 @@ struct control {
 	struct curl_loop *curl;
 	struct aws_credentials *credentials;
 	struct aws_client *ec2, *cloudwatch;
+	uint8_t sticky_key[STICKY_KEY_BYTES];
 	struct counters *counters;
 	struct access_log *access_log;
 	struct proxy *proxy;
@@ -269,6 +271,8 @@ static int open_proxy(struct control *control, struct err *err)
 {
 	struct proxy_config config = {.n_workers = control->settings.n_workers};
 
+	if (sticky_key_load(control->store, control->sticky_key, err) < 0)
+		return -1;
 	control->counters = counters_new(config.n_workers, err);
 	if (!control->counters || counters_lb_slot(control->counters, COUNTERS_OVERFLOW, err) < 0 ||
 	    counters_group_slot(control->counters, COUNTERS_OVERFLOW, err) < 0)
@@ -281,6 +285,7 @@ static int open_proxy(struct control *control, struct err *err)
 	}
 	config.counters = control->counters;
 	config.access_log = control->access_log;
+	config.sticky_key = control->sticky_key;
 	control->proxy = proxy_start(&config, err);
 	return control->proxy ? 0 : -1;
 }

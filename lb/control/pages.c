@@ -125,7 +125,9 @@ static void group_counter(const struct pages_context *context, size_t counter, s
 	if (counter == GROUP_COUNTER_REQUESTS)
 		snprintf(name, sizeof(name), "target_group_request_count");
 	else
-		snake(group_counter_info[counter].name, name);
+		snake(group_counter_info[counter].name ? group_counter_info[counter].name
+						       : "SentToDraining",
+		      name);
 	strcat(name, "_total");
 	type_line(body, name, "counter");
 	TAILQ_FOREACH (group, registry_groups(context->registry), link) {

@@ -36,6 +36,8 @@
 	X(DESYNC_NON_COMPLIANT, "DesyncMitigationMode_NonCompliant_Request_Count", "Count") \
 	X(DROPPED_INVALID_HEADER, "DroppedInvalidHeaderRequestCount", "Count") \
 	X(FORWARDED_INVALID_HEADER, "ForwardedInvalidHeaderRequestCount", "Count") \
+	X(NON_STICKY, "NonStickyRequestCount", "Count") \
+	X(APP_COOKIE_NON_STICKY, "AppCookieNonStickinessCount", "Count") \
 	X(CLIENT_ABORTS, NULL, "Count") /* logged as 460; ALB has no metric */ \
 	X(STALE_RESENT, NULL, "Count")  /* sent again: the pooled connection was gone */ \
 	X(OTHER_TARGET, NULL, "Count")  /* sent to another target: a connect had failed */ \
@@ -50,7 +52,8 @@
 	X(TARGET_4XX, "HTTPCode_Target_4XX_Count", "Count") \
 	X(TARGET_5XX, "HTTPCode_Target_5XX_Count", "Count") \
 	X(CONNECTION_ERRORS, "TargetConnectionErrorCount", "Count") \
-	X(UNHEALTHY_ROUTING, "UnhealthyRoutingRequestCount", "Count")
+	X(UNHEALTHY_ROUTING, "UnhealthyRoutingRequestCount", "Count") \
+	X(SENT_TO_DRAINING, NULL, "Count") /* must stay 0 */
 
 #define LB_COUNTER_ENUM(suffix, name, unit) LB_COUNTER_##suffix,
 #define GROUP_COUNTER_ENUM(suffix, name, unit) GROUP_COUNTER_##suffix,

@@ -550,6 +550,7 @@ static enum conn_result respond(struct exchange *ex, bool closes)
 	if (closes_anyway(client))
 		ex->request.keeps_alive = false;
 	context.keeps_alive = !closes && ex->request.keeps_alive;
+	context.cookies = affinity_cookies(ex);
 	compose_response(&out, &context);
 	if (out.is_full)
 		return CONN_NO_ROOM;

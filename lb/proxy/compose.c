@@ -308,6 +308,8 @@ void compose_response(struct writer *out, const struct response_context *context
 		    kind != HEADER_CONTENT_LENGTH && kind != HEADER_TRANSFER_ENCODING)
 			put_header(out, &message->headers[i]);
 	}
+	for (unsigned i = 0; context->cookies && i < context->cookies->n; i++)
+		put_header(out, &context->cookies->headers[i]);
 	if (context->framing == OUT_CHUNKED) {
 		put_literal(out, "Transfer-Encoding: chunked\r\n");
 	} else if (message->has_length && allows_length) {

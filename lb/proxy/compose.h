@@ -11,6 +11,7 @@
 
 #include "lb/proxy/http1.h"
 #include "lb/routing/snapshot.h"
+#include "lb/routing/sticky.h"
 
 /* A piece of memory being filled; what does not fit is dropped and remembered. */
 struct writer {
@@ -68,7 +69,8 @@ enum out_framing response_framing(const struct h1_message *response, bool is_htt
 struct response_context {
 	const struct h1_message *message;
 	enum out_framing framing;
-	bool keeps_alive; /* the client's connection, after this */
+	const struct sticky_cookies *cookies; /* to be added; NULL = none */
+	bool keeps_alive;                     /* the client's connection, after this */
 };
 
 void compose_response(struct writer *out, const struct response_context *context);

@@ -292,12 +292,23 @@ static bool is_idempotent(struct text method)
 	       text_equal(method, TEXT("DELETE"));
 }
 
+static void count_not_sticky(const struct exchange *ex)
+{
+	enum stickiness stickiness = ex->group->attributes.stickiness;
+
+	if (stickiness == STICKINESS_LB)
+		count_lb(ex, LB_COUNTER_NON_STICKY, 1);
+	if (stickiness == STICKINESS_APP)
+		count_lb(ex, LB_COUNTER_APP_COOKIE_NON_STICKY, 1);
+}
+
 static bool enter_target(struct exchange *ex)
 {
 	struct worker *worker = ex->worker;
 	struct balance_input input = {.lane = worker->lane,
 				      .random = worker_random(worker),
 				      .now_ms = worker->loop.now_us / 1000,
+				      .wanted = ex->affinity.target,
 				      .tried = ex->tried,
 				      .n_tried = ex->n_tried};
 	struct balance_choice choice = balance_target(ex->group, &input);
@@ -308,6 +319,10 @@ static bool enter_target(struct exchange *ex)
 	if (ex->n_tried == 0) {
 		count_lb(ex, LB_COUNTER_REQUESTS, 1);
 		counter_add(&counters->values[GROUP_COUNTER_REQUESTS], 1);
+		if (!choice.is_wanted)
+			count_not_sticky(ex);
+		if (target_state(choice.target) == TARGET_DRAINING)
+			counter_add(&counters->values[GROUP_COUNTER_SENT_TO_DRAINING], 1);
 		if (choice.is_fail_open)
 			counter_add(&counters->values[GROUP_COUNTER_UNHEALTHY_ROUTING], 1);
 	}
@@ -352,11 +367,12 @@ static void forward(struct exchange *ex)
 static void begin_forward(struct exchange *ex, const struct action *action)
 {
 	ex->action = "forward";
-	ex->group = balance_group(action, worker_random(ex->worker));
+	ex->group = affinity_choose_group(ex, action);
 	if (!ex->group) {
 		answer_error(ex, 503);
 		return;
 	}
+	affinity_find_target(ex);
 	if (ex->request.has_invalid_name)
 		count_lb(ex,
 			 ex->listener->load_balancer->attributes.drop_invalid_headers

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lb/proxy/affinity.h"
 #include "lb/proxy/compose.h"
 #include "lb/proxy/conn.h"
 #include "lb/proxy/http1.h"
@@ -92,6 +93,7 @@ struct exchange {
 	struct target *target; /* counted as in flight while set */
 	struct target *tried[EXCHANGE_MAX_TRIES];
 	unsigned n_tried;
+	struct affinity affinity;
 	bool has_retried;       /* on a fresh connection after a stale one */
 	bool is_body_consumed;  /* request body went on that cannot be sent again */
 	bool is_response_begun; /* bytes of the response came in */

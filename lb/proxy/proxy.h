@@ -23,6 +23,7 @@ struct proxy_config {
 	unsigned n_workers;            /* 1..MAX_LANES */
 	struct counters *counters;     /* borrowed: outlives the proxy */
 	struct access_log *access_log; /* borrowed; NULL = none */
+	const uint8_t *sticky_key;     /* STICKY_KEY_BYTES; NULL = no stickiness */
 	unsigned connect_timeout_ms;   /* 0 = 10,000 */
 	unsigned pool_idle_ms;         /* pooled upstream connections; 0 = 60,000 */
 	unsigned max_connections;      /* client connections of one worker; 0 = by RLIMIT_NOFILE */

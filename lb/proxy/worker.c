@@ -380,6 +380,7 @@ static void free_worker(struct worker *worker)
 	slab_fini(&worker->upstreams);
 	buffer_pool_fini(&worker->buffers);
 	free(worker->scratch);
+	sticky_free(worker->sticky);
 	free(worker);
 }
 
@@ -393,6 +394,11 @@ static struct worker *new_worker(const struct proxy_config *config, unsigned lan
 	worker->scratch = malloc(SCRATCH_BYTES);
 	if (!worker->scratch)
 		goto oom;
+	if (config->sticky_key) {
+		worker->sticky = sticky_new(config->sticky_key, err);
+		if (!worker->sticky)
+			goto fail;
+	}
 	if (loop_init(&worker->loop, on_mail, err) < 0)
 		goto fail;
 	worker->lane = lane;
@@ -413,8 +419,10 @@ static struct worker *new_worker(const struct proxy_config *config, unsigned lan
 oom:
 	err_set(err, ENOMEM, "out of memory");
 fail:
-	if (worker)
+	if (worker) {
 		free(worker->scratch);
+		sticky_free(worker->sticky);
+	}
 	free(worker);
 	return NULL;
 }

@@ -17,6 +17,7 @@
 #include "lb/proxy/proxy.h"
 #include "lb/proxy/slab.h"
 #include "lb/routing/snapshot.h"
+#include "lb/routing/sticky.h"
 
 struct client;
 struct upstream;
@@ -70,6 +71,8 @@ struct worker {
 	bool is_draining, is_stopping;
 	struct timer accept_pause; /* out of descriptors */
 	struct grave *graves;
+	struct sticky_sealer *sticky;  /* NULL: no stickiness */
+	struct sticky_cookies cookies; /* of the response being sent */
 	pthread_t thread;
 	char *scratch; /* SCRATCH_BYTES: heads on their way out */
 

@@ -105,6 +105,7 @@ struct action {
 	struct {
 		unsigned n_groups;
 		struct forward_group groups[FORWARD_GROUPS_MAX];
+		unsigned sticky_s; /* group stickiness: how long a binding lasts; 0 = off */
 	} forward;
 	struct redirect redirect;
 	struct fixed_response fixed_response;

@@ -95,6 +95,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def on_status(self, _, parts):
         self.answer(b"status", int(parts[0]))
 
+    def on_login(self, _, parts):
+        self.answer(
+            self.server.backend.name.encode(), Set_Cookie=f"{parts[0]}=1; Path=/"
+        )
+
     def on_close(self, _, __):
         self.close_connection = True
 

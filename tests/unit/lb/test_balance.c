@@ -515,7 +515,7 @@ static void groups_are_chosen_by_weight(void **state)
 	struct fixture f = new_group((struct target_group_attributes){0});
 	struct target_group other = {0};
 	struct action action = {.kind = ACTION_FORWARD,
-				.forward = {2, {{f.group, 1}, {&other, 3}}}};
+				.forward = {.n_groups = 2, .groups = {{f.group, 1}, {&other, 3}}}};
 	int counts[2] = {0};
 
 	(void)state;

@@ -458,7 +458,8 @@ static void a_chunked_answer_is_framed_for_its_client(void **state)
 				   "Transfer-Encoding: chunked\r\n\r\n");
 	char text[512] = {0};
 	struct writer out = {.at = text, .end = text + sizeof(text) - 1};
-	struct response_context context = {message, response_framing(message, false), true};
+	struct response_context context = {
+	    .message = message, .framing = response_framing(message, false), .keeps_alive = true};
 
 	(void)state;
 	assert_int_equal(response_framing(message, true), OUT_CLOSE);
