@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/config/alarm_names.h"
 #include "common/doc/doc.h"
 
 enum { AGAIN_MS = 25, TRIES_A_WORD = 200 };
@@ -139,16 +140,5 @@ void names_ask(struct names *names, int delay_ms)
 
 void names_resolve_alarms(json_t *config, const json_t *known)
 {
-	json_t *alarm, *dimension;
-	size_t i, j;
-
-	json_array_foreach (doc_array(config, "MetricAlarms"), i, alarm) {
-		json_array_foreach (doc_array(alarm, "Dimensions"), j, dimension) {
-			const json_t *ids = doc_object(known, doc_str(dimension, "Name", ""));
-			const char *id = doc_str(ids, doc_str(dimension, "Value", ""), NULL);
-
-			if (id != NULL)
-				json_object_set_new(dimension, "Value", json_string(id));
-		}
-	}
+	alarm_names_resolve(doc_array(config, "MetricAlarms"), known);
 }

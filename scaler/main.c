@@ -13,6 +13,7 @@
 #include "common/aws/client.h"
 #include "common/aws/server.h"
 #include "common/base/log.h"
+#include "common/config/alarm_names.h"
 #include "common/config/config.h"
 #include "common/config/options.h"
 #include "common/config/settings.h"
@@ -26,6 +27,7 @@
 struct scaler {
 	const char *file;
 	json_t *config; /* as it was at the start: settings are borrowed from it */
+	json_t *alarms; /* MetricAlarms of the file in force */
 	struct config_settings settings;
 	struct event_base *base;
 	struct curl_loop *curl_loop;
@@ -73,21 +75,41 @@ static void resolve_actions(const struct scaler *scaler, json_t *alarms)
 	}
 }
 
+static int apply_alarms(const struct scaler *scaler, const json_t *given, struct err *err)
+{
+	json_t *alarms = json_deep_copy(given);
+	int result;
+
+	resolve_actions(scaler, alarms);
+	alarm_names_resolve(alarms, rim_names(scaler->rim));
+	result = cloudwatch_apply_file(scaler->cloudwatch, alarms, err);
+	json_decref(alarms);
+	return result;
+}
+
+/* The load balancer has told what it calls the names in the alarms. */
+static void on_names(void *arg)
+{
+	const struct scaler *scaler = arg;
+	struct err err = {0};
+
+	if (apply_alarms(scaler, scaler->alarms, &err) < 0)
+		log_error("alarms-not-named", "why=\"%s\"", err.text);
+}
+
 static int apply(struct scaler *scaler, const json_t *config, struct err *err)
 {
-	json_t *alarms;
-	int result;
+	json_t *alarms = doc_array(config, "MetricAlarms");
 
 	if (autoscaling_check_file(&scaler->api, config, err) < 0)
 		return -1;
 	rim_set_templates(scaler->rim, doc_array(config, "LaunchTemplates"));
-	if (autoscaling_apply_file(&scaler->api, config, err) < 0)
+	if (autoscaling_apply_file(&scaler->api, config, err) < 0 ||
+	    apply_alarms(scaler, alarms, err) < 0)
 		return -1;
-	alarms = json_deep_copy(doc_array(config, "MetricAlarms"));
-	resolve_actions(scaler, alarms);
-	result = cloudwatch_apply_file(scaler->cloudwatch, alarms, err);
-	json_decref(alarms);
-	return result;
+	json_decref(scaler->alarms);
+	scaler->alarms = json_incref(alarms);
+	return 0;
 }
 
 /* What only a new start can change. */
@@ -191,6 +213,8 @@ static int start_clients(struct scaler *scaler, struct err *err)
 	config.credentials = scaler->credentials;
 	config.store = scaler->store;
 	config.cloudwatch = scaler->cloudwatch;
+	config.on_names = on_names;
+	config.names_arg = scaler;
 	scaler->rim = rim_new(&config, err);
 	return scaler->rim ? 0 : -1;
 }
@@ -288,6 +312,7 @@ static void end(struct scaler *scaler)
 	}
 	if (scaler->base)
 		event_base_free(scaler->base);
+	json_decref(scaler->alarms);
 	json_decref(scaler->config);
 	libevent_global_shutdown();
 }

@@ -111,6 +111,20 @@ static int check_template(const json_t *input, struct aws_error *error)
 	return 0;
 }
 
+static int check_numbers(const json_t *input, struct aws_error *error)
+{
+	static const char *const members[] = {"MinSize", "MaxSize", "DesiredCapacity",
+					      "DefaultCooldown", "HealthCheckGracePeriod"};
+
+	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+		if (doc_int(input, members[i], 0) >= 0)
+			continue;
+		reply_invalid(error, "%s must be greater than or equal to 0", members[i]);
+		return -1;
+	}
+	return 0;
+}
+
 static int check_common(const json_t *input, struct aws_error *error)
 {
 	const char *member = unsupported_member(input);
@@ -119,7 +133,8 @@ static int check_common(const json_t *input, struct aws_error *error)
 		reply_invalid(error, "%s is not supported yet", member);
 		return -1;
 	}
-	if (check_policies(input, error) < 0 || check_health_type(input, error) < 0)
+	if (check_policies(input, error) < 0 || check_health_type(input, error) < 0 ||
+	    check_numbers(input, error) < 0)
 		return -1;
 	return check_template(input, error);
 }

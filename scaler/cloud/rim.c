@@ -27,6 +27,11 @@ struct engine *rim_engine(struct rim *rim)
 	return rim->engine;
 }
 
+const json_t *rim_names(const struct rim *rim)
+{
+	return rim->names;
+}
+
 void rim_wake(struct rim *rim)
 {
 	struct timeval now = {0, 0};
@@ -197,7 +202,8 @@ struct rim *rim_new(const struct rim_config *config, struct err *err)
 	rim->elb_reach.service = "elasticloadbalancing";
 	rim->elb_reach.endpoint = config->elb_endpoint ? config->elb_endpoint : "aws";
 	rim->engine = engine_new(config->region, config->account_id, NULL);
-	if (!rim->engine) {
+	rim->names = json_object();
+	if (!rim->engine || !rim->names) {
 		err_set(err, ENOMEM, "out of memory");
 		goto fail;
 	}
@@ -252,6 +258,7 @@ void rim_free(struct rim *rim)
 		call_free(LIST_FIRST(&rim->calls));
 	rim_free_targets(rim);
 	json_decref(rim->templates);
+	json_decref(rim->names);
 	json_decref(rim->instances_so_far);
 	json_decref(rim->instances_filter);
 	engine_free(rim->engine);

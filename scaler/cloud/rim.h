@@ -27,6 +27,8 @@ struct rim_config {
 	struct cloudwatch *cloudwatch;
 	const char *region, *account_id;
 	const char *ec2_endpoint, *elb_endpoint; /* NULL: AWS's own */
+	void (*on_names)(void *arg);             /* rim_names has grown; NULL: nobody cares */
+	void *names_arg;
 };
 
 /* Reads the groups that are in the store.  Nothing is asked of EC2 before rim_start. */
@@ -42,6 +44,10 @@ MUST_CHECK int rim_commit(void *rim, struct err *err);
 
 /* The file's LaunchTemplates (NULL: none): expanded into RunInstances instead of being named. */
 void rim_set_templates(struct rim *rim, const json_t *templates);
+
+/* What CloudWatch calls the attached target groups and their load balancers, for
+ * alarm_names_resolve; borrowed. */
+const json_t *rim_names(const struct rim *rim);
 
 /* Prometheus text. */
 void rim_print(const struct rim *rim, struct buf *text);

@@ -54,6 +54,7 @@ struct rim {
 
 	/* Changes. */
 	json_t *templates; /* the file's; NULL none */
+	json_t *names;     /* see rim_names */
 	struct poll instances;
 	json_t *instances_so_far; /* pages of the answer under way */
 	json_t *instances_filter;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/config/alarm_names.h"
 #include "common/doc/doc.h"
 #include "scaler/cloud/rim_parts.h"
 
@@ -123,6 +124,19 @@ static void label_policies(struct rim *rim, const char *arn, const json_t *targe
 	}
 }
 
+/* Alarms of the file may call the target group and its load balancers by name. */
+static void learn_names(struct rim *rim, const char *arn, const json_t *target_group)
+{
+	bool is_new = alarm_names_learn(rim->names, arn);
+	const json_t *balancer;
+	size_t i;
+
+	json_array_foreach (doc_array(target_group, "LoadBalancerArns"), i, balancer)
+		is_new |= alarm_names_learn(rim->names, json_string_value(balancer));
+	if (is_new && rim->config.on_names)
+		rim->config.on_names(rim->config.names_arg);
+}
+
 static void on_lookup(void *arg, const json_t *output, const struct aws_error *error)
 {
 	struct target_poll *poll = arg;
@@ -137,6 +151,7 @@ static void on_lookup(void *arg, const json_t *output, const struct aws_error *e
 		if (!is_arn(poll->arn))
 			engine_target_group_named(rim->engine, poll->arn, arn);
 		label_policies(rim, arn, group);
+		learn_names(rim, arn, group);
 		rim_wake(rim);
 		return;
 	}

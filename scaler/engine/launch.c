@@ -15,6 +15,7 @@ enum {
 	ZONE_CLOSED_MAX_MS = 900 * 1000,
 	RETRY_MAX_MS = 30 * 1000,
 	PROBE_AFTER_FAILURES = 3, /* from then on one launch at a time */
+	MAX_LAUNCHING = 100,      /* not yet answered; the rest comes after them */
 };
 
 /* ---- deciding ---- */
@@ -87,11 +88,16 @@ static void join_batch(struct group *group, struct instance *instance)
 static int launches_allowed(const struct group *group, int needed, int64_t now_ms)
 {
 	const struct instance *instance;
+	int room = MAX_LAUNCHING;
 
 	if (group->launch_after_ms > now_ms || group->is_deleting)
 		return 0;
+	TAILQ_FOREACH (instance, &group->instances, link)
+		room -= instance->id[0] == '\0';
+	if (room <= 0)
+		return 0;
 	if (group->failures < PROBE_AFTER_FAILURES)
-		return needed;
+		return needed < room ? needed : room;
 	/* One newcomer at a time until one is seen to work. */
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		if (instance_is_live(instance) && !instance->is_proven)

@@ -84,6 +84,7 @@ def test_an_unknown_group_is_a_validation_error_that_says_not_found(scaler, call
     "change, words",
     [
         ({"MinSize": 4}, "between the specified min size"),
+        ({"MinSize": -1}, "greater than or equal to 0"),
         ({"DesiredCapacity": 9}, "between the specified min size"),
         ({"LaunchTemplate": None}, "LaunchTemplate"),
         ({"AvailabilityZones": None}, "At least one Availability Zone or VPC Subnet"),

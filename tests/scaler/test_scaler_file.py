@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from conftest import wait_for  # noqa: E402
+from conftest import client, free_port, wait_for  # noqa: E402
 from fixtures import DOCUMENT, ec2, start_scaler  # noqa: E402, F401
 
 POLICY = {
@@ -153,3 +153,81 @@ def test_the_file_again_after_a_restart_keeps_the_groups_identity(ec2, start_sca
         before["Instances"], key=by_id
     )
     assert len(ec2.instances) == 3
+
+
+def test_names_in_alarms_of_the_file_become_what_the_load_balancer_calls_them(
+    programs,
+):
+    lb_port, port = free_port(), free_port()
+    # One file for both programs, as they are run without the lab.
+    document = {
+        "Lb": {"ApiAddress": f"127.0.0.1:{lb_port}", "Workers": 1},
+        "TargetGroups": [{"Name": "web", "Protocol": "HTTP", "Port": 80}],
+        "LoadBalancers": [
+            {
+                "Name": "front",
+                "ListenAddress": "127.0.0.1",
+                "Listeners": [
+                    {
+                        "Protocol": "HTTP",
+                        "Port": free_port(),
+                        "DefaultActions": [
+                            {"Type": "forward", "TargetGroupArn": "web"}
+                        ],
+                    }
+                ],
+            }
+        ],
+        "Scaler": {
+            "ApiAddress": f"127.0.0.1:{port}",
+            "Ec2Endpoint": "http://127.0.0.1:1",
+            "ElbEndpoint": f"http://127.0.0.1:{lb_port}",
+        },
+        "AutoScalingGroups": [
+            {
+                "AutoScalingGroupName": "web",
+                "MinSize": 0,
+                "MaxSize": 1,
+                "LaunchTemplate": {"LaunchTemplateName": "web"},
+                "TargetGroupARNs": ["web"],
+            }
+        ],
+        "MetricAlarms": [
+            {
+                "AlarmName": "sick",
+                "Namespace": "AWS/ApplicationELB",
+                "MetricName": "UnHealthyHostCount",
+                "Dimensions": [
+                    {"Name": "TargetGroup", "Value": "web"},
+                    {"Name": "LoadBalancer", "Value": "front"},
+                ],
+                "Statistic": "Maximum",
+                "Period": 10,
+                "EvaluationPeriods": 1,
+                "Threshold": 0,
+                "ComparisonOperator": "GreaterThanThreshold",
+            }
+        ],
+    }
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    path = programs.config(document)
+    programs.start("albatross-lb", "-c", path)
+    program = programs.start("albatross-scaler", "-c", path, env=keys)
+    cloudwatch = client("cloudwatch", f"http://127.0.0.1:{port}")
+
+    def values():
+        alarm = cloudwatch.describe_alarms(AlarmNames=["sick"])["MetricAlarms"][0]
+        return {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
+
+    def are_named():
+        found = values()
+        return found["TargetGroup"].startswith("targetgroup/web/") and found[
+            "LoadBalancer"
+        ].startswith("app/front/")
+
+    wait_for(are_named, 10, "the names")
+    document["MetricAlarms"][0]["Threshold"] = 1
+    programs.config(document)
+    program.send(signal.SIGHUP)
+    program.wait_log("reloaded")
+    assert are_named()

@@ -81,6 +81,28 @@ static void a_full_zone_sends_the_launch_to_another_at_once(void **state)
 	world_free(world);
 }
 
+static void a_thousand_instances_are_launched_a_hundred_at_a_time(void **state)
+{
+	struct world *world = world_new(0, 1000, 0);
+	struct actions actions = {0};
+	struct err err = {0};
+	int count = 0;
+
+	(void)state;
+	world_pass(world, 1);
+	assert_int_equal(engine_set_desired(world->group, 1000, world->now_ms, &err), 0);
+	world_tick_only(world, &actions);
+	for (size_t i = 0; i < actions.n; i++)
+		count += actions.items[i].kind == ACTION_LAUNCH ? actions.items[i].count : 0;
+	assert_int_equal(count, 100);
+	for (size_t i = 0; i < actions.n; i++)
+		world_do(world, &actions.items[i]);
+	actions_fini(&actions);
+	world_pass(world, 12);
+	assert_int_equal(group_count(world->group).in_service, 1000);
+	world_free(world);
+}
+
 static void refused_launches_wait_9_18_36_seconds(void **state)
 {
 	struct world *world = world_new(1, 1, 1);
@@ -638,6 +660,7 @@ int main(void)
 	    cmocka_unit_test(seven_instances_fill_three_zones_3_2_2),
 	    cmocka_unit_test(scale_in_takes_from_the_fullest_zone_first),
 	    cmocka_unit_test(a_full_zone_sends_the_launch_to_another_at_once),
+	    cmocka_unit_test(a_thousand_instances_are_launched_a_hundred_at_a_time),
 	    cmocka_unit_test(refused_launches_wait_9_18_36_seconds),
 	    cmocka_unit_test(the_wait_between_launches_ends_at_fifteen_minutes),
 	    cmocka_unit_test(the_same_template_and_zones_again_end_no_waiting),
