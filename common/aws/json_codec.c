@@ -194,7 +194,7 @@ void aws_json_response_encode(const struct aws_operation *operation, const json_
 void aws_json_error_encode(const struct aws_model *model, const struct aws_error *error,
 			   struct buf *json)
 {
-	const struct aws_error_shape *shape = aws_error_find(model, error->code);
+	const struct aws_error_shape *shape = model ? aws_error_find(model, error->code) : NULL;
 
 	/* The message may have been cut within a character: "s" would fail then. */
 	dump(json_pack("{s:s, s:s?}", "__type", shape ? shape->name : error->code, "message",

@@ -102,14 +102,12 @@ static void add_query_error(const struct answer *answer, const struct aws_error 
 
 static void answer_json_error(const struct answer *answer, const struct aws_error *error)
 {
-	json_t *body = json_pack("{s:s,s:s}", "__type", error->code, "message", error->message);
-	char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+	struct buf body = {0};
 
 	add_query_error(answer, error);
-	send_body(answer, error->http_status, "application/x-amz-json-1.0",
-		  text == NULL ? "{}" : text, text == NULL ? 2 : strlen(text));
-	free(text);
-	json_decref(body);
+	aws_json_error_encode(answer->model, error, &body);
+	answer_page(answer, error->http_status, ANSWER_JSON_TYPE, &body);
+	buf_fini(&body);
 }
 
 /* RFC 8949 3: a text string's head, then its bytes. */

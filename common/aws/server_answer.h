@@ -11,10 +11,12 @@
 
 enum answer_form {
 	ANSWER_QUERY, /* XML, by the model where there is one */
-	ANSWER_JSON,  /* AWS JSON 1.0 and 1.1: errors only */
+	ANSWER_JSON,  /* AWS JSON 1.0 */
 	ANSWER_CBOR,  /* Smithy RPC v2 CBOR: errors only */
 	ANSWER_TEXT,  /* plain text, for people and browsers */
 };
+
+#define ANSWER_JSON_TYPE "application/x-amz-json-1.0"
 
 struct answer {
 	struct evhttp_request *http;

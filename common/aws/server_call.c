@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/aws/gzip.h"
 #include "common/aws/server_answer.h"
 #include "common/aws/server_private.h"
 #include "common/aws/server_route.h"
@@ -17,6 +18,11 @@
 #include "common/base/ids.h"
 #include "common/base/log.h"
 
+enum { MAX_INFLATED = 2 << 20 }; /* as large as a body may be that is not compressed */
+
+/* The prefix of X-Amz-Target that CloudWatch's clients send, and the only one served. */
+static const char json_prefix[] = "GraniteServiceVersion20100801.";
+
 /* One request. */
 struct call {
 	struct aws_server *server;
@@ -24,9 +30,13 @@ struct call {
 	struct sigv4_request request;
 	struct sigv4_header *headers;
 	struct sigv4_scope scope;
-	struct aws_form *form;
+	const char *body; /* inflated where the request's is compressed */
+	size_t body_len;
+	char *inflated;
+	bool is_json;          /* AWS JSON 1.0 in place of the Query protocol */
+	struct aws_form *form; /* NULL when is_json */
 	const struct service *service;
-	const char *action; /* of the form, so the peer's; "" when there is none */
+	const char *action; /* the peer's; "" when there is none */
 	const char *counted_service, *counted_action;
 	char id[ID_TEXT_MAX];
 	char *path; /* "/" when the request has none */
@@ -140,11 +150,64 @@ static bool starts_with(const char *text, const char *start)
 	return text != NULL && strncasecmp(text, start, strlen(start)) == 0;
 }
 
+/* CloudWatch alone is also spoken to in JSON (newer SDKs and CLIs do): X-Amz-Target has the action.
+ */
+static int check_json(struct call *call)
+{
+	const char *target = header(call, "X-Amz-Target");
+	const char *type = header(call, "Content-Type");
+
+	call->answer.form = ANSWER_JSON;
+	if (target == NULL)
+		return refuse(call, 400, "MissingAction",
+			      "A request in the AWS JSON protocol needs the header X-Amz-Target");
+	if (strncmp(target, json_prefix, sizeof(json_prefix) - 1) != 0 ||
+	    !starts_with(type, "application/x-amz-json-1.0"))
+		return refuse(call, 400, "UnsupportedOperation",
+			      "Of the services in the AWS JSON protocols only CloudWatch "
+			      "(JSON 1.0) is supported");
+	call->answer.model = aws_model("monitoring", NULL);
+	call->is_json = true;
+	call->action = target + sizeof(json_prefix) - 1;
+	return 0;
+}
+
+static int inflate_body(struct call *call)
+{
+	switch (gzip_inflate(call->request.body, call->request.body_len, MAX_INFLATED,
+			     &call->inflated, &call->body_len)) {
+	case GZIP_OK:
+		call->body = call->inflated;
+		return 0;
+	case GZIP_MALFORMED:
+		return refuse(call, 400, "MalformedInput", "The body is not what gzip writes");
+	case GZIP_TOO_LARGE:
+		return refuse(call, 413, "RequestEntityTooLarge",
+			      "The body is larger than 2 MiB when inflated");
+	case GZIP_NO_MEMORY:
+		break;
+	}
+	return refuse(call, 500, "InternalFailure", "out of memory");
+}
+
+static int check_encoding(struct call *call)
+{
+	const char *encoding = header(call, "Content-Encoding");
+
+	call->body = call->request.body;
+	call->body_len = call->request.body_len;
+	if (encoding == NULL || strcasecmp(encoding, "identity") == 0)
+		return 0;
+	if (strcasecmp(encoding, "gzip") == 0)
+		return inflate_body(call);
+	return refuse(call, 415, "UnsupportedMediaType",
+		      "Content-Encoding must be gzip or identity");
+}
+
 /* Protocols that exist and that we do not speak are refused in their own form. */
 static int check_protocol(struct call *call)
 {
 	const char *type = header(call, "Content-Type");
-	const char *encoding = header(call, "Content-Encoding");
 
 	if (strstr(call->path, "/operation/") != NULL || header(call, "smithy-protocol") != NULL) {
 		call->answer.form = ANSWER_CBOR;
@@ -152,18 +215,11 @@ static int check_protocol(struct call *call)
 			      "The RPC v2 CBOR protocol is not supported yet; this endpoint "
 			      "speaks the Query protocol");
 	}
-	if (header(call, "X-Amz-Target") != NULL || starts_with(type, "application/x-amz-json")) {
-		call->answer.form = ANSWER_JSON;
-		return refuse(call, 400, "UnsupportedOperation",
-			      "The AWS JSON protocol is not supported yet; this endpoint speaks "
-			      "the Query protocol");
-	}
+	if (header(call, "X-Amz-Target") != NULL || starts_with(type, "application/x-amz-json"))
+		return check_json(call);
 	if (strcmp(call->path, "/") != 0)
 		return refuse(call, 404, "InvalidAction",
 			      "The API is at the path / of this endpoint");
-	if (encoding != NULL && strcasecmp(encoding, "identity") != 0)
-		return refuse(call, 415, "UnsupportedMediaType",
-			      "Compressed request bodies (Content-Encoding) are not supported");
 	if (call->request.body_len > 0 && type != NULL &&
 	    !starts_with(type, "application/x-www-form-urlencoded"))
 		return refuse(call, 415, "UnsupportedMediaType",
@@ -173,11 +229,13 @@ static int check_protocol(struct call *call)
 
 static int read_form(struct call *call)
 {
-	bool is_in_body = call->request.body_len > 0;
-	const char *text = is_in_body ? call->request.body : call->request.query;
+	bool is_in_body = call->body_len > 0;
+	const char *text = is_in_body ? call->body : call->request.query;
 
-	call->form = aws_form_parse(
-	    text, is_in_body ? call->request.body_len : strlen(call->request.query), &call->error);
+	if (call->is_json)
+		return 0;
+	call->form = aws_form_parse(text, is_in_body ? call->body_len : strlen(call->request.query),
+				    &call->error);
 	if (call->form == NULL)
 		return -1;
 	call->action = aws_form_get(call->form, "Action");
@@ -202,12 +260,12 @@ static int refuse_service(struct call *call, const char *name)
 
 static int find_service(struct call *call)
 {
-	const char *version = aws_form_get(call->form, "Version");
+	const char *version = call->is_json ? NULL : aws_form_get(call->form, "Version");
 	const struct route_hints hints = {.scope_service = call->scope.service,
 					  .version = version,
 					  .host = header(call, "Host"),
 					  .user_agent = header(call, "User-Agent")};
-	const char *name = route_service(&hints);
+	const char *name = call->is_json ? "monitoring" : route_service(&hints);
 	const struct aws_model *model;
 
 	if (name == NULL)
@@ -257,14 +315,19 @@ static const struct aws_action *find_action(const struct service *service, const
 static void answer_call(struct call *call, const struct aws_operation *operation,
 			const json_t *output)
 {
-	struct buf xml = {0};
+	struct buf body = {0};
 
-	aws_response_encode(call->service->model, operation, output, call->id, &xml);
-	if (buf_failed(&xml))
-		aws_error_set(&call->error, 500, "InternalFailure", "out of memory");
+	if (call->is_json)
+		aws_json_response_encode(operation, output, &body);
 	else
-		answer_xml(&call->answer, 200, &xml);
-	buf_fini(&xml);
+		aws_response_encode(call->service->model, operation, output, call->id, &body);
+	if (buf_failed(&body))
+		aws_error_set(&call->error, 500, "InternalFailure", "out of memory");
+	else if (call->is_json)
+		answer_page(&call->answer, 200, ANSWER_JSON_TYPE, &body);
+	else
+		answer_xml(&call->answer, 200, &body);
+	buf_fini(&body);
 }
 
 static int run_handler(struct call *call, const struct aws_action *action,
@@ -311,7 +374,10 @@ static int run_action(struct call *call)
 		return -1;
 	}
 	call->counted_action = action->name;
-	input = aws_request_decode(call->service->model, operation, call->form, &call->error);
+	input = call->is_json
+		    ? aws_json_request_decode(call->service->model, operation, call->body,
+					      call->body_len, &call->error)
+		    : aws_request_decode(call->service->model, operation, call->form, &call->error);
 	if (input == NULL)
 		return -1;
 	result = run_handler(call, action, operation, input);
@@ -330,7 +396,8 @@ static int handle_api(struct call *call)
 	/* So that a bad signature is refused in the form of the service it is for. */
 	if (call->scope.is_present)
 		call->answer.model = aws_model(call->scope.service, NULL);
-	if (check_credentials(call) != 0 || read_form(call) != 0 || find_service(call) != 0)
+	if (check_credentials(call) != 0 || check_encoding(call) != 0 || read_form(call) != 0 ||
+	    find_service(call) != 0)
 		return -1;
 	return run_action(call);
 }
@@ -432,6 +499,7 @@ void server_on_request(struct evhttp_request *http, void *arg)
 	else
 		answer_error(&call.answer, &call.error);
 	aws_form_free(call.form);
+	free(call.inflated);
 	free(call.headers);
 	free(call.path);
 }

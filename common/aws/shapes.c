@@ -463,13 +463,19 @@ const struct shape_member *shape_member_find(const struct shape *structure, cons
 	return NULL;
 }
 
+/* Several shapes may share a code (CloudWatch's ResourceNotFound): the one of that name is meant.
+ */
 const struct aws_error_shape *aws_error_find(const struct aws_model *model, const char *name)
 {
+	const struct aws_error_shape *found = NULL;
+
 	for (size_t i = 0; i < model->n_errors; i++) {
 		const struct aws_error_shape *error = &model->errors[i];
 
-		if (strcmp(error->name, name) == 0 || strcmp(error->code, name) == 0)
+		if (strcmp(error->name, name) == 0)
 			return error;
+		if (found == NULL && strcmp(error->code, name) == 0)
+			found = error;
 	}
-	return NULL;
+	return found;
 }

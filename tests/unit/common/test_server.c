@@ -343,8 +343,8 @@ static void other_protocols_are_refused_in_their_own_form(void **state)
 {
 	struct world *world = *state;
 
-	world->headers[0] = "X-Amz-Target: GraniteServiceVersion20100801.DescribeAlarms";
-	world->headers[1] = "Content-Type: application/x-amz-json-1.0";
+	world->headers[0] = "X-Amz-Target: CertificateManager.ListCertificates";
+	world->headers[1] = "Content-Type: application/x-amz-json-1.1";
 	ask(world, "/", "{}");
 	assert_int_equal(world->status, 400);
 	assert_head(world, "Content-Type: application/x-amz-json-1.0");
@@ -363,9 +363,12 @@ static void bodies_that_we_cannot_read_are_refused(void **state)
 {
 	struct world *world = *state;
 
-	world->headers[0] = "Content-Encoding: gzip";
+	world->headers[0] = "Content-Encoding: br";
 	ask(world, "/", IDENTITY);
 	assert_error(world, 415, "UnsupportedMediaType");
+	world->headers[0] = "Content-Encoding: gzip";
+	ask(world, "/", IDENTITY);
+	assert_error(world, 400, "MalformedInput");
 	world->headers[0] = "Content-Type: text/plain";
 	ask(world, "/", IDENTITY);
 	assert_error(world, 415, "UnsupportedMediaType");
