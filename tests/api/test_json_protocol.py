@@ -88,7 +88,7 @@ def test_errors_carry_the_shape_and_the_query_code(scaler):
     assert (status, headers["x-amzn-query-error"]) == (400, "InvalidAction;Sender")
     status, _, body = ask(scaler, "ListCertificates", {}, prefix="CertificateManager")
     assert (status, body["__type"]) == (400, "UnsupportedOperation")
-    status, _, body = ask(scaler, "PutMetricData", {"Namespace": 5})
+    status, _, body = ask(scaler, "ListMetrics", {"Namespace": 5})
     assert status == 400 and "Namespace" in json.dumps(body)
     wait_for(
         lambda: ask(scaler, "DescribeAlarms", {})[0] == 200,
