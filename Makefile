@@ -34,8 +34,8 @@ DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-
 	libsqlite3-dev libpcre2-dev zlib1g-dev uthash-dev libbsd-dev node-llhttp python3
 TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
 	python3-pytest-xdist python3-pytest-timeout apache2-utils curl procps iproute2
-LINT_DEPS := clang-format clang-tidy clang shellcheck black universal-ctags
-BENCH_DEPS := apache2-utils
+LINT_DEPS := clang-format clang-tidy clang shellcheck black git
+BENCH_DEPS := apache2-utils curl
 
 LLHTTP ?= /usr/share/llhttp
 LLHTTP_INCLUDE ?= /usr/share/include/llhttp

@@ -85,3 +85,9 @@ def test_files_and_folders_that_the_docs_name_exist():
             r"`((?:conf|docs|tools|tests|bench)/[\w./-]+)`", page.read_text()
         ):
             assert pathlib.Path(ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_each_fuzzer_has_its_corpus_replayed_by_a_unit_test():
+    for fuzzer in (ROOT / "tests/fuzz").glob("fuzz_*.c"):
+        name = f"test_{fuzzer.name}"
+        assert list((ROOT / "tests/unit").glob(f"*/{name}")), f"no {name}"
