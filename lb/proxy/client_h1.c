@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lb/proxy/exchange.h"
+#include "lb/proxy/http1_head.h"
 #include "lb/proxy/worker.h"
 
 enum client_state {
@@ -40,6 +41,7 @@ struct client {
 	uint64_t n_requests;
 	enum out_framing framing;
 	bool sent_continue;
+	bool is_doubtful;   /* the head is not for the strict reader: it gets a second look */
 	struct timer timer; /* idle, head, flush, linger; the exchange has its own */
 	struct lb_counters *counters;
 	int64_t expires_us; /* client_keep_alive.seconds after it was accepted */
@@ -247,6 +249,25 @@ static void refuse(struct client *client, unsigned status)
 	exchange_refuse(client->ex, status);
 }
 
+/* RFC 9112 6.1: framed twice is the end of the connection, in whatever mode. */
+static bool decide_desync(struct client *client, struct desync_verdict verdict)
+{
+	struct exchange *ex = client->ex;
+	enum desync_mode mode = ex->listener->load_balancer->attributes.desync_mode;
+	enum desync_action action = desync_decide(mode, verdict.tier);
+
+	ex->desync = verdict;
+	ex->desync_closes = action == DESYNC_FORWARD_AND_CLOSE || verdict.tier == DESYNC_SEVERE ||
+			    verdict.reason == DESYNC_REASON_BOTH_TE_CL;
+	return action != DESYNC_BLOCK;
+}
+
+static void refuse_head(struct client *client, unsigned status)
+{
+	client->ex->request.error = status;
+	refuse(client, status);
+}
+
 /* The head's texts point into conn.in: it becomes the exchange's, and what follows the head moves
  * to a buffer of its own. */
 static bool hand_over_buffer(struct client *client, uint32_t used)
@@ -268,7 +289,18 @@ static bool hand_over_buffer(struct client *client, uint32_t used)
 
 static void begin(struct client *client, uint32_t used)
 {
-	if (!attach_listener(client) || !hand_over_buffer(client, used)) {
+	struct h1_message *request = &client->ex->request;
+
+	if (!attach_listener(client)) {
+		close_now(client);
+		return;
+	}
+	if (request->is_odd && !request->is_rewritten &&
+	    !decide_desync(client, h1_verdict(request))) {
+		refuse_head(client, 400);
+		return;
+	}
+	if (!hand_over_buffer(client, used)) {
 		close_now(client);
 		return;
 	}
@@ -276,9 +308,104 @@ static void begin(struct client *client, uint32_t used)
 	exchange_begin(client->ex);
 }
 
+/* The head in order and what follows it, in place of what came.  0, or the status to refuse with.
+ */
+static unsigned rewrite_head(struct client *client, const struct h1_head *head)
+{
+	struct buffer_pool *buffers = &client->worker->buffers;
+	struct buffer *in = client->conn.in, *out = buffer_take(buffers, BUFFER_HUGE);
+	size_t left = in->to - in->from - head->len;
+	unsigned status;
+
+	if (!out)
+		return 400;
+	struct writer writer = {.at = out->bytes, .end = out->bytes + out->cap - left};
+	status = h1_head_rewrite(head, &writer);
+	if (status != 0) {
+		buffer_give_back(buffers, out);
+		return status;
+	}
+	memcpy(writer.at, in->bytes + in->from + head->len, left);
+	out->to = (uint32_t)((size_t)(writer.at - out->bytes) + left);
+	client->received = head->len - (uint64_t)(writer.at - out->bytes);
+	buffer_give_back(buffers, in);
+	client->conn.in = out;
+	return 0;
+}
+
+static bool parse_head(struct client *client);
+
+static bool await_rest_of_head(struct client *client)
+{
+	struct buffer *in = client->conn.in;
+
+	if (in->to < in->cap)
+		return false;
+	client->ex->request.method = (struct text){0}; /* it points into the buffer that is left */
+	if (conn_grow(&client->conn, &client->worker->buffers))
+		return false;
+	refuse(client, 400);
+	return true;
+}
+
+/* The strict reader said no with this status: is it a request that the mode forwards in order? */
+static bool look_again(struct client *client)
+{
+	struct h1_message *request = &client->ex->request;
+	const struct buffer *in = client->conn.in;
+	unsigned status = request->error;
+	struct h1_head head;
+
+	client->is_doubtful = true;
+	switch (h1_head_read(&head, in->bytes + in->from, in->to - in->from)) {
+	case H1_HEAD_PARTIAL:
+		client->parsed = in->to - in->from;
+		return await_rest_of_head(client);
+	case H1_HEAD_HOPELESS:
+		refuse(client, status);
+		return true;
+	case H1_HEAD_WHOLE:
+		break;
+	}
+	if (!attach_listener(client)) {
+		close_now(client);
+		return true;
+	}
+	bool is_blocked = !decide_desync(client, head.verdict);
+	status = rewrite_head(client, &head);
+	if (is_blocked || status != 0) {
+		refuse_head(client, is_blocked && status != 505 ? 400 : status);
+		return true;
+	}
+	h1_start(request, HTTP_REQUEST);
+	request->is_rewritten = true;
+	client->parsed = 0;
+	return parse_head(client);
+}
+
+/* What came since is looked at only when it ends a line: a line at a time, not a byte. */
+static bool look_at_more(struct client *client)
+{
+	const struct buffer *in = client->conn.in;
+	const char *start = in->bytes + in->from + client->parsed;
+
+	if (memchr(start, '\n', in->to - in->from - client->parsed))
+		return look_again(client);
+	client->parsed = in->to - in->from;
+	return await_rest_of_head(client);
+}
+
+static bool may_look_again(const struct h1_message *request)
+{
+	return !request->is_head_done && !request->is_rewritten &&
+	       (request->error == 400 || request->error == 505);
+}
+
 /* Parses what is there.  False: the head needs more bytes. */
 static bool parse_head(struct client *client)
 {
+	if (client->is_doubtful && !client->ex->request.is_rewritten)
+		return look_at_more(client);
 	struct h1_message *request = &client->ex->request;
 	struct buffer *in = client->conn.in;
 	const char *start = in->bytes + in->from;
@@ -289,6 +416,8 @@ static bool parse_head(struct client *client)
 	client->received += used - client->parsed;
 	client->parsed = used;
 	if (request->error != 0) {
+		if (may_look_again(request))
+			return look_again(client);
 		refuse(client, request->error);
 		return true;
 	}
@@ -319,6 +448,7 @@ static bool start_head(struct client *client)
 		return false;
 	}
 	client->state = CLIENT_HEAD;
+	client->is_doubtful = false;
 	client->parsed = 0;
 	client->received = 0;
 	return true;

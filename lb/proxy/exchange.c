@@ -169,6 +169,8 @@ static void write_log(struct exchange *ex)
 	    .actions = ex->action,
 	    .redirect_url = ex->redirect_url,
 	    .connection_id = ex->connection_id,
+	    .classification = desync_class_name(ex->desync.tier),
+	    .classification_reason = desync_reason_name(ex->desync.reason),
 	};
 
 	access_log_write(ex->worker->config->access_log, ex->worker->lane, &entry);
@@ -190,7 +192,7 @@ static void generate(struct exchange *ex, struct generated *generated)
 {
 	/* With a body still coming, or bytes nobody can trust, the connection cannot go on. */
 	bool closes = !ex->request.is_done || ex->request.error != 0 || !ex->request.keeps_alive ||
-		      ex->worker->is_draining || generated->status == 400;
+		      ex->worker->is_draining || ex->desync_closes || generated->status == 400;
 
 	release_upstream(ex, false);
 	ex->elb_status = generated->status;
@@ -218,10 +220,18 @@ static void answer_error(struct exchange *ex, unsigned status)
 	generate(ex, &generated);
 }
 
+static void count_desync(const struct exchange *ex)
+{
+	if (ex->desync.tier != DESYNC_COMPLIANT)
+		count_lb(ex, LB_COUNTER_DESYNC_NON_COMPLIANT, 1);
+}
+
 void exchange_refuse(struct exchange *ex, unsigned status)
 {
-	if (ex->state == EXCHANGE_HEAD)
+	if (ex->state == EXCHANGE_HEAD) {
 		ex->view = ex->view ? ex->view : view_ref(ex->worker->view);
+		count_desync(ex);
+	}
 	answer_error(ex, status);
 }
 
@@ -408,8 +418,7 @@ void exchange_begin(struct exchange *ex)
 	ex->view = view_ref(ex->worker->view);
 	timer_start(&ex->worker->loop, &ex->timer,
 		    ex->listener->load_balancer->attributes.idle_timeout_s * 1000);
-	if (ex->request.is_ambiguous)
-		count_lb(ex, LB_COUNTER_DESYNC_NON_COMPLIANT, 1);
+	count_desync(ex);
 	if (!request_target_parse(&ex->request, &ex->target_uri)) {
 		answer_error(ex, 400);
 		return;
@@ -478,14 +487,13 @@ static void complete(struct exchange *ex, bool closes)
 {
 	bool is_request_sent = ex->request.is_done && !ex->upstream_ops->is_blocked(ex);
 
-	release_upstream(ex,
-			 is_request_sent && ex->response->keeps_alive && !ex->request.is_ambiguous);
+	release_upstream(ex, is_request_sent && ex->response->keeps_alive && !ex->desync_closes);
 	finish(ex, closes || !ex->request.is_done ? END_CLOSE : END_KEEP);
 }
 
 static bool must_close(const struct exchange *ex)
 {
-	return !ex->request.is_done || !ex->request.keeps_alive || ex->request.is_ambiguous ||
+	return !ex->request.is_done || !ex->request.keeps_alive || ex->desync_closes ||
 	       ex->worker->is_draining;
 }
 

@@ -21,6 +21,7 @@
 #include "lb/proxy/compose.h"
 #include "lb/proxy/conn.h"
 #include "lb/proxy/http1.h"
+#include "lb/routing/desync.h"
 #include "lb/routing/snapshot.h"
 
 struct worker;
@@ -97,6 +98,9 @@ struct exchange {
 	bool has_retried;       /* on a fresh connection after a stale one */
 	bool is_body_consumed;  /* request body went on that cannot be sent again */
 	bool is_response_begun; /* bytes of the response came in */
+
+	struct desync_verdict desync; /* the client's protocol sets both before it begins */
+	bool desync_closes;           /* close both connections after this */
 
 	/* For the log. */
 	struct request_target target_uri;

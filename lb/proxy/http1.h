@@ -1,9 +1,10 @@
 /*
  * HTTP/1 messages: bytes in, a checked head and spans of body out.  llhttp (strict) reads; this
  * module adds what a front end must insist on so that nobody behind it can read the same bytes
- * differently, and decides the framing.  Pure: knows no socket, allocates nothing; spans point into
- * the caller's bytes, which must stay where they are until the head is complete (else h1_start
- * again).  RFC 9112; ALB's limits and desync rules.
+ * differently, and decides the framing.  A request's head that it refuses may get a second look
+ * (http1_head.h).  Trailers and chunk extensions are read and dropped.  Pure: knows no socket,
+ * allocates nothing; spans point into the caller's bytes, which must stay where they are until the
+ * head is complete (else h1_start again).  RFC 9112; ALB's limits and desync rules.
  */
 #ifndef LB_PROXY_HTTP1_H
 #define LB_PROXY_HTTP1_H
@@ -55,7 +56,8 @@ struct h1_message {
 	bool keeps_alive; /* by its version and Connection headers */
 	bool expects_continue;
 	bool has_invalid_name; /* a header name that is not [-A-Za-z0-9]+ */
-	bool is_ambiguous;     /* desync class Ambiguous: pass on, then close both sides */
+	bool is_odd;           /* not of desync class Compliant, perhaps: see h1_verdict */
+	bool is_rewritten;     /* put in order by h1_head_rewrite: set by the user after h1_start */
 	enum body_framing framing;
 	uint64_t content_length; /* with BODY_LENGTH, and of a response to HEAD if has_length */
 	bool has_length;

@@ -32,7 +32,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* METHOD SP target [SP version]; the version is what begins with HTTP, whatever blanks are about. */
+/* METHOD SP target [SP version]; the version is what begins with HTTP, whatever blanks are about.
+ */
 static void split_request_line(struct h1_head *head, struct text line)
 {
 	struct text trimmed = desync_trimmed(line), version = {0};
@@ -48,7 +49,8 @@ static void split_request_line(struct h1_head *head, struct text line)
 		at--;
 	if (at > head->parts.method.len && trimmed.len - at >= 5 &&
 	    strncasecmp(trimmed.at + at, "HTTP/", 5) == 0)
-		version = (struct text){trimmed.at + at, (size_t)(line.at + line.len - trimmed.at) - at};
+		version =
+		    (struct text){trimmed.at + at, (size_t)(line.at + line.len - trimmed.at) - at};
 	head->parts.uri = from(line, head->parts.method.len + 1);
 	if (version.len > 0) {
 		head->parts.uri.len = (size_t)(version.at - head->parts.uri.at);
@@ -184,8 +186,7 @@ static unsigned read_framing(const struct h1_head *head, struct framing *framing
 
 	for (size_t i = 0; i < head->parts.n_headers && status == 0; i++) {
 		bool is_exact;
-		enum framing_name name =
-		    desync_framing_name(head->headers[i].name, &is_exact);
+		enum framing_name name = desync_framing_name(head->headers[i].name, &is_exact);
 
 		if (name == FRAMING_OTHER || !is_exact)
 			continue;

@@ -31,6 +31,7 @@ static unsigned error_of(const char *bytes)
 	return error;
 }
 
+/* By the strict reader: what the second look makes of them is in test_http1_head. */
 static void requests_that_two_readers_may_read_differently_are_refused(void **state)
 {
 	static const struct {
@@ -73,7 +74,7 @@ static void requests_that_two_readers_may_read_differently_are_refused(void **st
 	    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b"
 	     "chunked\r\n\r\n",
 	     400},
-	    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501},
+	    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400},
 	    {"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 	    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n", 400},
 	    {"POST / HTTP/1.1\r\nHost: a\r\nContent.Length: 1\r\n\r\n", 400},
