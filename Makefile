@@ -34,6 +34,8 @@ DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-
 	libsqlite3-dev libpcre2-dev zlib1g-dev uthash-dev libbsd-dev node-llhttp python3
 TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
 	python3-pytest-xdist python3-pytest-timeout apache2-utils curl procps iproute2
+# What the walk through the lab in README.md types.
+LAB_DEPS := apache2-utils awscli curl
 LINT_DEPS := clang-format clang-tidy clang shellcheck black git
 BENCH_DEPS := apache2-utils curl
 
@@ -129,7 +131,8 @@ deps:
 test-deps:
 	@tools/deps.sh $(DEPS) $(TEST_DEPS)
 
-lab: deps
+lab:
+	@tools/deps.sh $(DEPS) $(LAB_DEPS)
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@exec $(BIN)/albatross-lab $(or $(CONF),conf/lab.json)
 

@@ -309,8 +309,10 @@ static int start_server(struct lab *lab, struct err *err)
 	char host[PORTS_ADDRESS_MAX];
 
 	lab->server = aws_server_new(lab->base, &config, err);
-	if (lab->server == NULL)
+	if (lab->server == NULL) {
+		err_wrap(err, "Lab.ApiAddress: ");
 		return -1;
+	}
 	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(config.address, ':') - config.address),
 		 config.address);
 	snprintf(lab->lab_api, sizeof(lab->lab_api), "%.140s:%d", host,

@@ -229,8 +229,10 @@ static int start_server(struct scaler *scaler, struct err *err)
 	};
 
 	scaler->server = aws_server_new(scaler->base, &config, err);
-	if (!scaler->server)
+	if (!scaler->server) {
+		err_wrap(err, "Scaler.ApiAddress: ");
 		return -1;
+	}
 	if (aws_server_add_service(scaler->server, "autoscaling", autoscaling_actions,
 				   autoscaling_n_actions, &scaler->api, err) < 0 ||
 	    aws_server_add_service(scaler->server, "monitoring", cloudwatch_actions,

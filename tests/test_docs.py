@@ -39,6 +39,15 @@ def test_each_example_configuration_passes_the_check_of_each_program(program, na
         ('{ "Lb": { "Workers": 1, }', r"bad.json:1:\d+: "),
         ('{"Lb": {"Wrokers": 1}}', r"bad.json: Lb.Wrokers: .*did you mean Workers"),
         ('{"Lb": {"Workers": 0}}', r"bad.json: Lb.Workers: 0 is not in 1..256"),
+        (
+            '{"Lab": {"ApiAddress": "0.0.0.0:7003"}}',
+            r"Lab.ApiAddress: .*configure Credentials",
+        ),
+        (
+            '{"Scaler": {"ApiAddress": "127.0.0.1:99999"}}',
+            r"Scaler.ApiAddress: .*IP:PORT is meant",
+        ),
+        ('{"Lb": {"StateUrl": "etcd:x"}}', r"Lb.StateUrl: etcd: is not supported yet"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line_that_names_the_place(

@@ -91,6 +91,28 @@ fail:
 	return -1;
 }
 
+static int check_address(const char *address, bool has_credentials, struct sockaddr_storage *addr,
+			 socklen_t *len, struct err *err)
+{
+	if (parse_address(address, addr, len, err) != 0)
+		return -1;
+	if (has_credentials || is_loopback((struct sockaddr *)addr))
+		return 0;
+	err_set(err, EACCES,
+		"%.64s can be reached from other machines and there are no Credentials: "
+		"configure Credentials, or listen on 127.0.0.1",
+		address);
+	return -1;
+}
+
+int aws_server_check_address(const char *address, bool has_credentials, struct err *err)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+
+	return check_address(address, has_credentials, &addr, &len, err);
+}
+
 static int check_credential(const json_t *credential, size_t i, struct err *err)
 {
 	static const char *const members[] = {"AccessKeyId", "SecretAccessKey"};
@@ -135,15 +157,8 @@ static int set_up_http(struct aws_server *server, struct event_base *base, const
 	struct sockaddr_storage addr;
 	socklen_t len;
 
-	if (parse_address(address, &addr, &len, err) != 0)
+	if (check_address(address, server->credentials != NULL, &addr, &len, err) != 0)
 		return -1;
-	if (server->credentials == NULL && !is_loopback((struct sockaddr *)&addr)) {
-		err_set(err, EACCES,
-			"%.64s can be reached from other machines and there are no Credentials: "
-			"configure Credentials, or listen on 127.0.0.1",
-			address);
-		return -1;
-	}
 	server->http = evhttp_new(base);
 	if (server->http == NULL) {
 		err_set(err, ENOMEM, "out of memory");
@@ -181,7 +196,6 @@ struct aws_server *aws_server_new(struct event_base *base, const struct aws_serv
 oom:
 	err_set(err, ENOMEM, "out of memory");
 fail:
-	err_wrap(err, "ApiAddress: ");
 	aws_server_free(server);
 	return NULL;
 }

@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/aws/codec.h"
@@ -70,6 +71,9 @@ struct aws_server;
  * configured. */
 MUST_CHECK struct aws_server *
 aws_server_new(struct event_base *base, const struct aws_server_config *config, struct err *err);
+/* Would aws_server_new() take this address, as far as can be told without opening it?  0, or -1
+ * with err. */
+MUST_CHECK int aws_server_check_address(const char *address, bool has_credentials, struct err *err);
 void aws_server_free(struct aws_server *server);
 int aws_server_port(const struct aws_server *server);
 

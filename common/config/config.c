@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/aws/server.h"
 #include "common/aws/shapes.h"
 #include "common/config/references.h"
 #include "common/doc/doc.h"
@@ -171,6 +172,26 @@ static int resolve_all_user_data(const json_t *config, const char *folder, struc
 
 /* The whole. */
 
+/* What would only be refused when the program starts, where that can be told from the file. */
+static int check_settings(const json_t *config, const char *name, struct err *err)
+{
+	const json_t *section = doc_object(config, name);
+	const char *address = doc_str(section, "ApiAddress", NULL);
+	bool has_credentials = json_array_size(doc_array(section, "Credentials")) > 0;
+
+	if (address != NULL && aws_server_check_address(address, has_credentials, err) != 0) {
+		err_wrap(err, "%s.ApiAddress: ", name);
+		return -1;
+	}
+	if (strncmp(doc_str(section, "StateUrl", ""), "etcd:", 5) == 0) {
+		err_set(
+		    err, ENOTSUP,
+		    "%s.StateUrl: etcd: is not supported yet; use sqlite:PATH or memory:", name);
+		return -1;
+	}
+	return 0;
+}
+
 json_t *config_check(const json_t *document, const char *folder, struct err *err)
 {
 	const struct aws_model *model = aws_model("config", err);
@@ -191,7 +212,8 @@ json_t *config_check(const json_t *document, const char *folder, struct err *err
 	if (unify_names(config, "LoadBalancers", "LoadBalancerName", err) != 0 ||
 	    unify_names(config, "TargetGroups", "TargetGroupName", err) != 0 ||
 	    resolve_all_user_data(config, folder, err) != 0 ||
-	    config_check_references(config, err) != 0) {
+	    config_check_references(config, err) != 0 || check_settings(config, "Lb", err) != 0 ||
+	    check_settings(config, "Scaler", err) != 0 || check_settings(config, "Lab", err) != 0) {
 		json_decref(config);
 		return NULL;
 	}

@@ -89,7 +89,7 @@ def test_errors_carry_the_shape_and_the_query_code(scaler):
     status, _, body = ask(scaler, "ListCertificates", {}, prefix="CertificateManager")
     assert (status, body["__type"]) == (400, "UnsupportedOperation")
     status, _, body = ask(scaler, "ListMetrics", {"Namespace": 5})
-    assert status == 400 and "Namespace" in json.dumps(body)
+    assert status == 400 and "'namespace'" in body["message"]
     wait_for(
         lambda: ask(scaler, "DescribeAlarms", {})[0] == 200,
         what="an answer after all that",
