@@ -107,7 +107,8 @@ static void read_group_attributes(const json_t *document, struct target_group_at
 }
 
 /* Draining targets are left out: they finish what they have, and get nothing new. */
-static struct target **targets_of(struct live_group *group, size_t *n)
+static struct target **targets_of(const struct registry *registry, struct live_group *group,
+				  size_t *n)
 {
 	struct live_target *live;
 	struct target **targets;
@@ -120,7 +121,8 @@ static struct target **targets_of(struct live_group *group, size_t *n)
 		return NULL;
 	*n = 0;
 	TAILQ_FOREACH (live, &group->targets, link) {
-		if (live->target && live->health.state != TARGET_DRAINING)
+		if (live->target && live->health.state != TARGET_DRAINING &&
+		    registry_serves(registry, live))
 			targets[(*n)++] = live->target;
 	}
 	return targets;
@@ -141,13 +143,14 @@ static int add_group(struct compilation *c, const json_t *document, struct err *
 	if (!live || !live->load_balancer[0])
 		return 0; /* no rule forwards to it */
 	slot = slot_of(c, counters_group_slot, config.resource, err);
-	targets = slot < 0 ? NULL : targets_of(live, &config.n_targets);
+	targets = slot < 0 ? NULL : targets_of(c->input->registry, live, &config.n_targets);
 	if (!targets)
 		return -1;
 	config.slot = (unsigned)slot;
 	config.targets = targets;
 	attributes = attributes_of(c->input->store, arn);
 	read_group_attributes(attributes, &config.attributes);
+	config.attributes.is_watched = live->passive_fives > 0 || live->passive_breaks > 0;
 	group = snapshot_add_target_group(c->builder, &config, err);
 	json_decref(attributes); /* strings were borrowed from it */
 	free(targets);

@@ -35,6 +35,7 @@ struct control {
 	uint8_t sticky_key[STICKY_KEY_BYTES];
 	struct counters *counters;
 	struct access_log *access_log;
+	struct health_log *health_log;
 	struct proxy *proxy;
 	struct registry *registry;
 	struct instances *instances;
@@ -242,6 +243,7 @@ static int open_clients(struct control *control, struct err *err)
 {
 	struct registry_config registry = {.base = control->base,
 					   .n_lanes = control->settings.n_workers,
+					   .zone = control->settings.zone,
 					   .on_change = mark_changed,
 					   .on_cut = cut_target,
 					   .arg = control};
@@ -250,6 +252,12 @@ static int open_clients(struct control *control, struct err *err)
 	if (!control->curl)
 		return -1;
 	registry.curl = control->curl;
+	if (control->settings.health_check_log) {
+		control->health_log = health_log_open(control->settings.health_check_log, err);
+		if (!control->health_log)
+			return -1;
+	}
+	registry.health_log = control->health_log;
 	control->registry = registry_new(&registry, err);
 	control->credentials = aws_credentials_new(control->curl, err);
 	if (!control->registry || !control->credentials)
@@ -395,6 +403,7 @@ void control_stop(struct control *control)
 	proxy_stop(control->proxy);
 	access_log_close(control->access_log);
 	registry_free(control->registry);
+	health_log_close(control->health_log);
 	counters_free(control->counters);
 	aws_client_free(control->ec2);
 	aws_client_free(control->cloudwatch);
@@ -435,6 +444,8 @@ void control_reopen_logs(struct control *control)
 {
 	if (control->access_log)
 		access_log_reopen(control->access_log);
+	if (control->health_log)
+		health_log_reopen(control->health_log);
 	log_info("logs-reopened", "path=%s",
 		 control->settings.access_log ? control->settings.access_log : "none");
 }

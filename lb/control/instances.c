@@ -77,9 +77,11 @@ static void take_instance(struct instances *instances, const json_t *instance)
 	const char *address = doc_str(instance, "PrivateIpAddress", NULL);
 
 	if (!is_alive(instance))
-		registry_instance(instances->registry, id, NULL);
+		registry_instance(instances->registry, id, NULL, NULL);
 	else if (address && address[0])
-		registry_instance(instances->registry, id, address);
+		registry_instance(
+		    instances->registry, id, address,
+		    doc_str(doc_object(instance, "Placement"), "AvailabilityZone", NULL));
 }
 
 static bool is_in(const json_t *output, const char *id)

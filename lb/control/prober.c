@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/log.h"
+#include "lb/api/resource.h"
+#include "lb/control/registry_watch.h"
 
 enum {
-	MAX_RUNNING = 64,
+	MAX_RUNNING = 256,
 	MAX_BODY = 1 << 20, /* what follows does not change the verdict */
 	EAGER_MS = 1000,    /* how often an initial target is asked; only passes count early */
 };
@@ -19,6 +22,7 @@ TAILQ_HEAD(probes, probe);
 struct prober {
 	struct event_base *base; /* borrowed: outlives all */
 	struct curl_loop *curl;  /* borrowed: outlives all */
+	struct health_log *log;  /* borrowed: outlives all; NULL = none */
 	struct curl_slist *headers;
 	struct probes waiting;
 	unsigned n_running;
@@ -30,7 +34,8 @@ struct probe {
 	struct event *timer;
 	CURL *easy;
 	size_t body_bytes;
-	int due_ms; /* until the next probe that counts */
+	int64_t started_us; /* Unix time */
+	int due_ms;         /* until the next probe that counts */
 	bool is_first;
 	bool is_counted; /* the one under way */
 	bool is_running;
@@ -59,7 +64,8 @@ bool matcher_has(const char *matcher, long code)
 	return false;
 }
 
-struct prober *prober_new(struct event_base *base, struct curl_loop *curl, struct err *err)
+struct prober *prober_new(struct event_base *base, struct curl_loop *curl, struct health_log *log,
+			  struct err *err)
 {
 	static const char *const lines[] = {"User-Agent: ELB-HealthChecker/2.0",
 					    "Connection: close",
@@ -70,6 +76,7 @@ struct prober *prober_new(struct event_base *base, struct curl_loop *curl, struc
 		goto oom;
 	prober->base = base;
 	prober->curl = curl;
+	prober->log = log;
 	TAILQ_INIT(&prober->waiting);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct curl_slist *longer = curl_slist_append(prober->headers, lines[i]);
@@ -162,11 +169,47 @@ static void feed_result(struct probe *probe, enum probe_result result, long code
 		return;
 	if (!health_probe(&target->health, &target->group->check.thresholds, result, (int)code))
 		return;
-	target_set_state(target->target, target->health.state);
+	live_target_publish(target);
 	why = health_description(&target->health, text);
 	log_info("target-health", "group=%s target=%s state=%s%s%s%s", target->group->arn,
 		 target->target->label, target_state_name(target->health.state),
 		 why ? " why=\"" : "", why ? why : "", why ? "\"" : "");
+}
+
+static const char *log_reason(enum probe_result result, long code)
+{
+	switch (result) {
+	case PROBE_PASS:
+		return NULL;
+	case PROBE_WRONG_CODE:
+		return code >= 500 ? "TargetError" : "ResponseCodeMismatch";
+	case PROBE_TIMEOUT:
+		return "TimedOut";
+	case PROBE_FAILED:
+		return "ConnectionReset";
+	case PROBE_INTERNAL_ERROR:
+		break;
+	}
+	return "InternalError";
+}
+
+static void write_log(const struct probe *probe, enum probe_result result, long code)
+{
+	const struct live_group *group = probe->target->group;
+	struct health_entry entry = {.type = group->check.is_https ? "https" : "http",
+				     .started_us = probe->started_us,
+				     .target = probe->target->target->label,
+				     .group = group->name,
+				     .code = code,
+				     .reason = log_reason(result, code),
+				     .elb = resource_suffix(group->load_balancer)};
+	curl_off_t total_us = 0;
+
+	if (!probe->prober->log)
+		return;
+	curl_easy_getinfo(probe->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+	entry.latency_ns = (int64_t)total_us * 1000;
+	health_log_write(probe->prober->log, &entry);
 }
 
 static void on_done(void *arg, CURL *easy, CURLcode result)
@@ -178,6 +221,7 @@ static void on_done(void *arg, CURL *easy, CURLcode result)
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
 	probe->is_running = false;
 	prober->n_running--;
+	write_log(probe, verdict(probe, result, code), code);
 	feed_result(probe, verdict(probe, result, code), code);
 	start_next(prober);
 }
@@ -185,6 +229,7 @@ static void on_done(void *arg, CURL *easy, CURLcode result)
 static void run(struct probe *probe)
 {
 	probe->body_bytes = 0;
+	probe->started_us = clock_now_ms(NULL) * 1000;
 	set_options(probe);
 	if (curl_loop_add(probe->prober->curl, probe->easy, on_done, probe) < 0) {
 		feed_result(probe, PROBE_INTERNAL_ERROR, 0);

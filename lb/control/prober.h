@@ -14,8 +14,9 @@
 
 struct prober;
 
+/* log: borrowed; NULL = none. */
 MUST_CHECK struct prober *prober_new(struct event_base *base, struct curl_loop *curl,
-				     struct err *err);
+				     struct health_log *log, struct err *err);
 /* No target may be probed any more. */
 void prober_free(struct prober *prober); /* NULL is fine */
 

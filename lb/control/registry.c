@@ -12,6 +12,8 @@
 #include "common/doc/doc.h"
 #include "lb/api/resource.h"
 #include "lb/control/prober.h"
+#include "lb/control/registry_watch.h"
+#include "lb/routing/zones.h"
 
 enum { DRAIN_CHECK_MS = 250 };
 
@@ -19,13 +21,18 @@ struct registry {
 	struct registry_config config;
 	struct prober *prober;
 	struct event *drain_timer; /* pending only while something drains */
+	struct event *look_timer;  /* pending only while a group has passive checks */
+	struct event *judge_timer;
 	struct live_groups groups;
 };
 
 static void on_drain_timer(int fd, short what, void *arg);
+static void on_look_timer(int fd, short what, void *arg);
+static void on_judge_timer(int fd, short what, void *arg);
 
 struct registry *registry_new(const struct registry_config *config, struct err *err)
 {
+	static const struct timeval window = {ANOMALY_WINDOW_MS / 1000, 0};
 	struct registry *registry = calloc(1, sizeof(*registry));
 
 	if (!registry) {
@@ -34,9 +41,12 @@ struct registry *registry_new(const struct registry_config *config, struct err *
 	}
 	registry->config = *config;
 	TAILQ_INIT(&registry->groups);
-	registry->prober = prober_new(config->base, config->curl, err);
+	registry->prober = prober_new(config->base, config->curl, config->health_log, err);
+	registry->look_timer = event_new(config->base, -1, EV_PERSIST, on_look_timer, registry);
+	registry->judge_timer = event_new(config->base, -1, EV_PERSIST, on_judge_timer, registry);
 	registry->drain_timer = evtimer_new(config->base, on_drain_timer, registry);
-	if (!registry->prober || !registry->drain_timer) {
+	if (!registry->prober || !registry->drain_timer || !registry->look_timer ||
+	    !registry->judge_timer || event_add(registry->judge_timer, &window) < 0) {
 		registry_free(registry);
 		return NULL;
 	}
@@ -56,6 +66,7 @@ static void free_group(struct registry *registry, struct live_group *group)
 	while (!TAILQ_EMPTY(&group->targets))
 		free_target(TAILQ_FIRST(&group->targets));
 	TAILQ_REMOVE(&registry->groups, group, link);
+	json_decref(group->zones);
 	free(group);
 }
 
@@ -67,6 +78,10 @@ void registry_free(struct registry *registry)
 		free_group(registry, TAILQ_FIRST(&registry->groups));
 	if (registry->drain_timer)
 		event_free(registry->drain_timer);
+	if (registry->look_timer)
+		event_free(registry->look_timer);
+	if (registry->judge_timer)
+		event_free(registry->judge_timer);
 	prober_free(registry->prober);
 	free(registry);
 }
@@ -85,13 +100,6 @@ struct live_group *registry_group(struct registry *registry, const char *arn)
 			return group;
 	}
 	return NULL;
-}
-
-/* Sets what the state machine says where workers read it. */
-static void publish(struct live_target *live)
-{
-	if (live->target)
-		target_set_state(live->target, live->health.state);
 }
 
 /* The address with the port in it. */
@@ -115,6 +123,29 @@ static int make_target(struct registry *registry, struct live_target *live, cons
 	return live->target ? 0 : -1;
 }
 
+/* Is the target's zone one of the load balancer's? */
+static bool is_zone_enabled(const struct live_target *live)
+{
+	const json_t *zone;
+	size_t i;
+
+	if (json_array_size(live->group->zones) == 0 || !live->zone[0] ||
+	    strcmp(live->zone, "all") == 0)
+		return true;
+	json_array_foreach (live->group->zones, i, zone) {
+		if (strcmp(doc_str(zone, "ZoneName", ""), live->zone) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool registry_serves(const struct registry *registry, const struct live_target *live)
+{
+	const char *own = registry->config.zone ? registry->config.zone : "";
+
+	return live->group->is_cross_zone || zone_is_near(own, live->zone);
+}
+
 /* In use and addressed: probe it.  Otherwise it is unused, or still registering. */
 static void settle(struct registry *registry, struct live_target *live)
 {
@@ -125,13 +156,16 @@ static void settle(struct registry *registry, struct live_target *live)
 	if (!live->group->load_balancer[0]) {
 		prober_stop(live);
 		health_set(&live->health, TARGET_UNUSED, HEALTH_NOT_IN_USE);
+	} else if (!is_zone_enabled(live)) {
+		prober_stop(live);
+		health_set(&live->health, TARGET_UNUSED, HEALTH_ZONE_NOT_ENABLED);
 	} else if (!live->target) {
 		if (live->health.reason != HEALTH_INVALID_STATE)
 			health_set(&live->health, TARGET_INITIAL, HEALTH_REGISTRATION_IN_PROGRESS);
 	} else if (prober_start(registry->prober, live) < 0) {
 		health_set(&live->health, TARGET_UNAVAILABLE, HEALTH_INTERNAL_ERROR);
 	}
-	publish(live);
+	live_target_publish(live);
 }
 
 static struct live_target *find_target(struct live_group *group, const char *id, int64_t port)
@@ -158,6 +192,7 @@ static struct live_target *add_target(struct registry *registry, struct live_gro
 	snprintf(live->zone, sizeof(live->zone), "%s", doc_str(document, "AvailabilityZone", ""));
 	live->is_instance = id_is_ec2(live->id, "i");
 	health_init(&live->health);
+	anomaly_init(&live->anomaly);
 	if (!live->is_instance && make_target(registry, live, live->id) < 0) {
 		free(live);
 		return NULL;
@@ -182,7 +217,7 @@ static void start_draining(struct registry *registry, struct live_target *live)
 
 	prober_stop(live);
 	health_set(&live->health, TARGET_DRAINING, HEALTH_DEREGISTRATION_IN_PROGRESS);
-	publish(live);
+	live_target_publish(live);
 	live->drain_until_ms = clock_monotonic_us() / 1000 + live->group->drain_ms;
 	log_info("target-draining", "group=%s target=%s port=%u for_ms=%lld", live->group->arn,
 		 live->id, live->port, (long long)live->group->drain_ms);
@@ -236,6 +271,43 @@ static void on_drain_timer(int fd, short what, void *arg)
 		evtimer_add(registry->drain_timer, &again);
 }
 
+static void on_look_timer(int fd, short what, void *arg)
+{
+	struct registry *registry = arg;
+	struct live_group *group;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH (group, &registry->groups, link)
+		live_group_look(group);
+}
+
+static void on_judge_timer(int fd, short what, void *arg)
+{
+	struct registry *registry = arg;
+	struct live_group *group;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH (group, &registry->groups, link)
+		live_group_judge(group);
+}
+
+/* Looks at streaks as long as a group has passive checks. */
+static void set_look_timer(struct registry *registry)
+{
+	static const struct timeval often = {0, WATCH_LOOK_MS * 1000};
+	const struct live_group *group;
+	bool is_wanted = false;
+
+	TAILQ_FOREACH (group, &registry->groups, link)
+		is_wanted |= group->passive_fives > 0 || group->passive_breaks > 0;
+	if (!is_wanted)
+		event_del(registry->look_timer);
+	else if (!event_pending(registry->look_timer, EV_TIMEOUT, NULL))
+		event_add(registry->look_timer, &often);
+}
+
 static int sync_targets(struct registry *registry, struct live_group *group, const json_t *targets)
 {
 	struct live_target *live, *next;
@@ -278,19 +350,66 @@ static void read_check(struct health_check *check, const json_t *group)
 	check->thresholds.unhealthy = (unsigned)doc_int(group, "UnhealthyThresholdCount", 2);
 }
 
-static int64_t drain_ms_of(struct store *store, const char *arn)
+static long number_of(const json_t *attributes, const char *key)
+{
+	return strtol(elb_target_group_attribute(attributes, key), NULL, 10); /* "off" is 0 */
+}
+
+static bool is_on(const json_t *attributes, const char *key, const char *value)
+{
+	return strcmp(elb_target_group_attribute(attributes, key), value) == 0;
+}
+
+static void read_attributes(struct live_group *group, const json_t *attributes)
+{
+	long interval_ms = number_of(attributes, "health_check.interval_ms");
+	long timeout_ms = number_of(attributes, "health_check.timeout_ms");
+
+	group->drain_ms = number_of(attributes, "deregistration_delay.timeout_seconds") * 1000;
+	group->slow_start_s = (unsigned)number_of(attributes, "slow_start.duration_seconds");
+	group->mitigates = is_on(attributes, "load_balancing.algorithm.anomaly_mitigation", "on");
+	group->is_cross_zone = !is_on(attributes, "load_balancing.cross_zone.enabled", "false");
+	group->passive_fives =
+	    (unsigned)number_of(attributes, "health_check.passive.consecutive_5xx");
+	group->passive_breaks =
+	    (unsigned)number_of(attributes, "health_check.passive.consecutive_connection_errors");
+	if (interval_ms > 0)
+		group->check.interval_ms = (int)interval_ms;
+	if (timeout_ms > 0)
+		group->check.timeout_ms = (int)timeout_ms;
+	if (group->check.timeout_ms > group->check.interval_ms)
+		group->check.timeout_ms = group->check.interval_ms;
+}
+
+/* The zones of the load balancer that uses the group. */
+static json_t *zones_of(struct store *store, const char *load_balancer)
 {
 	char key[ELB_KEY_MAX];
-	json_t *attributes = NULL;
-	int64_t seconds;
+	const json_t *document = NULL;
 
-	if (resource_side_key(arn, "attributes", key) == 0)
+	if (load_balancer[0] && resource_key(load_balancer, RESOURCE_LOAD_BALANCER, key) == 0)
+		document = store_peek(store, key, NULL);
+	return json_incref((json_t *)doc_array(document, "AvailabilityZones"));
+}
+
+static void read_group(struct live_group *group, struct store *store, const json_t *document)
+{
+	struct elb_api api = {.store = store};
+	json_t *users = group_load_balancers(&api, group->arn);
+	char key[ELB_KEY_MAX];
+	json_t *attributes = NULL;
+
+	snprintf(group->name, sizeof(group->name), "%s", doc_str(document, "TargetGroupName", ""));
+	snprintf(group->load_balancer, sizeof(group->load_balancer), "%s",
+		 json_array_size(users) ? json_string_value(json_array_get(users, 0)) : "");
+	json_decref(users);
+	json_decref(group->zones);
+	group->zones = zones_of(store, group->load_balancer);
+	if (resource_side_key(group->arn, "attributes", key) == 0)
 		attributes = store_get(store, key, NULL);
-	seconds =
-	    strtoll(elb_target_group_attribute(attributes, "deregistration_delay.timeout_seconds"),
-		    NULL, 10);
+	read_check(&group->check, document);
+	read_attributes(group, attributes);
 	json_decref(attributes);
-	return seconds * 1000;
 }
 
 static int sync_group(struct registry *registry, struct store *store, const json_t *document)
@@ -298,7 +417,7 @@ static int sync_group(struct registry *registry, struct store *store, const json
 	const char *arn = doc_str(document, "TargetGroupArn", "");
 	struct live_group *group = registry_group(registry, arn);
 	struct elb_api api = {.store = store};
-	json_t *users, *targets;
+	json_t *targets;
 	int result;
 
 	if (!group) {
@@ -310,12 +429,7 @@ static int sync_group(struct registry *registry, struct store *store, const json
 		TAILQ_INSERT_TAIL(&registry->groups, group, link);
 	}
 	group->is_seen = true;
-	group->drain_ms = drain_ms_of(store, arn);
-	read_check(&group->check, document);
-	users = group_load_balancers(&api, arn);
-	snprintf(group->load_balancer, sizeof(group->load_balancer), "%s",
-		 json_array_size(users) ? json_string_value(json_array_get(users, 0)) : "");
-	json_decref(users);
+	read_group(group, store, document);
 	targets = resource_side_list(&api, arn, "targets", "Targets");
 	result = sync_targets(registry, group, targets);
 	json_decref(targets);
@@ -339,6 +453,7 @@ int registry_sync(struct registry *registry, struct store *store, struct err *er
 		if (!group->is_seen)
 			free_group(registry, group);
 	}
+	set_look_timer(registry);
 	if (result < 0)
 		err_set(err, ENOMEM, "out of memory");
 	return result;
@@ -378,20 +493,23 @@ json_t *registry_describe(struct registry *registry, const char *arn)
 }
 
 /* One registration of the instance; true when the set of addresses changed. */
-static bool set_address(struct registry *registry, struct live_target *live, const char *address)
+static bool set_address(struct registry *registry, struct live_target *live, const char *address,
+			const char *zone)
 {
 	bool had_target = live->target != NULL;
 
 	if (!address) {
 		prober_stop(live);
 		health_set(&live->health, TARGET_UNUSED, HEALTH_INVALID_STATE);
-		publish(live);
+		live_target_publish(live);
 		target_unref(live->target);
 		live->target = NULL;
 		return had_target;
 	}
 	if (had_target)
 		return false;
+	if (zone && !live->zone[0])
+		snprintf(live->zone, sizeof(live->zone), "%s", zone);
 	if (make_target(registry, live, address) < 0) {
 		log_error("target-address", "target=%s address=%s", live->id, address);
 		return false;
@@ -401,7 +519,8 @@ static bool set_address(struct registry *registry, struct live_target *live, con
 	return true;
 }
 
-void registry_instance(struct registry *registry, const char *id, const char *address)
+void registry_instance(struct registry *registry, const char *id, const char *address,
+		       const char *zone)
 {
 	struct live_group *group;
 	struct live_target *live;
@@ -411,7 +530,7 @@ void registry_instance(struct registry *registry, const char *id, const char *ad
 		TAILQ_FOREACH (live, &group->targets, link) {
 			if (live->is_instance && live->health.state != TARGET_DRAINING &&
 			    strcmp(live->id, id) == 0)
-				is_changed |= set_address(registry, live, address);
+				is_changed |= set_address(registry, live, address, zone);
 		}
 	}
 	if (is_changed)
@@ -455,5 +574,17 @@ void registry_count(const struct live_group *group, unsigned *healthy, unsigned 
 			continue;
 		}
 		++*registered;
+	}
+}
+
+void registry_count_anomalies(const struct live_group *group, unsigned *anomalous,
+			      unsigned *mitigated)
+{
+	const struct live_target *live;
+
+	*anomalous = *mitigated = 0;
+	TAILQ_FOREACH (live, &group->targets, link) {
+		*anomalous += live->anomaly.is_anomalous;
+		*mitigated += live->anomaly.weight < SHARE_FULL;
 	}
 }

@@ -16,6 +16,8 @@
 #include "common/base/err.h"
 #include "common/http/curl_loop.h"
 #include "common/store/store.h"
+#include "lb/observe/health_log.h"
+#include "lb/routing/anomaly.h"
 #include "lb/routing/health.h"
 #include "lb/routing/target.h"
 
@@ -35,7 +37,11 @@ struct live_target {
 	struct health health;
 	struct probe *probe;    /* the prober's, NULL while it is not probed */
 	int64_t drain_until_ms; /* while draining */
-	bool is_seen;           /* during registry_sync */
+	int64_t ramp_from_ms;   /* slow start; 0 = not in it */
+	bool is_published_healthy;
+	struct anomaly anomaly;
+	uint64_t seen_requests, seen_failures; /* at the last judgement */
+	bool is_seen;                          /* during registry_sync */
 	TAILQ_ENTRY(live_target) link;
 };
 
@@ -52,9 +58,15 @@ struct health_check {
 
 struct live_group {
 	char arn[ARN_MAX];
+	char name[64];
 	char load_balancer[ARN_MAX]; /* the one that uses it; "" = none: targets are unused */
 	struct health_check check;
 	int64_t drain_ms;
+	unsigned slow_start_s;                  /* 0 = off */
+	unsigned passive_fives, passive_breaks; /* in a row; 0 = off */
+	bool mitigates;                         /* anomalies */
+	bool is_cross_zone;
+	json_t *zones; /* the load balancer's: [{ZoneName}]; NULL = not known, all */
 	bool is_seen;
 	struct live_targets targets;
 	TAILQ_ENTRY(live_group) link;
@@ -68,6 +80,8 @@ struct registry_config {
 	struct event_base *base;
 	struct curl_loop *curl;
 	unsigned n_lanes;
+	const char *zone;              /* ours; NULL = unknown */
+	struct health_log *health_log; /* borrowed; NULL = none */
 	/* The set of addresses, or of targets, changed outside registry_sync(): build anew. */
 	void (*on_change)(void *arg);
 	/* The target's deregistration delay is over and requests are still in flight; NULL = none
@@ -89,8 +103,12 @@ struct live_groups *registry_groups(struct registry *registry);
 /* DescribeTargetHealth's list; new reference. */
 json_t *registry_describe(struct registry *registry, const char *arn);
 
-/* What EC2 said of an instance: address NULL = it is stopped or terminated. */
-void registry_instance(struct registry *registry, const char *id, const char *address);
+/* May this load balancer, in its zone, send requests to the target? */
+bool registry_serves(const struct registry *registry, const struct live_target *live);
+
+/* What EC2 said of an instance: address NULL = it is stopped or terminated; zone may be NULL. */
+void registry_instance(struct registry *registry, const char *id, const char *address,
+		       const char *zone);
 /* Calls fn for each instance id that is registered. */
 void registry_instances(struct registry *registry,
 			void (*fn)(void *arg, const char *id, bool is_resolved), void *arg);
@@ -98,5 +116,8 @@ void registry_instances(struct registry *registry,
 /* Initial ones are registered only; draining and unused ones do not count at all. */
 void registry_count(const struct live_group *group, unsigned *healthy, unsigned *unhealthy,
 		    unsigned *registered);
+
+void registry_count_anomalies(const struct live_group *group, unsigned *anomalous,
+			      unsigned *mitigated);
 
 #endif

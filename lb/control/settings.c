@@ -26,6 +26,7 @@ void lb_settings_read(const json_t *config, struct lb_settings *settings)
 	settings->metrics_endpoint = doc_str(settings->common.section, "MetricsEndpoint", NULL);
 	settings->ec2_endpoint = doc_str(settings->common.section, "Ec2Endpoint", NULL);
 	settings->access_log = doc_str(settings->common.section, "AccessLog", NULL);
+	settings->health_check_log = doc_str(settings->common.section, "HealthCheckLog", NULL);
 	settings->auto_address = doc_str(settings->common.section, "AutoAddress", NULL);
 	settings->zone = doc_str(settings->common.section, "AvailabilityZone", NULL);
 }

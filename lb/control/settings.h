@@ -14,6 +14,7 @@ struct lb_settings {
 	const char *metrics_endpoint; /* NULL = metrics are sent nowhere */
 	const char *ec2_endpoint;     /* NULL = the region's own */
 	const char *access_log;       /* NULL = none */
+	const char *health_check_log; /* NULL = none */
 	const char *auto_address;     /* "127.0.1.0/24"; NULL = all addresses */
 	const char *zone;             /* availability zone of this machine; NULL = unknown */
 };

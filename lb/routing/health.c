@@ -20,6 +20,9 @@ static const struct {
 			       "Target is not registered to the target group"},
     [HEALTH_NOT_IN_USE] = {"Target.NotInUse", "Target group is not configured to receive "
 					      "traffic from the load balancer"},
+    [HEALTH_ZONE_NOT_ENABLED] =
+	{"Target.NotInUse",
+	 "Target is in an Availability Zone that is not enabled for the load balancer"},
     [HEALTH_INVALID_STATE] = {"Target.InvalidState",
 			      "Target is in the terminated or stopped state"},
     [HEALTH_DEREGISTRATION_IN_PROGRESS] = {"Target.DeregistrationInProgress",
@@ -109,6 +112,15 @@ bool health_probe(struct health *health, const struct health_thresholds *thresho
 	if (result == PROBE_WRONG_CODE)
 		health->last_code = http_status;
 	return on_fail(health, thresholds, reason_of(result));
+}
+
+bool health_eject(struct health *health, enum probe_result result, int http_status)
+{
+	if (health->state != TARGET_HEALTHY)
+		return false;
+	health->passes = 0;
+	health->last_code = http_status;
+	return move_to(health, TARGET_UNHEALTHY, reason_of(result));
 }
 
 bool health_set(struct health *health, enum target_state state, enum health_reason reason)

@@ -37,6 +37,7 @@ enum health_reason {
 	HEALTH_INTERNAL_ERROR,
 	HEALTH_NOT_REGISTERED,
 	HEALTH_NOT_IN_USE,
+	HEALTH_ZONE_NOT_ENABLED, /* Target.NotInUse too */
 	HEALTH_INVALID_STATE,
 	HEALTH_DEREGISTRATION_IN_PROGRESS,
 	HEALTH_CHECK_DISABLED,
@@ -60,6 +61,10 @@ void health_init(struct health *health);
 /* Feeds one probe; http_status is read for PROBE_WRONG_CODE only.  True if the state changed. */
 bool health_probe(struct health *health, const struct health_thresholds *thresholds,
 		  enum probe_result result, int http_status);
+
+/* Passive health checks: healthy becomes unhealthy at once, for what requests met; it comes back
+ * as it would after probes.  True if the state changed. */
+bool health_eject(struct health *health, enum probe_result result, int http_status);
 
 /* From outside: deregistration, group without listener, stopped instance, back to initial.  True
  * if the state changed. */

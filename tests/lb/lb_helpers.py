@@ -72,7 +72,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         action = getattr(self, f"on_{parts[0]}", None)
         if action:
             return action(body, parts[1:])
-        self.answer(backend.name.encode())
+        self.answer(backend.name.encode(), 500 if backend.fails else 200)
 
     def on_echo(self, body, _):
         self.answer(
@@ -132,6 +132,7 @@ class Backend:
         self.name = name
         self.requests, self.probes = [], []
         self.health = 200
+        self.fails = False  # plain requests, not probes
         self.go = threading.Event()
         self.holding = threading.Semaphore(0)
         self.server = Server((host, port), Handler)
