@@ -7,7 +7,7 @@
 #include "common/base/log.h"
 #include "common/doc/doc.h"
 
-enum { PENDING_MS = 500, SETTLED_MS = 10000, FAILED_MS = 2000, IDS_PER_CALL = 200 };
+enum { PENDING_MS = 500, SETTLED_MS = 10000, MORE_MS = 2000, FAILED_MS = 2000, IDS_PER_CALL = 200 };
 
 struct instances {
 	struct aws_client *client; /* borrowed: freed after us */
@@ -19,6 +19,7 @@ struct instances {
 	json_t *asked;   /* the ids of the call under way */
 	bool is_failing; /* logged once a change */
 	bool is_stale;   /* woken while a call was under way */
+	size_t cursor;   /* resolved ids that earlier calls asked for, when one cannot hold all */
 };
 
 static void on_timer(int fd, short what, void *arg);
@@ -102,6 +103,9 @@ struct tally {
 	json_t *ids;
 	bool has_pending;
 	bool is_for_pending; /* this pass gathers the unresolved ones */
+	size_t skip;         /* resolved ones that had their turn */
+	size_t n_resolved;   /* gathered */
+	bool is_cut;         /* there were more */
 };
 
 static void gather(void *arg, const char *id, bool is_resolved)
@@ -112,14 +116,24 @@ static void gather(void *arg, const char *id, bool is_resolved)
 		tally->has_pending = true;
 	if (is_resolved == tally->is_for_pending)
 		return;
-	if (json_array_size(tally->ids) < IDS_PER_CALL && !doc_list_has(tally->ids, id))
+	if (is_resolved && tally->skip > 0) {
+		tally->skip--;
+		return;
+	}
+	if (json_array_size(tally->ids) == IDS_PER_CALL) {
+		tally->is_cut = true;
+		return;
+	}
+	tally->n_resolved += is_resolved;
+	if (!doc_list_has(tally->ids, id))
 		json_array_append_new(tally->ids, json_string(id));
 }
 
-/* Unresolved ones first, so that they are in the call when there are too many. */
-static struct tally tally_of(struct instances *instances)
+/* Unresolved ones first, so that they are in the call when there are too many; of the resolved ones
+ * those after the first skip. */
+static struct tally tally_of(struct instances *instances, size_t skip)
 {
-	struct tally tally = {.ids = json_array(), .is_for_pending = true};
+	struct tally tally = {.ids = json_array(), .is_for_pending = true, .skip = skip};
 
 	registry_instances(instances->registry, gather, &tally);
 	tally.is_for_pending = false;
@@ -164,12 +178,13 @@ static void on_answer(void *arg, const json_t *output, const struct aws_error *e
 		take_answer(instances, output);
 	json_decref(instances->asked);
 	instances->asked = NULL;
-	tally = tally_of(instances);
+	tally = tally_of(instances, 0);
 	if (json_array_size(tally.ids) > 0)
-		wait_ms(instances, is_failure            ? FAILED_MS
-				   : instances->is_stale ? 0
-				   : tally.has_pending   ? PENDING_MS
-							 : SETTLED_MS);
+		wait_ms(instances, is_failure              ? FAILED_MS
+				   : instances->is_stale   ? 0
+				   : tally.has_pending     ? PENDING_MS
+				   : instances->cursor > 0 ? MORE_MS
+							   : SETTLED_MS);
 	instances->is_stale = false;
 	json_decref(tally.ids);
 }
@@ -193,6 +208,21 @@ static void ask(struct instances *instances, json_t *ids)
 	wait_ms(instances, FAILED_MS);
 }
 
+/* Moves on, so that all have their turn when one call cannot hold them; then from the first again.
+ */
+static struct tally next_tally(struct instances *instances)
+{
+	struct tally tally = tally_of(instances, instances->cursor);
+
+	if (json_array_size(tally.ids) == 0 && instances->cursor > 0) {
+		json_decref(tally.ids);
+		instances->cursor = 0;
+		tally = tally_of(instances, 0);
+	}
+	instances->cursor = tally.is_cut ? instances->cursor + tally.n_resolved : 0;
+	return tally;
+}
+
 static void on_timer(int fd, short what, void *arg)
 {
 	struct instances *instances = arg;
@@ -202,7 +232,7 @@ static void on_timer(int fd, short what, void *arg)
 	(void)what;
 	if (instances->call)
 		return;
-	tally = tally_of(instances);
+	tally = next_tally(instances);
 	if (json_array_size(tally.ids) > 0)
 		ask(instances, tally.ids);
 	json_decref(tally.ids);
@@ -216,7 +246,7 @@ void instances_wake(struct instances *instances)
 		instances->is_stale = true;
 		return;
 	}
-	tally = tally_of(instances);
+	tally = tally_of(instances, 0);
 	if (tally.has_pending && !instances->is_failing)
 		wait_ms(instances, 0);
 	else if (json_array_size(tally.ids) > 0 && !evtimer_pending(instances->timer, NULL))

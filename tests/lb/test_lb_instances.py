@@ -50,6 +50,34 @@ def test_terminated_instance_is_unused(start_lb, backends):
         assert lb.health()[backend.port][1] == "Target.InvalidState"
 
 
+def test_all_of_many_instances_are_asked_for_in_turn(start_lb, backends):
+    backend = backends()
+    ids = [f"i-{i:017x}" for i in range(250)]
+    asked = set()
+
+    class Counting(Ec2):
+        def answer(self, form):
+            names = [v for k, v in form.items() if k.startswith("Filter.1.Value")]
+            assert len(names) <= 200
+            if self.instances:
+                asked.update(names)
+            self.instances = "".join(
+                INSTANCE.format(i, "127.0.0.1", 16, "running") for i in ids
+            )
+            return super().answer(form)
+
+    with Counting() as ec2:
+        lb = start_lb(settings={"Ec2Endpoint": ec2.url}, ready=False)
+        group = lb.document["TargetGroups"][0]
+        group.update(
+            TargetType="instance",
+            HealthCheckIntervalSeconds=300,
+            Targets=[{"Id": i, "Port": backend.port} for i in ids],
+        )
+        lb.start()
+        shared.wait_for(lambda: asked == set(ids), timeout=20, what="all ids")
+
+
 def test_ec2_that_is_down_is_asked_again(start_lb, backends):
     backend = backends()
     port = shared.free_port()

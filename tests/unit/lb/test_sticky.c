@@ -11,6 +11,8 @@
 
 #include <openssl/crypto.h>
 
+#include "common/store/store.h"
+#include "lb/control/sticky_key.h"
 #include "lb/routing/sticky.h"
 
 enum { NOW = 1792000000 };
@@ -311,6 +313,26 @@ static void nothing_is_allocated_for_a_request(void **state)
 	sticky_free(sealer);
 }
 
+static void the_key_is_made_once_and_kept(void **state)
+{
+	struct store *store = store_open("memory:", NULL), *other = store_open("memory:", NULL);
+	uint8_t first[STICKY_KEY_BYTES] = {0}, again[STICKY_KEY_BYTES], third[STICKY_KEY_BYTES];
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(sticky_key_load(store, first, &err), 0);
+	assert_int_equal(sticky_key_load(store, again, &err), 0);
+	assert_int_equal(sticky_key_load(other, third, &err), 0);
+	assert_memory_equal(first, again, sizeof(first));
+	assert_memory_not_equal(first, third, sizeof(first));
+	assert_int_equal(
+	    store_put_one(store, "elb/stickiness", json_pack("{s:s}", "Key", "short"), &err),
+	    STORE_OK);
+	assert_int_equal(sticky_key_load(store, first, &err), -1);
+	store_close(store);
+	store_close(other);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -326,6 +348,7 @@ int main(void)
 	    cmocka_unit_test(too_many_cookies_add_none),
 	    cmocka_unit_test(ids_tell_ports_apart),
 	    cmocka_unit_test(nothing_is_allocated_for_a_request),
+	    cmocka_unit_test(the_key_is_made_once_and_kept),
 	};
 
 	/* Before OpenSSL allocates anything: it counts through these from now on. */
