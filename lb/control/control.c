@@ -156,6 +156,19 @@ static int install(struct control *control, struct err *err)
 	return result;
 }
 
+/* Is the load balancer ("app/n/id") or target group ("targetgroup/n/id") still there? */
+static bool is_resource(void *arg, const char *resource)
+{
+	struct control *control = arg;
+	bool is_group = strncmp(resource, "targetgroup/", 12) == 0;
+	char key[ELB_KEY_MAX];
+
+	if (strcmp(resource, COUNTERS_OVERFLOW) == 0)
+		return true;
+	snprintf(key, sizeof(key), "elb/%s%s", is_group ? "" : "loadbalancer/", resource);
+	return store_peek(control->store, key, NULL) != NULL;
+}
+
 /* The store as it is now into registry, snapshot and sockets. */
 static int rebuild(struct control *control, struct err *err)
 {
@@ -165,6 +178,7 @@ static int rebuild(struct control *control, struct err *err)
 		address_pool_sync(control->pool, control->store);
 	if (control->instances)
 		instances_wake(control->instances);
+	counters_sweep(control->counters, is_resource, control, clock_monotonic_us() / 1000);
 	if (control->feed)
 		feed_sync(control->feed);
 	return install(control, err);

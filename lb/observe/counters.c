@@ -15,8 +15,10 @@ const struct counter_info group_counter_info[GROUP_COUNTER_COUNT] = {GROUP_COUNT
 struct counters {
 	unsigned n_lanes;
 	int n_lbs, n_groups;
-	char *lb_names[MAX_LB_SLOTS];
+	char *lb_names[MAX_LB_SLOTS]; /* NULL below n: free for another */
 	char *group_names[MAX_GROUP_SLOTS];
+	int64_t lb_gone_ms[MAX_LB_SLOTS]; /* since when nobody has used it; 0 = somebody does */
+	int64_t group_gone_ms[MAX_GROUP_SLOTS];
 	struct lb_counters *lbs[MAX_LB_SLOTS];          /* n_lanes each */
 	struct group_counters *groups[MAX_GROUP_SLOTS]; /* n_lanes each */
 };
@@ -62,9 +64,18 @@ static void *lanes_new(size_t size, unsigned n_lanes)
 static int find(char *const *names, int n, const char *name)
 {
 	for (int i = 0; i < n; i++)
-		if (strcmp(names[i], name) == 0)
+		if (names[i] && strcmp(names[i], name) == 0)
 			return i;
 	return -1;
+}
+
+static int find_free(char *const *names, int n)
+{
+	int slot = 0;
+
+	while (slot < n && names[slot])
+		slot++;
+	return slot;
 }
 
 static int slot_of(char **names, int *n, int max, const char *resource, struct err *err)
@@ -73,13 +84,17 @@ static int slot_of(char **names, int *n, int max, const char *resource, struct e
 
 	if (slot >= 0)
 		return slot;
-	if (*n == max) {
-		err_set(err, ENOSPC, "%s: more than %d since the program started", resource, max);
+	slot = find_free(names, *n);
+	if (slot == max) {
+		err_set(err, ENOSPC, "%s: more than %d at a time", resource, max);
 		return -1;
 	}
-	names[*n] = strdup(resource);
-	if (names[*n])
-		return (*n)++;
+	names[slot] = strdup(resource);
+	if (names[slot]) {
+		if (slot == *n)
+			++*n;
+		return slot;
+	}
 	err_set(err, ENOMEM, "out of memory");
 	return -1;
 }
@@ -112,6 +127,55 @@ int counters_group_slot(struct counters *counters, const char *resource, struct 
 		}
 	}
 	return slot;
+}
+
+static bool has_connections(const struct counters *counters, int slot)
+{
+	uint64_t now[LB_COUNTER_COUNT];
+
+	if (!counters->lbs[slot])
+		return false;
+	counters_read_lb(counters, (unsigned)slot, now);
+	return now[LB_COUNTER_ACTIVE_CONNECTIONS] != 0;
+}
+
+/* True: nobody has used it for long enough. */
+static bool is_over(int64_t *gone_ms, bool is_used, int64_t now_ms)
+{
+	if (is_used)
+		*gone_ms = 0;
+	else if (*gone_ms == 0)
+		*gone_ms = now_ms;
+	return *gone_ms != 0 && now_ms - *gone_ms >= COUNTERS_KEEP_MS;
+}
+
+static void give_free(char **name, int64_t *gone_ms, void *lanes, size_t bytes)
+{
+	free(*name);
+	*name = NULL;
+	*gone_ms = 0;
+	if (lanes) /* NULL: there was no memory for them */
+		memset(lanes, 0, bytes);
+}
+
+void counters_sweep(struct counters *counters, bool (*is_used)(void *arg, const char *resource),
+		    void *arg, int64_t now_ms)
+{
+	for (int i = 0; i < counters->n_lbs; i++) {
+		char **name = &counters->lb_names[i];
+
+		if (*name && is_over(&counters->lb_gone_ms[i], is_used(arg, *name), now_ms) &&
+		    !has_connections(counters, i))
+			give_free(name, &counters->lb_gone_ms[i], counters->lbs[i],
+				  sizeof(struct lb_counters) * counters->n_lanes);
+	}
+	for (int i = 0; i < counters->n_groups; i++) {
+		char **name = &counters->group_names[i];
+
+		if (*name && is_over(&counters->group_gone_ms[i], is_used(arg, *name), now_ms))
+			give_free(name, &counters->group_gone_ms[i], counters->groups[i],
+				  sizeof(struct group_counters) * counters->n_lanes);
+	}
 }
 
 void counters_read_lb(const struct counters *counters, unsigned slot,

@@ -8,6 +8,7 @@
 #define LB_OBSERVE_COUNTERS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/check.h"
@@ -88,12 +89,21 @@ void counters_free(struct counters *counters); /* no worker may run */
 
 /*
  * Control thread: the slot of a load balancer ("app/n/id") or group ("targetgroup/n/id"), made on
- * first use and kept for as long as the process lives, so its numbers go on across snapshots.
- * -1 with err when all are taken.
+ * first use and kept for as long as counters_sweep() knows of it, so its numbers go on across
+ * snapshots.  -1 with err when all are taken.
  */
 MUST_CHECK int counters_lb_slot(struct counters *counters, const char *resource, struct err *err);
 MUST_CHECK int counters_group_slot(struct counters *counters, const char *resource,
 				   struct err *err);
+
+/*
+ * Control thread, whenever something may have been deleted: a slot whose resource is_used() has not
+ * known for COUNTERS_KEEP_MS, and which has no open connection, may go to another one, and
+ * begins at 0 there.  now_ms: monotonic.
+ */
+enum { COUNTERS_KEEP_MS = 10 * 60 * 1000 };
+void counters_sweep(struct counters *counters, bool (*is_used)(void *arg, const char *resource),
+		    void *arg, int64_t now_ms);
 
 /* Control thread: sums of all workers into out, which is overwritten. */
 void counters_read_lb(const struct counters *counters, unsigned slot,

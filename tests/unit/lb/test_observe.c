@@ -39,6 +39,49 @@ static void workers_numbers_are_summed(void **state)
 	counters_free(counters);
 }
 
+static bool is_a(void *arg, const char *resource)
+{
+	(void)arg;
+	return strcmp(resource, "app/a/1") == 0 || strcmp(resource, "targetgroup/a/1") == 0;
+}
+
+static uint64_t requests_of(struct counters *counters, int slot)
+{
+	uint64_t now[LB_COUNTER_COUNT];
+
+	counters_read_lb(counters, (unsigned)slot, now);
+	return now[LB_COUNTER_REQUESTS];
+}
+
+static void slots_of_what_was_deleted_are_used_again_after_a_while(void **state)
+{
+	struct counters *counters = counters_new(2, NULL);
+	int a = counters_lb_slot(counters, "app/a/1", NULL);
+	int b = counters_lb_slot(counters, "app/b/1", NULL);
+	int group = counters_group_slot(counters, "targetgroup/b/1", NULL);
+	struct lb_counters *lane = counters_lb(counters, 1, (unsigned)b);
+
+	(void)state;
+	counter_add(&counters_lb(counters, 0, (unsigned)a)->values[LB_COUNTER_REQUESTS], 5);
+	counter_add(&lane->values[LB_COUNTER_REQUESTS], 7);
+	counter_add(&lane->values[LB_COUNTER_ACTIVE_CONNECTIONS], 1);
+	counters_sweep(counters, is_a, NULL, 1000);
+	counters_sweep(counters, is_a, NULL, 1000 + COUNTERS_KEEP_MS - 1);
+	assert_int_equal(counters_lb_slot(counters, "app/b/1", NULL), b);
+	assert_int_equal(requests_of(counters, b), 7);
+	/* Its time is over, but a connection is open still. */
+	counters_sweep(counters, is_a, NULL, 1000 + COUNTERS_KEEP_MS);
+	assert_int_equal(counters_lb_slot(counters, "app/b/1", NULL), b);
+	assert_int_equal(counters_group_slot(counters, "targetgroup/c/1", NULL), group);
+	counter_add(&lane->values[LB_COUNTER_ACTIVE_CONNECTIONS], (uint64_t)-1);
+	counters_sweep(counters, is_a, NULL, 1001 + COUNTERS_KEEP_MS);
+	assert_int_equal(counters_lb_slot(counters, "app/c/1", NULL), b);
+	assert_int_equal(requests_of(counters, b), 0);
+	assert_int_equal(counters_lb_slot(counters, "app/a/1", NULL), a);
+	assert_int_equal(requests_of(counters, a), 5);
+	counters_free(counters);
+}
+
 static char *read_all(const char *path)
 {
 	FILE *file = fopen(path, "r");
@@ -157,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(workers_numbers_are_summed),
+	    cmocka_unit_test(slots_of_what_was_deleted_are_used_again_after_a_while),
 	    cmocka_unit_test(a_line_has_albs_fields_in_albs_order),
 	    cmocka_unit_test(what_could_not_be_parsed_is_dashes),
 	    cmocka_unit_test(a_failing_disk_stops_nobody),
