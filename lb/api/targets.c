@@ -66,9 +66,28 @@ static int put_list(struct elb_api *api, const char *arn, json_t *list, struct a
 	return resource_commit(txn, error);
 }
 
+/* "all" belongs to no zone: not while cross-zone is off. */
+static int check_zone(struct elb_api *api, const json_t *group, const json_t *target,
+		      struct aws_error *error)
+{
+	char key[ELB_KEY_MAX];
+	const json_t *attributes;
+
+	if (strcmp(doc_str(target, "AvailabilityZone", ""), "all") != 0 ||
+	    resource_side_key(doc_str(group, "TargetGroupArn", ""), "attributes", key) < 0)
+		return 0;
+	attributes = store_peek(api->store, key, NULL);
+	if (strcmp(elb_target_group_attribute(attributes, "load_balancing.cross_zone.enabled"),
+		   "false") != 0)
+		return 0;
+	error_validation(error, "Targets cannot be registered with Availability Zone 'all' while "
+				"cross-zone load balancing is off");
+	return -1;
+}
+
 /* Adds what is not there yet; -1 with error. */
-static int add_targets(const json_t *group, const json_t *targets, json_t *list, bool *is_changed,
-		       struct aws_error *error)
+static int add_targets(struct elb_api *api, const json_t *group, const json_t *targets,
+		       json_t *list, bool *is_changed, struct aws_error *error)
 {
 	const json_t *target;
 	size_t i;
@@ -76,7 +95,7 @@ static int add_targets(const json_t *group, const json_t *targets, json_t *list,
 	json_array_foreach (targets, i, target) {
 		int64_t port = port_of(group, target);
 
-		if (check_id(group, target, error) < 0)
+		if (check_id(group, target, error) < 0 || check_zone(api, group, target, error) < 0)
 			return -1;
 		if (find(list, doc_str(target, "Id", ""), port) >= 0)
 			continue;
@@ -110,7 +129,7 @@ json_t *handle_RegisterTargets(void *context, const struct aws_call *call, const
 	if (!group)
 		return NULL;
 	list = resource_side_list(api, arn, "targets", "Targets");
-	result = add_targets(group, doc_array(input, "Targets"), list, &is_changed, error);
+	result = add_targets(api, group, doc_array(input, "Targets"), list, &is_changed, error);
 	if (result == 0 && is_changed)
 		result = put_list(api, arn, list, error);
 	json_decref(list);
@@ -199,6 +218,18 @@ static json_t *select_targets(const json_t *all, const json_t *group, const json
 	return list;
 }
 
+/* Anomalies are told only to those who ask. */
+static void leave_out_anomalies(const json_t *input, json_t *list)
+{
+	json_t *description;
+	size_t i;
+
+	if (json_array_size(doc_array(input, "Include")) > 0)
+		return;
+	json_array_foreach (list, i, description)
+		json_object_del(description, "AnomalyDetection");
+}
+
 json_t *handle_DescribeTargetHealth(void *context, const struct aws_call *call, const json_t *input,
 				    struct aws_error *error)
 {
@@ -221,6 +252,7 @@ json_t *handle_DescribeTargetHealth(void *context, const struct aws_call *call, 
 		list = select_targets(all, group, wanted);
 		json_decref(all);
 	}
+	leave_out_anomalies(input, list);
 	json_decref(group);
 	return json_pack("{s:o}", "TargetHealthDescriptions", list);
 }

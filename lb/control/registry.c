@@ -474,9 +474,12 @@ static json_t *describe_target(const struct live_target *live)
 	char text[8];
 
 	snprintf(text, sizeof(text), "%u", port);
-	return json_pack("{s:{s:s,s:i,s:s*},s:s,s:o}", "Target", "Id", live->id, "Port",
+	return json_pack("{s:{s:s,s:i,s:s*},s:s,s:o,s:{s:s,s:s}}", "Target", "Id", live->id, "Port",
 			 (int)live->port, "AvailabilityZone", live->zone[0] ? live->zone : NULL,
-			 "HealthCheckPort", text, "TargetHealth", describe_health(&live->health));
+			 "HealthCheckPort", text, "TargetHealth", describe_health(&live->health),
+			 "AnomalyDetection", "Result",
+			 live->anomaly.is_anomalous ? "anomalous" : "normal", "MitigationInEffect",
+			 live->anomaly.weight < SHARE_FULL ? "yes" : "no");
 }
 
 json_t *registry_describe(struct registry *registry, const char *arn)

@@ -7,6 +7,9 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import botocore.exceptions
 import pytest
@@ -15,6 +18,10 @@ import conftest as shared
 from lb_fixtures import backends, start_lb  # noqa: F401 (fixtures)
 from lb_helpers import group
 
+SIGNED = {
+    "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/"
+    "elasticloadbalancing/aws4_request, SignedHeaders=host, Signature=0"
+}
 FAST = {"health_check.interval_ms": "100"}
 
 
@@ -44,6 +51,19 @@ def names_of(lb, n, path="/"):
         with lb.wire() as wire:
             seen.append(wire.get(path).body.decode())
     return seen
+
+
+def query(lb, action, **members):
+    """For what boto3's models do not know yet."""
+    form = {"Action": action, "Version": "2015-12-01", **members}
+    request = urllib.request.Request(
+        lb.api, urllib.parse.urlencode(form).encode(), SIGNED
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
 
 
 class Held:
@@ -111,6 +131,17 @@ def test_anomalous_targets_get_little_traffic(start_lb, backends):
     names_of(lb, 100)
     assert len(targets[0].requests) - before < 15, "5 % of a fair share"
     assert set(s for s, _ in lb.health("pool").values()) == {"healthy"}
+    told = query(
+        lb,
+        "DescribeTargetHealth",
+        **{
+            "TargetGroupArn": lb.group_arn("pool"),
+            "Include.member.1": "AnomalyDetection",
+        },
+    )
+    assert told.count("<Result>anomalous</Result>") == 1
+    assert told.count("<Result>normal</Result>") == 3
+    assert told.count("<MitigationInEffect>yes</MitigationInEffect>") == 1
 
 
 @pytest.mark.parametrize(
@@ -162,6 +193,15 @@ def test_targets_of_the_zone_all_keep_cross_zone_on(start_lb, backends):
         lb.client().modify_target_group_attributes(
             TargetGroupArn=lb.group_arn("pool"),
             Attributes=[{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}],
+        )
+
+
+def test_while_cross_zone_is_off_no_target_is_of_the_zone_all(start_lb, backends):
+    lb = start(start_lb, [], {"load_balancing.cross_zone.enabled": "false"})
+    with pytest.raises(botocore.exceptions.ClientError, match="'all'"):
+        lb.client().register_targets(
+            TargetGroupArn=lb.group_arn("pool"),
+            Targets=[{**backends().target, "AvailabilityZone": "all"}],
         )
 
 
@@ -226,6 +266,19 @@ def test_what_target_groups_cannot_be_is_refused(start_lb, attributes, why):
         )
     after = lb.client().describe_target_group_attributes(TargetGroupArn=arn)
     assert after["Attributes"] == before["Attributes"]
+
+
+def test_the_target_optimizer_is_refused(start_lb):
+    lb = start_lb()
+    told = query(
+        lb,
+        "CreateTargetGroup",
+        Name="optimized",
+        Protocol="HTTP",
+        Port="80",
+        TargetControlPort="3000",
+    )
+    assert "targetControlPort" in told and "supported by this endpoint" in told, told
 
 
 def test_a_draining_target_gets_no_new_request_and_finishes_the_old(start_lb, backends):
