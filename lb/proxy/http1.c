@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/check.h"
+#include "lb/routing/desync.h"
 
 static struct h1_message *message_of(llhttp_t *llhttp)
 {
@@ -64,7 +65,11 @@ static int on_url(llhttp_t *llhttp, const char *at, size_t len)
 
 static int on_version(llhttp_t *llhttp, const char *at, size_t len)
 {
-	extend(&message_of(llhttp)->version, at, len);
+	struct h1_message *message = message_of(llhttp);
+
+	extend(&message->version, at, len);
+	if (is_request(message) && llhttp->method == HTTP_PRI)
+		return refuse(message, 505, "an HTTP/2 preface"); /* of any version: not a head */
 	return 0;
 }
 
@@ -231,21 +236,13 @@ static bool is_alnum(char c)
 	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
-/* "Transfer_Encoding", "content.length": spelled for a reader that folds more than we do. */
+/* "Transfer_Encoding", "content--length": spelled for a reader that folds more than we do. */
 static bool is_suspicious(struct text name)
 {
-	char plain[20];
-	size_t len = 0;
+	enum { SHORTEST = 13 }; /* "contentlength" */
+	bool is_exact;
 
-	for (size_t i = 0; i < name.len; i++) {
-		if (!is_alnum(name.at[i]))
-			continue;
-		if (len == sizeof(plain))
-			return false;
-		plain[len++] = (char)(name.at[i] | 0x20);
-	}
-	return (len == 13 && memcmp(plain, "contentlength", len) == 0) ||
-	       (len == 16 && memcmp(plain, "transferencoding", len) == 0);
+	return name.len >= SHORTEST && desync_framing_name(name, &is_exact) != FRAMING_OTHER;
 }
 
 static bool is_plain_name(struct text name)
@@ -317,11 +314,11 @@ static int classify(struct h1_message *message, unsigned i, struct tally *tally)
 		message->expects_continue = text_equal_nocase(header->value, TEXT("100-continue"));
 		return 0;
 	case HEADER_OTHER:
-		if (is_plain_name(header->name)) {
-			if (header->name.len != 13 && header->name.len != 16)
-				return 0;
-		} else {
+		if (!is_plain_name(header->name)) {
 			message->has_invalid_name = true;
+			if (header->name.len == 0)
+				return refuse(message, is_request(message) ? 400 : 502,
+					      "header without a name");
 		}
 		if (is_request(message) && is_suspicious(header->name))
 			return refuse(message, 400, "suspicious header");
@@ -405,9 +402,6 @@ static int check_response(struct h1_message *message, const struct tally *tally)
 		return refuse(message, 502, "bad status");
 	if (has_control(message->reason))
 		return refuse(message, 502, "bad reason");
-	for (unsigned i = 0; i < message->n_headers; i++)
-		if (message->headers[i].name.len == 0)
-			return refuse(message, 502, "header without a name");
 	return frame_response(message, tally);
 }
 
@@ -431,9 +425,6 @@ static int check_request(struct h1_message *message, const struct tally *tally)
 	if (message->version.len != 3 || message->llhttp.http_major != 1 ||
 	    memcmp(message->version.at - 5, "HTTP/", 5) != 0)
 		return refuse(message, 505, "HTTP version");
-	for (unsigned i = 0; i < message->n_headers; i++)
-		if (message->headers[i].name.len == 0)
-			return refuse(message, 400, "header without a name");
 	if (message->llhttp.method == HTTP_CONNECT || message->llhttp.method == HTTP_TRACE)
 		return refuse(message, 405, "method not allowed");
 	if (tally->n_hosts == 0 && !message->is_http10)

@@ -1,0 +1,67 @@
+/*
+ * Fuzzes the second look at odd request heads: whatever bytes come, what is put in order reads back
+ * strictly, as one request, framed by what the head's own exact headers said; and a head that the
+ * strict reader takes as Compliant is whole and Compliant for the second look as well.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/check.h"
+#include "lb/proxy/http1_head.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { ROOM = 1 << 18 };
+
+static char sent[ROOM];
+static struct h1_head head;
+static struct h1_message message;
+
+/* The strict reader may refuse what is in order for other reasons (no Host, a limit), but never
+ * sees more than one head in it, nor other than the bytes' own framing. */
+static void check_in_order(size_t len)
+{
+	size_t used;
+
+	h1_start(&message, HTTP_REQUEST);
+	message.is_rewritten = true;
+	used = h1_parse(&message, sent, len);
+	if (message.error != 0)
+		return;
+	CHECK(message.is_head_done && used == len);
+	CHECK(message.is_done == (message.framing == BODY_NONE));
+	CHECK(memmem(sent, len, "\r\n\r\n", 4) == sent + len - 4);
+}
+
+static void check_agreement(const char *bytes, size_t len)
+{
+	enum h1_head_state state = h1_head_read(&head, bytes, len);
+
+	h1_start(&message, HTTP_REQUEST);
+	h1_parse(&message, bytes, len);
+	if (!message.is_head_done)
+		return;
+	CHECK(state == H1_HEAD_WHOLE);
+	CHECK(head.parts.n_headers == message.n_headers);
+	CHECK(text_equal(head.parts.method, message.method));
+	CHECK(text_equal(head.parts.uri, message.uri));
+	CHECK(message.is_odd || head.verdict.tier == DESYNC_COMPLIANT);
+	CHECK(head.verdict.tier == h1_verdict(&message).tier);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *bytes = (const char *)data;
+	struct writer out = {.at = sent, .end = sent + ROOM};
+
+	if (size > ROOM / 4)
+		return 0;
+	check_agreement(bytes, size);
+	if (h1_head_read(&head, bytes, size) != H1_HEAD_WHOLE)
+		return 0;
+	CHECK(head.len <= size);
+	if (h1_head_rewrite(&head, &out) == 0)
+		check_in_order((size_t)(out.at - sent));
+	return 0;
+}
