@@ -22,6 +22,8 @@
 #include "common/base/err.h"
 #include "common/store/store.h"
 
+struct rule_uses; /* lb/api/rule_uses.h */
+
 /* What the handlers ask of the running load balancer.  A NULL member means there is none behind
  * (tests): ports are always free, targets always initial. */
 struct elb_hooks {
@@ -39,6 +41,7 @@ struct elb_hooks {
 struct elb_api {
 	struct store *store;           /* borrowed: closed after the API */
 	const struct elb_hooks *hooks; /* NULL: none */
+	const struct rule_uses *uses;  /* of the store; NULL: rules are read through instead */
 	void *hooks_context;
 };
 

@@ -10,6 +10,7 @@
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
+#include "lb/api/rule_uses.h"
 
 static const struct {
 	const char *prefix; /* of the ARN's resource part */
@@ -169,16 +170,25 @@ json_t *resource_list(struct store *store, const char *prefix)
 	return gather.list;
 }
 
-json_t *resource_children(struct elb_api *api, const char *parent_arn, enum resource_kind kind)
+int resource_children_prefix(const char *parent_arn, enum resource_kind kind,
+			     char prefix[ELB_KEY_MAX + 16])
 {
 	const char *part = resource_part(parent_arn);
 	const char *path = part ? strchr(part, '/') : NULL;
-	char prefix[ELB_KEY_MAX + 32];
+	const char *noun = kind == RESOURCE_RULE ? "listener-rule" : "listener";
 
 	if (!path)
+		return -1;
+	return snprintf(prefix, ELB_KEY_MAX + 16, "elb/%s%s/", noun, path) < ELB_KEY_MAX + 16 ? 0
+											      : -1;
+}
+
+json_t *resource_children(struct elb_api *api, const char *parent_arn, enum resource_kind kind)
+{
+	char prefix[ELB_KEY_MAX + 16];
+
+	if (resource_children_prefix(parent_arn, kind, prefix) < 0)
 		return json_array();
-	snprintf(prefix, sizeof(prefix), "elb/%s%s/",
-		 kind == RESOURCE_RULE ? "listener-rule" : "listener", path);
 	return resource_list(api->store, prefix);
 }
 
@@ -440,8 +450,7 @@ struct group_search {
 	json_t *arns;
 };
 
-/* A rule's ARN names its load balancer: listener-rule/app/NAME/ID/... */
-static bool load_balancer_arn_of(const char *rule_arn, char arn[ARN_TEXT_MAX])
+bool rule_load_balancer_arn(const char *rule_arn, char arn[ARN_TEXT_MAX])
 {
 	const char *part = resource_part(rule_arn);
 	const char *at = part ? strstr(part, "/app/") : NULL;
@@ -467,7 +476,7 @@ static bool search_rule(void *arg, const char *key, const json_t *rule, int64_t 
 	(void)revision;
 	if (!actions_use_group(doc_array(rule, "Actions"), search->group_arn))
 		return true;
-	if (load_balancer_arn_of(doc_str(rule, "RuleArn", ""), arn) &&
+	if (rule_load_balancer_arn(doc_str(rule, "RuleArn", ""), arn) &&
 	    !doc_list_has(search->arns, arn))
 		json_array_append_new(search->arns, json_string(arn));
 	return true;
@@ -475,9 +484,45 @@ static bool search_rule(void *arg, const char *key, const json_t *rule, int64_t 
 
 json_t *group_load_balancers(struct elb_api *api, const char *group_arn)
 {
-	struct group_search search = {group_arn, api, json_array()};
+	struct group_search search = {group_arn, api, NULL};
 
+	if (rule_uses_are_complete(api->uses))
+		return rule_uses_load_balancers(api->uses, group_arn);
+	search.arns = json_array();
 	/* A listener's default actions are in its default rule too. */
 	store_scan(api->store, "elb/listener-rule/", search_rule, &search);
 	return search.arns;
+}
+
+static bool note_groups(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	json_t *groups = arg;
+	const json_t *action, *tuple;
+	char arn[ARN_TEXT_MAX];
+	size_t i, j;
+
+	(void)key;
+	(void)revision;
+	if (!rule_load_balancer_arn(doc_str(rule, "RuleArn", ""), arn))
+		return true;
+	json_array_foreach (doc_array(rule, "Actions"), i, action) {
+		const json_t *config = doc_object(action, "ForwardConfig");
+
+		if (doc_has(action, "TargetGroupArn"))
+			json_object_set_new(groups, doc_str(action, "TargetGroupArn", ""),
+					    json_string(arn));
+		json_array_foreach (doc_array(config, "TargetGroups"), j, tuple)
+			json_object_set_new(groups, doc_str(tuple, "TargetGroupArn", ""),
+					    json_string(arn));
+	}
+	return true;
+}
+
+json_t *groups_in_use(struct store *store)
+{
+	json_t *groups = json_object();
+
+	if (groups)
+		store_scan(store, "elb/listener-rule/", note_groups, groups);
+	return groups;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "common/aws/codec.h"
+#include "common/base/ids.h"
 #include "lb/api/api.h"
 
 enum resource_kind {
@@ -47,6 +48,10 @@ json_t *resource_side_list(struct elb_api *api, const char *arn, const char *are
 
 /* New array of all documents under a key prefix, in key order; NULL without memory. */
 json_t *resource_list(struct store *store, const char *prefix);
+/* The keys of a load balancer's listeners, of a listener's rules, begin with it; -1 if the ARN is
+ * neither's. */
+MUST_CHECK int resource_children_prefix(const char *parent_arn, enum resource_kind kind,
+					char prefix[ELB_KEY_MAX + 16]);
 /* The listeners of a load balancer, the rules of a listener. */
 json_t *resource_children(struct elb_api *api, const char *parent_arn, enum resource_kind kind);
 
@@ -87,6 +92,10 @@ MUST_CHECK int resource_check_name(const char *name, const char *what, struct aw
 
 /* Does this list of actions forward to the group? */
 bool actions_use_group(const json_t *actions, const char *group_arn);
+/* The load balancer that a rule's ARN names: listener-rule/app/NAME/ID/... */
+bool rule_load_balancer_arn(const char *rule_arn, char arn[ARN_TEXT_MAX]);
+/* New object {target group ARN: ARN of a load balancer whose rules forward to it}. */
+json_t *groups_in_use(struct store *store);
 /* New array of the ARNs of the load balancers whose rules forward to the group. */
 json_t *group_load_balancers(struct elb_api *api, const char *group_arn);
 

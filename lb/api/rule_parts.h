@@ -1,5 +1,5 @@
 /*
- * A rule's actions and conditions: checked beyond what the shapes say, and brought
+ * A rule's actions, conditions and transforms: checked beyond what the shapes say, and brought
  * into the full form that describe-rules prints.  Pure but for looking target
  * groups up in the store.
  */
@@ -16,5 +16,8 @@ json_t *rule_actions_complete(struct elb_api *api, const char *load_balancer_arn
 
 /* New reference; NULL with error. */
 json_t *rule_conditions_complete(const json_t *conditions, struct aws_error *error);
+
+/* New reference, an empty array when there are none; NULL with error. */
+json_t *rule_transforms_complete(const json_t *transforms, struct aws_error *error);
 
 #endif

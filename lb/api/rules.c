@@ -10,6 +10,9 @@
 #include "common/doc/doc.h"
 #include "lb/api/resource.h"
 #include "lb/api/rule_parts.h"
+#include "lb/api/rule_uses.h"
+
+enum { PRIORITY_MAX = 50000 };
 
 /* The default rule stands behind all others. */
 static int64_t priority_of(const json_t *rule)
@@ -72,18 +75,31 @@ static void listener_arn_of(const char *rule_arn, char arn[ARN_TEXT_MAX])
 		*last = '\0';
 }
 
-/* Is the priority taken by a rule other than except_arn? */
-static bool is_taken(const json_t *rules, int64_t priority, const char *except_arn)
-{
-	const json_t *rule;
-	size_t i;
+struct priority_search {
+	int64_t priority;
+	bool is_found;
+};
 
-	json_array_foreach (rules, i, rule) {
-		if (priority_of(rule) == priority &&
-		    strcmp(doc_str(rule, "RuleArn", ""), except_arn) != 0)
-			return true;
-	}
-	return false;
+static bool search_priority(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	struct priority_search *search = arg;
+
+	(void)key;
+	(void)revision;
+	search->is_found = priority_of(rule) == search->priority;
+	return !search->is_found;
+}
+
+static bool is_in_use(struct elb_api *api, const char *listener_arn, int64_t priority)
+{
+	struct priority_search search = {.priority = priority};
+	char prefix[ELB_KEY_MAX + 16];
+
+	if (rule_uses_are_complete(api->uses))
+		return rule_uses_priority(api->uses, listener_arn, priority);
+	if (resource_children_prefix(listener_arn, RESOURCE_RULE, prefix) == 0)
+		store_scan(api->store, prefix, search_priority, &search);
+	return search.is_found;
 }
 
 static void error_priority(struct aws_error *error, int64_t priority)
@@ -92,8 +108,20 @@ static void error_priority(struct aws_error *error, int64_t priority)
 		      priority);
 }
 
-static json_t *build(const char *listener_arn, int64_t priority, json_t *conditions,
-		     json_t *actions)
+/* The parts of a rule that a call gives; owned. */
+struct parts {
+	json_t *conditions, *actions, *transforms;
+};
+
+static void drop_parts(struct parts *parts)
+{
+	json_decref(parts->conditions);
+	json_decref(parts->actions);
+	json_decref(parts->transforms);
+}
+
+/* Takes over the parts. */
+static json_t *build(const char *listener_arn, int64_t priority, const struct parts *parts)
 {
 	const char *at = strstr(listener_arn, ":listener/");
 	char arn[ARN_TEXT_MAX], id[ID_TEXT_MAX], text[32];
@@ -101,8 +129,9 @@ static json_t *build(const char *listener_arn, int64_t priority, json_t *conditi
 	snprintf(arn, sizeof(arn), "%.*s:listener-rule/%s/%s", (int)(at - listener_arn),
 		 listener_arn, at + strlen(":listener/"), id_hex16(NULL, id));
 	snprintf(text, sizeof(text), "%" PRId64, priority);
-	return json_pack("{s:s,s:s,s:o,s:o,s:b}", "RuleArn", arn, "Priority", text, "Conditions",
-			 conditions, "Actions", actions, "IsDefault", 0);
+	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:b}", "RuleArn", arn, "Priority", text,
+			 "Conditions", parts->conditions, "Actions", parts->actions, "Transforms",
+			 parts->transforms, "IsDefault", 0);
 }
 
 static json_t *put_new(struct elb_api *api, json_t *rule, const json_t *tags,
@@ -129,6 +158,20 @@ fail:
 	return NULL;
 }
 
+static int complete_parts(struct elb_api *api, const json_t *listener, const json_t *input,
+			  struct parts *parts, struct aws_error *error)
+{
+	parts->conditions = rule_conditions_complete(doc_array(input, "Conditions"), error);
+	if (!parts->conditions)
+		return -1;
+	parts->actions = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""),
+					       doc_array(input, "Actions"), error);
+	if (!parts->actions)
+		return -1;
+	parts->transforms = rule_transforms_complete(doc_array(input, "Transforms"), error);
+	return parts->transforms ? 0 : -1;
+}
+
 json_t *handle_CreateRule(void *context, const struct aws_call *call, const json_t *input,
 			  struct aws_error *error)
 {
@@ -136,31 +179,21 @@ json_t *handle_CreateRule(void *context, const struct aws_call *call, const json
 	const char *listener_arn = doc_str(input, "ListenerArn", "");
 	int64_t priority = doc_int(input, "Priority", 0);
 	json_t *listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
-	json_t *rules = NULL, *conditions = NULL, *actions = NULL;
+	struct parts parts = {0};
+	int result = -1;
 
 	(void)call;
 	if (!listener)
 		return NULL;
-	rules = resource_children(api, listener_arn, RESOURCE_RULE);
-	if (is_taken(rules, priority, "")) {
+	if (is_in_use(api, listener_arn, priority))
 		error_priority(error, priority);
-		goto fail;
-	}
-	conditions = rule_conditions_complete(doc_array(input, "Conditions"), error);
-	if (!conditions)
-		goto fail;
-	actions = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""),
-					doc_array(input, "Actions"), error);
-	if (!actions)
-		goto fail;
-	json_decref(rules);
+	else
+		result = complete_parts(api, listener, input, &parts, error);
 	json_decref(listener);
-	return put_new(api, build(listener_arn, priority, conditions, actions),
-		       doc_array(input, "Tags"), error);
-fail:
-	json_decref(conditions);
-	json_decref(rules);
-	json_decref(listener);
+	if (result == 0)
+		return put_new(api, build(listener_arn, priority, &parts), doc_array(input, "Tags"),
+			       error);
+	drop_parts(&parts);
 	return NULL;
 }
 
@@ -205,42 +238,75 @@ static json_t *get_changeable(struct elb_api *api, const char *arn, const char *
 	return NULL;
 }
 
+static int modify_conditions(json_t *rule, const json_t *input, struct aws_error *error)
+{
+	const json_t *given = doc_array(input, "Conditions");
+	json_t *part;
+
+	if (json_array_size(given) == 0)
+		return 0;
+	part = rule_conditions_complete(given, error);
+	return part ? json_object_set_new(rule, "Conditions", part) : -1;
+}
+
+static int modify_actions(struct elb_api *api, json_t *rule, const json_t *input,
+			  struct aws_error *error)
+{
+	const json_t *given = doc_array(input, "Actions");
+	char listener_arn[ARN_TEXT_MAX];
+	json_t *listener, *part;
+
+	if (json_array_size(given) == 0)
+		return 0;
+	listener_arn_of(doc_str(rule, "RuleArn", ""), listener_arn);
+	listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
+	part = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""), given, error);
+	json_decref(listener);
+	return part ? json_object_set_new(rule, "Actions", part) : -1;
+}
+
+static int modify_transforms(json_t *rule, const json_t *input, struct aws_error *error)
+{
+	const json_t *given = doc_array(input, "Transforms");
+	bool resets = doc_bool(input, "ResetTransforms", false);
+	json_t *part;
+
+	if (json_array_size(given) > 0 && resets) {
+		error_validation(error,
+				 "You cannot specify both 'Transforms' and 'ResetTransforms'");
+		return -1;
+	}
+	if (json_array_size(given) == 0 && !resets)
+		return 0;
+	part = rule_transforms_complete(given, error);
+	return part ? json_object_set_new(rule, "Transforms", part) : -1;
+}
+
+static int put_rule(struct elb_api *api, json_t *rule, struct aws_error *error)
+{
+	char key[ELB_KEY_MAX];
+	struct store_txn *txn;
+
+	if (resource_key(doc_str(rule, "RuleArn", ""), RESOURCE_RULE, key) < 0)
+		return -1;
+	txn = store_begin(api->store);
+	store_put(txn, key, json_incref(rule));
+	return resource_commit(txn, error);
+}
+
 json_t *handle_ModifyRule(void *context, const struct aws_call *call, const json_t *input,
 			  struct aws_error *error)
 {
 	struct elb_api *api = context;
-	const char *arn = doc_str(input, "RuleArn", "");
-	json_t *rule = get_changeable(api, arn, "modified", error);
-	char listener_arn[ARN_TEXT_MAX], key[ELB_KEY_MAX];
-	json_t *listener, *part;
+	json_t *rule = get_changeable(api, doc_str(input, "RuleArn", ""), "modified", error);
 
 	(void)call;
 	if (!rule)
 		return NULL;
-	if (json_array_size(doc_array(input, "Conditions")) > 0) {
-		part = rule_conditions_complete(doc_array(input, "Conditions"), error);
-		if (!part)
-			goto fail;
-		json_object_set_new(rule, "Conditions", part);
-	}
-	if (json_array_size(doc_array(input, "Actions")) > 0) {
-		listener_arn_of(arn, listener_arn);
-		listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
-		part = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""),
-					     doc_array(input, "Actions"), error);
-		json_decref(listener);
-		if (!part)
-			goto fail;
-		json_object_set_new(rule, "Actions", part);
-	}
-	if (resource_key(arn, RESOURCE_RULE, key) == 0) {
-		struct store_txn *txn = store_begin(api->store);
-
-		store_put(txn, key, json_incref(rule));
-		if (resource_commit(txn, error) == 0)
-			return resource_answer("Rules", rule);
-	}
-fail:
+	if (modify_conditions(rule, input, error) == 0 &&
+	    modify_actions(api, rule, input, error) == 0 &&
+	    modify_transforms(rule, input, error) == 0 && put_rule(api, rule, error) == 0)
+		return resource_answer("Rules", rule);
 	json_decref(rule);
 	return NULL;
 }
@@ -278,6 +344,7 @@ static int64_t new_priority(const json_t *pairs, const json_t *rule)
 /* All as one step: two rules may swap. */
 static int set_priorities(json_t *rules, const json_t *pairs, struct aws_error *error)
 {
+	uint8_t taken[PRIORITY_MAX / 8 + 1] = {0};
 	json_t *rule;
 	size_t i;
 
@@ -287,17 +354,14 @@ static int set_priorities(json_t *rules, const json_t *pairs, struct aws_error *
 
 		if (priority == INT64_MAX)
 			continue;
-		snprintf(text, sizeof(text), "%" PRId64, priority);
-		json_object_set_new(rule, "Priority", json_string(text));
-	}
-	json_array_foreach (rules, i, rule) {
-		int64_t priority = priority_of(rule);
-
-		if (priority != INT64_MAX &&
-		    is_taken(rules, priority, doc_str(rule, "RuleArn", ""))) {
+		if (priority < 1 || priority > PRIORITY_MAX ||
+		    taken[priority / 8] >> (priority % 8) & 1) {
 			error_priority(error, priority);
 			return -1;
 		}
+		taken[priority / 8] |= (uint8_t)(1u << (priority % 8));
+		snprintf(text, sizeof(text), "%" PRId64, priority);
+		json_object_set_new(rule, "Priority", json_string(text));
 	}
 	return 0;
 }

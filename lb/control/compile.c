@@ -286,11 +286,11 @@ int compile_snapshot(const struct compile_input *input, struct compile_output *o
 	*output = (struct compile_output){0};
 	if (!c.builder)
 		goto oom;
-	if (add_all(&c, "elb/targetgroup/", add_group, err) < 0 ||
-	    add_all(&c, "elb/loadbalancer/", add_load_balancer, err) < 0) {
-		snapshot_builder_free(c.builder);
-		goto fail;
-	}
+	if (add_all(&c, "elb/targetgroup/", add_group, err) < 0)
+		goto drop;
+	group_map_sort(&c.groups);
+	if (add_all(&c, "elb/loadbalancer/", add_load_balancer, err) < 0)
+		goto drop;
 	output->snapshot = snapshot_builder_finish(c.builder, err);
 	if (!output->snapshot)
 		goto fail;
@@ -298,6 +298,9 @@ int compile_snapshot(const struct compile_input *input, struct compile_output *o
 	return 0;
 oom:
 	err_set(err, ENOMEM, "out of memory");
+	goto fail;
+drop:
+	snapshot_builder_free(c.builder);
 fail:
 	group_map_fini(&c.groups);
 	buf_fini(&output->addresses);

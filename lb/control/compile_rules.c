@@ -7,7 +7,12 @@
 
 #include "common/doc/doc.h"
 
-enum { CONDITIONS_MAX = 16, VALUES_MAX = 64 };
+static int by_arn(const void *a, const void *b)
+{
+	const struct target_group *const *x = a, *const *y = b;
+
+	return strcmp((*x)->arn, (*y)->arn);
+}
 
 int group_map_add(struct group_map *map, struct target_group *group, struct err *err)
 {
@@ -26,6 +31,12 @@ int group_map_add(struct group_map *map, struct target_group *group, struct err 
 	return 0;
 }
 
+void group_map_sort(struct group_map *map)
+{
+	if (map->n > 1)
+		qsort(map->groups, map->n, sizeof(struct target_group *), by_arn);
+}
+
 void group_map_fini(struct group_map *map)
 {
 	free(map->groups);
@@ -34,11 +45,12 @@ void group_map_fini(struct group_map *map)
 
 static struct target_group *find_group(const struct group_map *map, const char *arn)
 {
-	for (size_t i = 0; i < map->n; i++) {
-		if (strcmp(map->groups[i]->arn, arn) == 0)
-			return map->groups[i];
-	}
-	return NULL;
+	struct target_group wanted = {.arn = arn}, *key = &wanted;
+	struct target_group **found =
+	    map->n > 0 ? bsearch(&key, map->groups, map->n, sizeof(struct target_group *), by_arn)
+		       : NULL;
+
+	return found ? *found : NULL;
 }
 
 static int compile_forward(const struct group_map *groups, const json_t *document,
@@ -125,14 +137,10 @@ static const struct {
     [CONDITION_SOURCE_IP] = {"source-ip", "SourceIpConfig"},
 };
 
-struct values {
-	struct condition_value items[VALUES_MAX];
-	size_t n;
-};
-
 static int compile_condition(const json_t *document, struct condition *condition,
-			     struct values *values, struct err *err)
+			     struct rule_parts *parts, struct err *err)
 {
+	const char *member = "Values";
 	const char *name = doc_str(document, "Field", "");
 	size_t field = 0, i;
 	const json_t *config, *value;
@@ -146,41 +154,76 @@ static int compile_condition(const json_t *document, struct condition *condition
 	config = doc_object(document, fields[field].config);
 	condition->field = (enum condition_field)field;
 	condition->header_name = doc_str(config, "HttpHeaderName", NULL);
-	condition->values = &values->items[values->n];
-	json_array_foreach (doc_array(config, "Values"), i, value) {
-		struct condition_value *to = &values->items[values->n];
+	condition->values = &parts->values[parts->n_values];
+	condition->is_regex = json_array_size(doc_array(config, "RegexValues")) > 0;
+	if (condition->is_regex)
+		member = "RegexValues";
+	json_array_foreach (doc_array(config, member), i, value) {
+		struct condition_value *to = &parts->values[parts->n_values];
 
-		if (values->n == VALUES_MAX)
+		if (parts->n_values == VALUES_MAX)
 			break;
 		to->key = doc_str(value, "Key", NULL);
 		to->value =
 		    json_is_string(value) ? json_string_value(value) : doc_str(value, "Value", "");
-		values->n++;
+		parts->n_values++;
 		condition->n_values++;
 	}
+	return 0;
+}
+
+static struct rewrite_config compile_rewrite(const json_t *transform, const char *config)
+{
+	const json_t *rewrites = doc_array(doc_object(transform, config), "Rewrites");
+	const json_t *rewrite = json_array_get(rewrites, 0);
+
+	return (struct rewrite_config){doc_str(rewrite, "Regex", NULL),
+				       doc_str(rewrite, "Replace", "")};
+}
+
+static void compile_transforms(const json_t *transforms, struct rule_config *config)
+{
+	const json_t *transform;
+	size_t i;
+
+	json_array_foreach (transforms, i, transform) {
+		const char *type = doc_str(transform, "Type", "");
+
+		if (strcmp(type, "host-header-rewrite") == 0)
+			config->host_rewrite =
+			    compile_rewrite(transform, "HostHeaderRewriteConfig");
+		else if (strcmp(type, "url-rewrite") == 0)
+			config->url_rewrite = compile_rewrite(transform, "UrlRewriteConfig");
+	}
+}
+
+int compile_conditions(const json_t *rule, struct rule_parts *parts, struct err *err)
+{
+	struct rule_config *config = &parts->config;
+	const json_t *document;
+	size_t i;
+
+	memset(parts, 0, sizeof(*parts));
+	config->priority = (unsigned)strtoul(doc_str(rule, "Priority", "0"), NULL, 10);
+	config->conditions = parts->conditions;
+	json_array_foreach (doc_array(rule, "Conditions"), i, document) {
+		if (i == CONDITIONS_MAX)
+			break;
+		if (compile_condition(document, &parts->conditions[i], parts, err) < 0)
+			return -1;
+		config->n_conditions++;
+	}
+	compile_transforms(doc_array(rule, "Transforms"), config);
 	return 0;
 }
 
 int compile_rule(struct snapshot_builder *builder, const struct group_map *groups,
 		 struct listener *listener, const json_t *rule, struct err *err)
 {
-	const json_t *document;
-	struct condition conditions[CONDITIONS_MAX] = {0};
-	struct values values = {.n = 0};
-	struct rule_config config = {
-	    .priority = (unsigned)strtoul(doc_str(rule, "Priority", "0"), NULL, 10),
-	    .conditions = conditions,
-	};
-	size_t i;
+	struct rule_parts parts;
 
-	json_array_foreach (doc_array(rule, "Conditions"), i, document) {
-		if (i == CONDITIONS_MAX)
-			break;
-		if (compile_condition(document, &conditions[i], &values, err) < 0)
-			return -1;
-		config.n_conditions++;
-	}
-	if (compile_action(groups, doc_array(rule, "Actions"), &config.action, err) < 0)
+	if (compile_conditions(rule, &parts, err) < 0 ||
+	    compile_action(groups, doc_array(rule, "Actions"), &parts.config.action, err) < 0)
 		return -1;
-	return snapshot_add_rule(builder, listener, &config, err);
+	return snapshot_add_rule(builder, listener, &parts.config, err);
 }

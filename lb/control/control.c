@@ -12,7 +12,9 @@
 #include "common/config/config.h"
 #include "common/doc/doc.h"
 #include "lb/api/resource.h"
+#include "lb/api/rule_uses.h"
 #include "lb/control/compile.h"
+#include "lb/control/explain_page.h"
 #include "lb/control/feed.h"
 #include "lb/control/file_apply.h"
 #include "lb/control/instances.h"
@@ -42,6 +44,7 @@ struct control {
 	struct address_pool *pool; /* NULL = load balancers listen on all addresses */
 	struct feed *feed;
 	struct elb_api api;
+	struct rule_uses *uses; /* of the store */
 	struct aws_server *server;
 	struct pages_context pages;
 	struct event *rebuild; /* made active by changes; runs once a turn */
@@ -236,9 +239,12 @@ static int open_state(struct control *control, struct err *err)
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}
-	control->api =
-	    (struct elb_api){.store = control->store, .hooks = &hooks, .hooks_context = control};
-	return 0;
+	control->uses = rule_uses_new(control->store, err);
+	control->api = (struct elb_api){.store = control->store,
+					.hooks = &hooks,
+					.hooks_context = control,
+					.uses = control->uses};
+	return control->uses ? 0 : -1;
 }
 
 static struct aws_client *client_new(struct control *control, const char *service,
@@ -351,7 +357,8 @@ static int open_api(struct control *control, struct err *err)
 				   n_elb_actions, &control->api, err) < 0)
 		return -1;
 	if (aws_server_add_page(control->server, "/metrics", page_metrics, &control->pages) < 0 ||
-	    aws_server_add_page(control->server, "/healthz", page_healthz, &control->pages) < 0) {
+	    aws_server_add_page(control->server, "/healthz", page_healthz, &control->pages) < 0 ||
+	    aws_server_add_page(control->server, "/explain", page_explain, &control->pages) < 0) {
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}
@@ -424,6 +431,7 @@ void control_stop(struct control *control)
 	aws_credentials_free(control->credentials);
 	curl_loop_free(control->curl);
 	store_close(control->store);
+	rule_uses_free(control->uses);
 	address_pool_free(control->pool);
 	if (control->rebuild)
 		event_free(control->rebuild);

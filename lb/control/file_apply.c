@@ -8,6 +8,7 @@
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
+#include "lb/api/rule_uses.h"
 #include "lb/control/file_step.h"
 
 #define FILE_KEY "elb/file"
@@ -42,13 +43,15 @@ int file_do(struct file_step *step, const char *action, json_t *input, struct er
 
 bool file_made(const struct file_step *step, const char *arn)
 {
-	return doc_list_has(step->before, arn);
+	return json_object_get(step->is_before, arn) != NULL;
 }
 
 void file_note(struct file_step *step, const char *arn)
 {
-	if (!doc_list_has(step->now, arn))
-		json_array_append_new(step->now, json_string(arn));
+	if (json_object_get(step->is_now, arn))
+		return;
+	json_array_append_new(step->now, json_string(arn));
+	json_object_set_new(step->is_now, arn, json_true());
 }
 
 /* {Key: Value} of the file as the API's list. */
@@ -458,25 +461,21 @@ struct difference {
 static bool put_changed(void *arg, const char *key, const json_t *document, int64_t revision)
 {
 	struct difference *d = arg;
-	json_t *old = store_get(d->to, key, NULL);
+	const json_t *old = store_peek(d->to, key, NULL);
 
 	(void)revision;
 	if (!old || !json_equal(old, document))
 		store_put(d->txn, key, json_deep_copy(document));
-	json_decref(old);
 	return true;
 }
 
 static bool delete_missing(void *arg, const char *key, const json_t *document, int64_t revision)
 {
 	struct difference *d = arg;
-	json_t *kept = store_get(d->from, key, NULL);
-
 	(void)document;
 	(void)revision;
-	if (!kept)
+	if (!store_peek(d->from, key, NULL))
 		store_delete(d->txn, key);
-	json_decref(kept);
 	return true;
 }
 
@@ -500,24 +499,43 @@ static json_t *member_or(const json_t *mark, const char *member, json_t *otherwi
 	return value;
 }
 
+static json_t *set_of(const json_t *list)
+{
+	json_t *set = json_object();
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach (list, i, text)
+		json_object_set_new(set, json_string_value(text), json_true());
+	return set;
+}
+
 int file_apply(struct elb_api *api, const struct aws_call *call, const json_t *config,
 	       struct err *err)
 {
 	struct file_step step = {.api = *api, .call = call};
 	json_t *mark = store_get(api->store, FILE_KEY, NULL);
+	struct rule_uses *uses = NULL;
 	int result = -1;
 
 	step.config = config;
 	step.before = member_or(mark, "Made", json_array());
 	step.targets_before = member_or(mark, "Targets", json_object());
 	step.attributes_before = member_or(mark, "Attributes", json_object());
+	step.is_before = set_of(step.before);
 	step.now = json_array();
+	step.is_now = json_object();
 	step.targets_now = json_object();
 	step.attributes_now = json_object();
 	step.api.store = copy_store(api->store, err);
-	if (step.api.store && apply_all(&step, config, err) == 0)
+	if (step.api.store)
+		step.api.uses = uses = rule_uses_new(step.api.store, err);
+	if (uses && apply_all(&step, config, err) == 0)
 		result = commit_difference(step.api.store, api->store, err);
 	store_close(step.api.store);
+	rule_uses_free(uses);
+	json_decref(step.is_before);
+	json_decref(step.is_now);
 	json_decref(step.before);
 	json_decref(step.targets_before);
 	json_decref(step.attributes_before);

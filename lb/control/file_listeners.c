@@ -2,6 +2,7 @@
  * The file's listeners (known by their port) and rules (known by their priority).
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,31 +57,51 @@ static json_t *find_child(json_t *children, const char *member, int64_t value)
 	return found;
 }
 
-static int apply_rule(struct file_step *step, const char *listener_arn, const json_t *object,
-		      struct err *err)
+/* A member of object in input, when it is there. */
+static void hand_on(json_t *input, const json_t *object, const char *member)
 {
-	int64_t priority = doc_int(object, "Priority", 0);
-	json_t *old = find_child(resource_children(&step->api, listener_arn, RESOURCE_RULE),
-				 "Priority", priority);
-	json_t *actions = resolve_actions(step, doc_array(object, "Actions"));
-	json_t *input, *answer;
+	if (doc_has(object, member))
+		json_object_set(input, member, json_object_get(object, member));
+}
 
-	if (old)
-		input =
-		    json_pack("{s:O,s:O,s:O}", "RuleArn", json_object_get(old, "RuleArn"),
-			      "Conditions", doc_array(object, "Conditions"), "Actions", actions);
-	else
-		input =
-		    json_pack("{s:s,s:I,s:O,s:O,s:O*}", "ListenerArn", listener_arn, "Priority",
-			      (json_int_t)priority, "Conditions", doc_array(object, "Conditions"),
-			      "Actions", actions, "Tags", doc_array(object, "Tags"));
-	answer = file_call(step, old ? "ModifyRule" : "CreateRule", input, err);
+/* What the file no longer says of transforms is no more. */
+static json_t *modify_input(const json_t *old, const json_t *object, json_t *actions)
+{
+	json_t *input =
+	    json_pack("{s:O,s:O,s:O}", "RuleArn", json_object_get(old, "RuleArn"), "Conditions",
+		      doc_array(object, "Conditions"), "Actions", actions);
+
+	hand_on(input, object, "Transforms");
+	if (json_array_size(doc_array(object, "Transforms")) == 0)
+		json_object_set_new(input, "ResetTransforms", json_true());
+	return input;
+}
+
+static json_t *create_input(const char *listener_arn, const json_t *object, json_t *actions)
+{
+	json_t *input = json_pack("{s:s,s:O,s:O,s:O}", "ListenerArn", listener_arn, "Priority",
+				  json_object_get(object, "Priority"), "Conditions",
+				  doc_array(object, "Conditions"), "Actions", actions);
+
+	hand_on(input, object, "Transforms");
+	hand_on(input, object, "Tags");
+	return input;
+}
+
+/* old: the rule with this priority, or NULL. */
+static int apply_rule(struct file_step *step, const char *listener_arn, const json_t *old,
+		      const json_t *object, struct err *err)
+{
+	json_t *actions = resolve_actions(step, doc_array(object, "Actions"));
+	json_t *input =
+	    old ? modify_input(old, object, actions) : create_input(listener_arn, object, actions);
+	json_t *answer = file_call(step, old ? "ModifyRule" : "CreateRule", input, err);
+
 	if (answer)
 		file_note(step,
 			  doc_str(json_array_get(doc_array(answer, "Rules"), 0), "RuleArn", ""));
 	json_decref(actions);
 	json_decref(input);
-	json_decref(old);
 	json_decref(answer);
 	return answer ? 0 : -1;
 }
@@ -97,42 +118,72 @@ static bool has_child(const json_t *objects, const char *member, int64_t value)
 	return false;
 }
 
-/* Rules that an earlier file made here and this one does not name. */
-static int delete_stale_rules(struct file_step *step, const char *listener_arn, const json_t *rules,
-			      struct err *err)
+/* {priority: rule}; new reference. */
+static json_t *rules_by_priority(struct file_step *step, const char *listener_arn)
 {
 	json_t *children = resource_children(&step->api, listener_arn, RESOURCE_RULE);
-	const json_t *child;
+	json_t *rules = json_object(), *child;
+	size_t i;
+
+	json_array_foreach (children, i, child)
+		json_object_set(rules, doc_str(child, "Priority", ""), child);
+	json_decref(children);
+	return rules;
+}
+
+static json_t *rule_of(const json_t *rules, const json_t *object)
+{
+	char priority[32];
+
+	snprintf(priority, sizeof(priority), "%" PRId64, doc_int(object, "Priority", 0));
+	return json_object_get(rules, priority);
+}
+
+/* Rules that an earlier file made here and this one does not name. */
+static int delete_stale_rules(struct file_step *step, json_t *old, const json_t *rules,
+			      struct err *err)
+{
+	json_t *stale = json_copy(old);
+	const json_t *object;
+	const char *priority;
+	json_t *rule;
 	int result = 0;
 	size_t i;
 
-	json_array_foreach (children, i, child) {
-		const char *arn = doc_str(child, "RuleArn", "");
-		int64_t priority = strtoll(doc_str(child, "Priority", "0"), NULL, 10);
+	json_array_foreach (rules, i, object) {
+		char text[32];
 
-		if (result == 0 && file_made(step, arn) && !has_child(rules, "Priority", priority))
+		snprintf(text, sizeof(text), "%" PRId64, doc_int(object, "Priority", 0));
+		json_object_del(stale, text);
+	}
+	json_object_foreach (stale, priority, rule) {
+		const char *arn = doc_str(rule, "RuleArn", "");
+
+		if (result == 0 && file_made(step, arn))
 			result =
 			    file_do(step, "DeleteRule", json_pack("{s:s}", "RuleArn", arn), err);
 	}
-	json_decref(children);
+	json_decref(stale);
 	return result;
 }
 
 static int apply_rules(struct file_step *step, const char *listener_arn, const json_t *rules,
 		       struct err *err)
 {
+	json_t *old = rules_by_priority(step, listener_arn);
+	int result = delete_stale_rules(step, old, rules, err);
 	const json_t *rule;
 	size_t i;
 
-	if (delete_stale_rules(step, listener_arn, rules, err) < 0)
-		return -1;
 	json_array_foreach (rules, i, rule) {
-		if (apply_rule(step, listener_arn, rule, err) < 0) {
+		if (result < 0)
+			break;
+		result = apply_rule(step, listener_arn, rule_of(old, rule), rule, err);
+		if (result < 0)
 			err_wrap(err, ".Rules[%zu]: ", i);
-			return -1;
-		}
 	}
-	return 0;
+	json_decref(old);
+	return result;
 }
 
 static json_t *listener_input(const char *load_balancer_arn, const json_t *old,

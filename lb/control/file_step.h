@@ -13,6 +13,7 @@ struct file_step {
 	/* What an earlier file made, what this one makes: ARNs; targets and attribute keys by ARN.
 	 */
 	json_t *before, *now;
+	json_t *is_before, *is_now; /* the same as objects {ARN: true} */
 	json_t *targets_before, *targets_now;
 	json_t *attributes_before, *attributes_now;
 };

@@ -392,17 +392,16 @@ static json_t *zones_of(struct store *store, const char *load_balancer)
 	return json_incref((json_t *)doc_array(document, "AvailabilityZones"));
 }
 
-static void read_group(struct live_group *group, struct store *store, const json_t *document)
+/* users: the load balancer of each group that has one, see groups_in_use(). */
+static void read_group(struct live_group *group, struct store *store, const json_t *users,
+		       const json_t *document)
 {
-	struct elb_api api = {.store = store};
-	json_t *users = group_load_balancers(&api, group->arn);
 	char key[ELB_KEY_MAX];
 	json_t *attributes = NULL;
 
 	snprintf(group->name, sizeof(group->name), "%s", doc_str(document, "TargetGroupName", ""));
 	snprintf(group->load_balancer, sizeof(group->load_balancer), "%s",
-		 json_array_size(users) ? json_string_value(json_array_get(users, 0)) : "");
-	json_decref(users);
+		 doc_str(users, group->arn, ""));
 	json_decref(group->zones);
 	group->zones = zones_of(store, group->load_balancer);
 	if (resource_side_key(group->arn, "attributes", key) == 0)
@@ -412,7 +411,8 @@ static void read_group(struct live_group *group, struct store *store, const json
 	json_decref(attributes);
 }
 
-static int sync_group(struct registry *registry, struct store *store, const json_t *document)
+static int sync_group(struct registry *registry, struct store *store, const json_t *users,
+		      const json_t *document)
 {
 	const char *arn = doc_str(document, "TargetGroupArn", "");
 	struct live_group *group = registry_group(registry, arn);
@@ -429,7 +429,7 @@ static int sync_group(struct registry *registry, struct store *store, const json
 		TAILQ_INSERT_TAIL(&registry->groups, group, link);
 	}
 	group->is_seen = true;
-	read_group(group, store, document);
+	read_group(group, store, users, document);
 	targets = resource_side_list(&api, arn, "targets", "Targets");
 	result = sync_targets(registry, group, targets);
 	json_decref(targets);
@@ -439,6 +439,7 @@ static int sync_group(struct registry *registry, struct store *store, const json
 int registry_sync(struct registry *registry, struct store *store, struct err *err)
 {
 	json_t *documents = resource_list(store, "elb/targetgroup/");
+	json_t *users = groups_in_use(store);
 	struct live_group *group, *next;
 	const json_t *document;
 	int result = 0;
@@ -447,8 +448,9 @@ int registry_sync(struct registry *registry, struct store *store, struct err *er
 	TAILQ_FOREACH (group, &registry->groups, link)
 		group->is_seen = false;
 	json_array_foreach (documents, i, document)
-		result |= sync_group(registry, store, document);
+		result |= sync_group(registry, store, users, document);
 	json_decref(documents);
+	json_decref(users);
 	TAILQ_FOREACH_SAFE (group, &registry->groups, link, next) {
 		if (!group->is_seen)
 			free_group(registry, group);

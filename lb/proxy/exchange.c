@@ -82,6 +82,7 @@ void exchange_free(struct exchange *ex)
 	CHECK(!ex->upstream && !ex->target);
 	timer_stop(&ex->timer);
 	buffer_give_back(&worker->buffers, ex->head);
+	buffer_give_back(&worker->buffers, ex->transformed.buffer);
 	slab_give_back(&worker->messages, ex->response);
 	view_unref(ex->view);
 	slab_give_back(&worker->exchanges, ex);
@@ -168,11 +169,16 @@ static void write_log(struct exchange *ex)
 	    .rule_priority = ex->priority,
 	    .actions = ex->action,
 	    .redirect_url = ex->redirect_url,
+	    .transform_status = rewrite_status(ex->transformed.result),
 	    .connection_id = ex->connection_id,
 	    .classification = desync_class_name(ex->desync.tier),
 	    .classification_reason = desync_reason_name(ex->desync.reason),
 	};
 
+	if (ex->transformed.is_host_new)
+		entry.transformed_host = ex->transformed.target.host;
+	if (ex->transformed.is_url_new)
+		entry.transformed_uri = ex->transformed.target.uri;
 	access_log_write(ex->worker->config->access_log, ex->worker->lane, &entry);
 }
 
@@ -374,9 +380,31 @@ static void forward(struct exchange *ex)
 	answer_error(ex, ex->n_tried > 0 ? 502 : 503);
 }
 
-static void begin_forward(struct exchange *ex, const struct action *action)
+/* False: it was answered. */
+static bool transform(struct exchange *ex, const struct transforms *transforms)
+{
+	struct transformed *transformed = &ex->transformed;
+
+	if (!transforms)
+		return true;
+	transform_request(transforms, &ex->target_uri, &ex->worker->buffers, transformed);
+	if (transformed->result == REWRITE_NONE)
+		return true;
+	if (transformed->result != REWRITE_DONE) {
+		answer_error(ex, 500);
+		return false;
+	}
+	ex->action = "rewrite,forward";
+	ex->outgoing = &transformed->target;
+	return true;
+}
+
+static void begin_forward(struct exchange *ex, const struct action *action,
+			  const struct transforms *transforms)
 {
 	ex->action = "forward";
+	if (!transform(ex, transforms))
+		return;
 	ex->group = affinity_choose_group(ex, action);
 	if (!ex->group) {
 		answer_error(ex, 503);
@@ -428,10 +456,11 @@ void exchange_begin(struct exchange *ex)
 		return;
 	}
 	choose_trace_id(ex);
+	ex->outgoing = &ex->target_uri;
 	match(ex, &matched);
 	switch (matched.action->kind) {
 	case ACTION_FORWARD:
-		begin_forward(ex, matched.action);
+		begin_forward(ex, matched.action, matched.transforms);
 		break;
 	case ACTION_REDIRECT:
 		answer_redirect(ex, &matched.action->redirect);

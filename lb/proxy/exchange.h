@@ -21,6 +21,7 @@
 #include "lb/proxy/compose.h"
 #include "lb/proxy/conn.h"
 #include "lb/proxy/http1.h"
+#include "lb/proxy/transform.h"
 #include "lb/routing/desync.h"
 #include "lb/routing/snapshot.h"
 
@@ -104,6 +105,9 @@ struct exchange {
 
 	/* For the log. */
 	struct request_target target_uri;
+	/* What the target sees: target_uri, or transformed's. */
+	const struct request_target *outgoing;
+	struct transformed transformed;
 	int64_t created_us, sent_us, answered_us; /* monotonic; 0 = not yet */
 	int64_t response_us;
 	int priority;

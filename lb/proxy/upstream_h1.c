@@ -492,7 +492,7 @@ static enum conn_result send_request(struct exchange *ex)
 	put_number(&port, ex->listener->port);
 	struct request_context context = {
 	    .message = &ex->request,
-	    .target = &ex->target_uri,
+	    .target = ex->outgoing,
 	    .attributes = &ex->listener->load_balancer->attributes,
 	    .dns_name = text_of(ex->listener->load_balancer->dns_name),
 	    .client_ip = ex->client_ip,

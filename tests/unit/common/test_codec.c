@@ -186,13 +186,6 @@ static void each_service_complains_in_its_own_words(void **state)
 		     "AlarmName=a&EvaluationPeriods=1&ComparisonOperator=LessThanThreshold"
 		     "&Dimensions.member.1.Name=n",
 		     "MissingParameter", "The parameter Dimensions.member.1.Value is required.");
-	expect_error("elasticloadbalancing", "CreateRule",
-		     "ListenerArn=l&Priority=1&Actions.member.1.Type=forward"
-		     "&Conditions.member.1.PathPatternConfig.RegexValues.member.1=a",
-		     "ValidationError",
-		     "1 validation error detected: Value '[\"a\"]' at "
-		     "'conditions.1.member.pathPatternConfig.regexValues' failed to satisfy "
-		     "constraint: Member is not supported by this endpoint");
 	expect_error("ec2", "RunInstances", "MaxCount=1", "MissingParameter",
 		     "The request must contain the parameter MinCount");
 	expect_error("ec2", "RunInstances",
