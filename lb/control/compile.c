@@ -157,22 +157,38 @@ static int add_group(struct compilation *c, const json_t *document, struct err *
 	return group ? group_map_add(&c->groups, group, err) : -1;
 }
 
-/* The actions of the listener's default rule, and its other rules. */
-static int add_rules(struct compilation *c, struct listener *listener, const json_t *rules,
-		     struct err *err)
-{
-	const json_t *rule;
-	size_t i;
+struct rule_scan {
+	struct compilation *c;
+	struct listener *listener;
+	struct err *err;
+	int result;
+};
 
-	json_array_foreach (rules, i, rule) {
-		if (doc_bool(rule, "IsDefault", false))
-			continue;
-		if (compile_rule(c->builder, &c->groups, listener, rule, err) < 0) {
-			err_wrap(err, "%s: ", doc_str(rule, "RuleArn", "?"));
-			return -1;
-		}
-	}
-	return 0;
+static bool add_rule(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	struct rule_scan *scan = arg;
+
+	(void)key;
+	(void)revision;
+	if (doc_bool(rule, "IsDefault", false))
+		return true;
+	scan->result =
+	    compile_rule(scan->c->builder, &scan->c->groups, scan->listener, rule, scan->err);
+	if (scan->result < 0)
+		err_wrap(scan->err, "%s: ", doc_str(rule, "RuleArn", "?"));
+	return scan->result == 0;
+}
+
+/* All but the default rule, whose actions are the listener's own.  There may be very many: none is
+ * copied. */
+static int add_rules(struct compilation *c, struct listener *listener, struct err *err)
+{
+	struct rule_scan scan = {c, listener, err, 0};
+	char prefix[ELB_KEY_MAX + 16];
+
+	if (resource_children_prefix(listener->arn, RESOURCE_RULE, prefix) == 0)
+		store_scan(c->input->store, prefix, add_rule, &scan);
+	return scan.result;
 }
 
 /* A port that cannot be had leaves its listener out, not the others. */
@@ -196,14 +212,12 @@ static void note_address(struct compilation *c, const struct socket_address *add
 static int add_listener(struct compilation *c, struct load_balancer *load_balancer,
 			const char *listen_address, const json_t *document, struct err *err)
 {
-	struct elb_api api = {.store = c->input->store};
 	struct listener_config config = {.arn = doc_str(document, "ListenerArn", ""),
 					 .load_balancer = load_balancer};
 	int port = (int)doc_int(document, "Port", 0);
 	struct socket_address address;
 	struct listener *listener;
 	struct err why = {0};
-	json_t *rules;
 	int result;
 
 	if (socket_resolve(c->input->proxy, listen_address, port, &address, &why) < 0) {
@@ -218,9 +232,7 @@ static int add_listener(struct compilation *c, struct load_balancer *load_balanc
 	listener = snapshot_add_listener(c->builder, &config, err);
 	if (!listener)
 		return -1;
-	rules = resource_children(&api, config.arn, RESOURCE_RULE);
-	result = add_rules(c, listener, rules, err);
-	json_decref(rules);
+	result = add_rules(c, listener, err);
 	note_address(c, &address, port);
 	return result;
 }
