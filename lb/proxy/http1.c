@@ -127,7 +127,7 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
 		last->value = (struct text){at, len};
 	else if (!extend(&last->value, at, len)) /* RFC 9112 5.2: obs-fold */
 		return refuse(message, 400, "folded header");
-	if (last->name.len + last->value.len > H1_MAX_LINE)
+	if (last->name.len + 2 + last->value.len >= H1_MAX_LINE) /* ALB: from a line of 16,384 on */
 		return refuse(message, 400, "header too long");
 	return count_head(message, len);
 }

@@ -72,7 +72,7 @@ static bool add_header(struct h1_head *head, struct text line)
 	const char *colon = memchr(line.at, ':', line.len);
 	size_t len = colon ? (size_t)(colon - line.at) : line.len;
 
-	if (n == H1_MAX_HEADERS || line.len > H1_MAX_LINE)
+	if (n == H1_MAX_HEADERS || line.len >= H1_MAX_LINE)
 		return false;
 	head->is_fold[n] = is_blank(line.at[0]);
 	if (head->is_fold[n])

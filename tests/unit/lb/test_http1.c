@@ -115,7 +115,10 @@ static void long_lines_and_headers_are_refused(void **state)
 	    {"GET /", " HTTP/1.1\r\nHost: a\r\n\r\n", 16384, 414},
 	    {"GET /", "", 16384, 414}, /* before it is complete, too */
 	    {"GET / HTTP/1.1\r\nHost: a\r\nX: ", "\r\n\r\n", 16000, 0},
-	    {"GET / HTTP/1.1\r\nHost: a\r\nX: ", "\r\n\r\n", 16384, 400},
+	    {"GET / HTTP/1.1\r\nHost: a\r\nX: ", "\r\n\r\n", 16380, 0},
+	    {"GET / HTTP/1.1\r\nHost: a\r\nX: ", "\r\n\r\n", 16381, 400},
+	    {"GET /", " HTTP/1.1\r\nHost: a\r\n\r\n", 16369, 0},
+	    {"GET /", " HTTP/1.1\r\nHost: a\r\n\r\n", 16370, 414},
 	    {"GET / HTTP/1.1\r\nHost: a\r\n", ": x\r\n\r\n", 16385, 400},
 	};
 
