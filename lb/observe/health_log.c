@@ -32,7 +32,7 @@ struct health_log *health_log_open(const char *path, struct err *err)
 		err_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
-	strcpy(log->path, path);
+	memcpy(log->path, path, strlen(path) + 1);
 	log->fd = open_path(path);
 	if (log->fd >= 0)
 		return log;
