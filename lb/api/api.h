@@ -65,5 +65,6 @@ json_t *elb_load_balancer_create(struct elb_api *api, const struct aws_call *cal
  * Borrowed from document (an elb/attributes/ document, may be NULL) or from the table. */
 const char *elb_load_balancer_attribute(const json_t *document, const char *key);
 const char *elb_target_group_attribute(const json_t *document, const char *key);
+const char *elb_listener_attribute(const json_t *document, const char *key);
 
 #endif

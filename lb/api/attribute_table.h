@@ -17,7 +17,10 @@ enum value_kind {
 	VALUE_OFF_OR_NUMBER,
 	VALUE_ZERO_OR_NUMBER, /* 0 = off, or min..max */
 	VALUE_TEXT,
-	VALUE_FIXED, /* only the default, until the feature is there */
+	VALUE_FIXED,  /* only the default, until the feature is there */
+	VALUE_HEADER, /* what AWS allows in a header that is inserted */
+	VALUE_EDITS,  /* an extension: see header_edits.h; min is the kind of edit */
+	VALUE_HTTPS,  /* for HTTPS listeners only, so for none yet; not listed */
 };
 
 struct attribute {

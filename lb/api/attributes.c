@@ -9,6 +9,7 @@
 
 #include "common/doc/doc.h"
 #include "lb/api/attribute_table.h"
+#include "lb/routing/header_edits.h"
 
 static const struct attribute load_balancer_attributes[] = {
     {"access_logs.s3.enabled", "false", VALUE_FIXED, 0, 0, NULL},
@@ -20,7 +21,7 @@ static const struct attribute load_balancer_attributes[] = {
     {"health_check_logs.s3.enabled", "false", VALUE_FIXED, 0, 0, NULL},
     {"health_check_logs.s3.bucket", "", VALUE_TEXT, 0, 0, NULL},
     {"health_check_logs.s3.prefix", "", VALUE_TEXT, 0, 0, NULL},
-    {"client_keep_alive.seconds", "3600", VALUE_NUMBER, 60, 604800, NULL},
+    {"client_keep_alive.seconds", "3600", VALUE_NUMBER, 1, 604800, NULL}, /* AWS: from 60 */
     {"deletion_protection.enabled", "false", VALUE_BOOL, 0, 0, NULL},
     {"idle_timeout.timeout_seconds", "60", VALUE_NUMBER, 1, 4000, NULL},
     {"ipv6.deny_all_igw_traffic", "false", VALUE_BOOL, 0, 0, NULL},
@@ -40,12 +41,17 @@ static const struct attribute load_balancer_attributes[] = {
 
 #define RESPONSE_HEADER(name) \
 	{ \
-		"routing.http.response." name ".header_value", "", VALUE_FIXED, 0, 0, NULL \
+		"routing.http.response." name ".header_value", "", VALUE_HEADER, 0, 0, NULL \
 	}
 
-/* Of HTTP listeners. */
+#define TLS_HEADER(name) \
+	{ \
+		"routing.http.request.x_amzn_" name ".header_name", "", VALUE_HTTPS, 0, 0, NULL \
+	}
+
+/* The last six but the TLS ones are extensions. */
 static const struct attribute listener_attributes[] = {
-    {"routing.http.response.server.enabled", "true", VALUE_FIXED, 0, 0, NULL},
+    {"routing.http.response.server.enabled", "true", VALUE_BOOL, 0, 0, NULL},
     RESPONSE_HEADER("strict_transport_security"),
     RESPONSE_HEADER("access_control_allow_origin"),
     RESPONSE_HEADER("access_control_allow_methods"),
@@ -56,6 +62,20 @@ static const struct attribute listener_attributes[] = {
     RESPONSE_HEADER("content_security_policy"),
     RESPONSE_HEADER("x_content_type_options"),
     RESPONSE_HEADER("x_frame_options"),
+    {"routing.http.request.headers.insert", "", VALUE_EDITS, HEADER_EDIT_INSERT, 0, NULL},
+    {"routing.http.request.headers.rename", "", VALUE_EDITS, HEADER_EDIT_RENAME, 0, NULL},
+    {"routing.http.request.headers.remove", "", VALUE_EDITS, HEADER_EDIT_REMOVE, 0, NULL},
+    {"routing.http.response.headers.insert", "", VALUE_EDITS, HEADER_EDIT_INSERT, 0, NULL},
+    {"routing.http.response.headers.rename", "", VALUE_EDITS, HEADER_EDIT_RENAME, 0, NULL},
+    {"routing.http.response.headers.remove", "", VALUE_EDITS, HEADER_EDIT_REMOVE, 0, NULL},
+    TLS_HEADER("mtls_clientcert_serial_number"),
+    TLS_HEADER("mtls_clientcert_issuer"),
+    TLS_HEADER("mtls_clientcert_subject"),
+    TLS_HEADER("mtls_clientcert_validity"),
+    TLS_HEADER("mtls_clientcert_leaf"),
+    TLS_HEADER("mtls_clientcert"),
+    TLS_HEADER("tls_version"),
+    TLS_HEADER("tls_cipher_suite"),
 };
 
 /* What attributes belong to. */
@@ -111,6 +131,26 @@ static bool is_word_of(const char *words, const char *text)
 	return strstr(words, probe) != NULL;
 }
 
+/* AWS: letters, digits, blank and these. */
+static bool is_header_value(const char *value)
+{
+	static const char marks[] = " _:;.,\\/'?!(){}[]@<>=-+*#&`|~^%";
+
+	for (const char *c = value; *c; c++) {
+		if (!isalnum((unsigned char)*c) && !strchr(marks, *c))
+			return false;
+	}
+	return strlen(value) <= 1024;
+}
+
+static bool is_edits(enum header_edit_kind kind, const char *value)
+{
+	static struct header_edit_list list; /* big; this thread's only */
+
+	list.n = 0;
+	return strlen(value) <= 1024 && header_edits_parse(&list, kind, text_of(value), NULL) == 0;
+}
+
 static bool is_valid(const struct attribute *attribute, const char *value)
 {
 	switch (attribute->kind) {
@@ -129,7 +169,12 @@ static bool is_valid(const struct attribute *attribute, const char *value)
 	case VALUE_TEXT:
 		return strlen(value) <= 1024;
 	case VALUE_FIXED:
+	case VALUE_HTTPS:
 		return strcmp(value, attribute->value) == 0;
+	case VALUE_HEADER:
+		return is_header_value(value);
+	case VALUE_EDITS:
+		return is_edits((enum header_edit_kind)attribute->min, value);
 	}
 	return false;
 }
@@ -152,6 +197,10 @@ static int check(const struct owner *owner, const json_t *given, struct aws_erro
 		aws_error_set(error, 400, "InvalidConfigurationRequest",
 			      "'%s' other than '%s' is not supported yet by albatross-lb",
 			      attribute->key, attribute->value);
+	else if (attribute->kind == VALUE_HTTPS)
+		aws_error_set(error, 400, "InvalidConfigurationRequest",
+			      "'%s' is for HTTPS listeners, which albatross-lb does not have yet",
+			      attribute->key);
 	else
 		error_validation(error, "'%.128s' is not a valid value for attribute '%s'", value,
 				 attribute->key);
@@ -166,6 +215,8 @@ static json_t *complete(const struct owner *owner, const json_t *changed)
 	for (size_t i = 0; i < *owner->n; i++) {
 		const struct attribute *attribute = &owner->table[i];
 
+		if (attribute->kind == VALUE_HTTPS)
+			continue;
 		json_array_append_new(
 		    list, json_pack("{s:s,s:s}", "Key", attribute->key, "Value",
 				    doc_kv_get(changed, attribute->key, attribute->value)));
@@ -249,6 +300,11 @@ static const char *value_of(const struct owner *owner, const json_t *document, c
 const char *elb_load_balancer_attribute(const json_t *document, const char *key)
 {
 	return value_of(&load_balancer, document, key);
+}
+
+const char *elb_listener_attribute(const json_t *document, const char *key)
+{
+	return value_of(&listener, document, key);
 }
 
 const char *elb_target_group_attribute(const json_t *document, const char *key)

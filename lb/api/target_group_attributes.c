@@ -1,6 +1,6 @@
 /*
  * The attributes of target groups (alb.md 3.1), and which of them exclude each other.  Those that
- * start with health_check. are ours: AWS has none of that name.
+ * start with health_check. are ours, and routing.http.hold_seconds: AWS has none of that name.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +33,7 @@ const struct attribute target_group_attributes[] = {
     {"health_check.passive.consecutive_5xx", "off", VALUE_OFF_OR_NUMBER, 1, 1000, NULL},
     {"health_check.passive.consecutive_connection_errors", "off", VALUE_OFF_OR_NUMBER, 1, 1000,
      NULL},
+    {"routing.http.hold_seconds", "0", VALUE_ZERO_OR_NUMBER, 1, 300, NULL},
 };
 const size_t n_target_group_attributes =
     sizeof(target_group_attributes) / sizeof(target_group_attributes[0]);

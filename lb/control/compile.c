@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/doc/doc.h"
 #include "lb/api/resource.h"
+#include "lb/control/compile_edits.h"
 #include "lb/control/compile_rules.h"
 #include "lb/control/sockets.h"
 
@@ -104,6 +105,7 @@ static void read_group_attributes(const json_t *document, struct target_group_at
 	out->minimum_healthy_percent = number_of(elb_target_group_attribute(
 	    document,
 	    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"));
+	out->hold_s = number_of(elb_target_group_attribute(document, "routing.http.hold_seconds"));
 }
 
 /* Draining targets are left out: they finish what they have, and get nothing new. */
@@ -214,10 +216,12 @@ static int add_listener(struct compilation *c, struct load_balancer *load_balanc
 {
 	struct listener_config config = {.arn = doc_str(document, "ListenerArn", ""),
 					 .load_balancer = load_balancer};
+	static struct listener_edits edits; /* big; this thread's only */
 	int port = (int)doc_int(document, "Port", 0);
 	struct socket_address address;
 	struct listener *listener;
 	struct err why = {0};
+	json_t *attributes;
 	int result;
 
 	if (socket_resolve(c->input->proxy, listen_address, port, &address, &why) < 0) {
@@ -229,7 +233,10 @@ static int add_listener(struct compilation *c, struct load_balancer *load_balanc
 	if (compile_action(&c->groups, doc_array(document, "DefaultActions"),
 			   &config.default_action, err) < 0)
 		return -1;
+	attributes = attributes_of(c->input->store, config.arn);
+	compile_listener_attributes(attributes, &edits, &config.attributes);
 	listener = snapshot_add_listener(c->builder, &config, err);
+	json_decref(attributes);
 	if (!listener)
 		return -1;
 	result = add_rules(c, listener, err);

@@ -38,6 +38,7 @@ struct control {
 	struct counters *counters;
 	struct access_log *access_log;
 	struct health_log *health_log;
+	struct log_file *connection_log;
 	struct proxy *proxy;
 	struct registry *registry;
 	struct instances *instances;
@@ -295,6 +296,27 @@ static int open_clients(struct control *control, struct err *err)
 	return control->cloudwatch ? 0 : -1;
 }
 
+static int open_logs(struct control *control, struct err *err)
+{
+	const struct lb_settings *settings = &control->settings;
+
+	if (settings->access_log) {
+		control->access_log =
+		    access_log_open(settings->access_log,
+				    settings->is_access_log_json ? ACCESS_LOG_JSON : ACCESS_LOG_ALB,
+				    settings->n_workers, err);
+		if (!control->access_log)
+			return -1;
+	}
+	if (settings->connection_log) {
+		control->connection_log =
+		    log_file_open(settings->connection_log, settings->n_workers, err);
+		if (!control->connection_log)
+			return -1;
+	}
+	return 0;
+}
+
 static int open_proxy(struct control *control, struct err *err)
 {
 	struct proxy_config config = {.n_workers = control->settings.n_workers};
@@ -305,15 +327,12 @@ static int open_proxy(struct control *control, struct err *err)
 	if (!control->counters || counters_lb_slot(control->counters, COUNTERS_OVERFLOW, err) < 0 ||
 	    counters_group_slot(control->counters, COUNTERS_OVERFLOW, err) < 0)
 		return -1;
-	if (control->settings.access_log) {
-		control->access_log =
-		    access_log_open(control->settings.access_log, config.n_workers, err);
-		if (!control->access_log)
-			return -1;
-	}
+	if (open_logs(control, err) < 0)
+		return -1;
 	config.counters = control->counters;
 	config.access_log = control->access_log;
 	config.sticky_key = control->sticky_key;
+	config.connection_log = control->connection_log;
 	control->proxy = proxy_start(&config, err);
 	return control->proxy ? 0 : -1;
 }
@@ -423,6 +442,7 @@ void control_stop(struct control *control)
 	instances_free(control->instances);
 	proxy_stop(control->proxy);
 	access_log_close(control->access_log);
+	log_file_close(control->connection_log);
 	registry_free(control->registry);
 	health_log_close(control->health_log);
 	counters_free(control->counters);
@@ -468,6 +488,8 @@ void control_reopen_logs(struct control *control)
 		access_log_reopen(control->access_log);
 	if (control->health_log)
 		health_log_reopen(control->health_log);
+	if (control->connection_log)
+		log_file_reopen(control->connection_log);
 	log_info("logs-reopened", "path=%s",
 		 control->settings.access_log ? control->settings.access_log : "none");
 }

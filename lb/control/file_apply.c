@@ -66,9 +66,8 @@ static json_t *attribute_list(const json_t *map)
 	return list;
 }
 
-/* Sets what the file names; what only an earlier file named goes back to the default. */
-static int apply_attributes(struct file_step *step, const char *arn, const json_t *map,
-			    const char *action, const char *member, struct err *err)
+int file_apply_attributes(struct file_step *step, const char *arn, const json_t *map,
+			  const char *action, const char *member, struct err *err)
 {
 	char key[ELB_KEY_MAX];
 	json_t *document, *list;
@@ -248,7 +247,8 @@ static int apply_group(struct file_step *step, const json_t *object, struct err 
 	file_note(step, arn);
 	result = apply_targets(step, arn, object, err);
 	if (result == 0)
-		result = apply_attributes(step, arn, doc_object(object, "Attributes"),
+		result =
+		    file_apply_attributes(step, arn, doc_object(object, "Attributes"),
 					  "ModifyTargetGroupAttributes", "TargetGroupArn", err);
 out:
 	json_decref(answer);
@@ -290,8 +290,8 @@ static int apply_load_balancer(struct file_step *step, const json_t *object, str
 		goto out;
 	snprintf(arn, sizeof(arn), "%s", doc_str(old ? old : made, "LoadBalancerArn", ""));
 	file_note(step, arn);
-	result = apply_attributes(step, arn, doc_object(object, "Attributes"),
-				  "ModifyLoadBalancerAttributes", "LoadBalancerArn", err);
+	result = file_apply_attributes(step, arn, doc_object(object, "Attributes"),
+				       "ModifyLoadBalancerAttributes", "LoadBalancerArn", err);
 	if (result == 0)
 		result = file_apply_listeners(step, arn, object, err);
 out:

@@ -199,6 +199,17 @@ static json_t *listener_input(const char *load_balancer_arn, const json_t *old,
 	return input;
 }
 
+static int apply_attributes_and_rules(struct file_step *step, const char *arn, const json_t *object,
+				      struct err *err)
+{
+	if (file_apply_attributes(step, arn, doc_object(object, "Attributes"),
+				  "ModifyListenerAttributes", "ListenerArn", err) < 0) {
+		err_wrap(err, ".Attributes: ");
+		return -1;
+	}
+	return apply_rules(step, arn, doc_array(object, "Rules"), err);
+}
+
 static int apply_listener(struct file_step *step, const char *load_balancer_arn,
 			  const json_t *object, struct err *err)
 {
@@ -214,7 +225,7 @@ static int apply_listener(struct file_step *step, const char *load_balancer_arn,
 
 	if (answer) {
 		file_note(step, arn);
-		result = apply_rules(step, arn, doc_array(object, "Rules"), err);
+		result = apply_attributes_and_rules(step, arn, object, err);
 	} else {
 		err_wrap(err, ": ");
 	}

@@ -28,6 +28,11 @@ bool file_made(const struct file_step *step, const char *arn);
 /* This file makes it. */
 void file_note(struct file_step *step, const char *arn);
 
+/* Sets what the map names with the action, whose input has the ARN as member; what only an earlier
+ * file named goes back to the default. */
+int file_apply_attributes(struct file_step *step, const char *arn, const json_t *map,
+			  const char *action, const char *member, struct err *err);
+
 /* err starts with "." when a path inside the load balancer follows. */
 int file_apply_listeners(struct file_step *step, const char *load_balancer_arn,
 			 const json_t *load_balancer, struct err *err);

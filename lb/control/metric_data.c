@@ -33,12 +33,24 @@ static void add_one(const struct metric_context *context, const char *name, cons
 	json_array_append_new(context->data, datum);
 }
 
+/* Which dimensions beside at: alb.md 10. */
+enum zones { WITH_AND_WITHOUT_ZONE, WITHOUT_ZONE, WITH_ZONE /* if it is known */ };
+
+static void add_in_zones(const struct metric_context *context, const char *name, const char *unit,
+			 const struct dimensions *at, double value, enum zones zones)
+{
+	bool is_zone_known = context->zone != NULL;
+
+	if (zones != WITH_ZONE || !is_zone_known)
+		add_one(context, name, unit, at, NULL, json_pack("{s:f}", "Value", value));
+	if (zones != WITHOUT_ZONE && is_zone_known)
+		add_one(context, name, unit, at, context->zone, json_pack("{s:f}", "Value", value));
+}
+
 static void add_value(const struct metric_context *context, const char *name, const char *unit,
 		      const struct dimensions *at, double value)
 {
-	add_one(context, name, unit, at, NULL, json_pack("{s:f}", "Value", value));
-	if (context->zone)
-		add_one(context, name, unit, at, context->zone, json_pack("{s:f}", "Value", value));
+	add_in_zones(context, name, unit, at, value, WITH_AND_WITHOUT_ZONE);
 }
 
 static void add_count(const struct metric_context *context, const struct counter_info *info,
@@ -96,13 +108,41 @@ static uint64_t group_count(const struct group_counters *counts, size_t counter)
 	return atomic_load_explicit(&counts->values[counter], memory_order_relaxed);
 }
 
+static enum zones zones_of(enum lb_counter counter)
+{
+	if (counter == LB_COUNTER_RULE_EVALUATIONS)
+		return WITHOUT_ZONE;
+	if (counter == LB_COUNTER_DROPPED_INVALID_HEADER ||
+	    counter == LB_COUNTER_FORWARDED_INVALID_HEADER)
+		return WITH_ZONE;
+	return WITH_AND_WITHOUT_ZONE;
+}
+
+/* "Always" and "while targets are registered" in AWS's table; the others only when not zero. */
+static bool is_sent(const struct lb_second *second, enum lb_counter counter)
+{
+	if (!lb_counter_info[counter].name)
+		return false;
+	return second->counts[counter] > 0 || counter == LB_COUNTER_FORWARDED_INVALID_HEADER ||
+	       (counter == LB_COUNTER_REQUESTS && second->has_targets);
+}
+
+static void add_lb_count(const struct metric_context *context, const struct lb_second *second,
+			 enum lb_counter counter, const struct dimensions *at)
+{
+	const struct counter_info *info = &lb_counter_info[counter];
+
+	if (is_sent(second, counter))
+		add_in_zones(context, info->name, info->unit, at, (double)second->counts[counter],
+			     zones_of(counter));
+}
+
 void metric_add_lb(const struct metric_context *context, const struct lb_second *second)
 {
 	struct dimensions at = {.load_balancer = second->resource};
 
 	for (size_t i = 0; i < LB_COUNTER_COUNT; i++)
-		add_count(context, &lb_counter_info[i], &at, second->counts[i],
-			  i == LB_COUNTER_REQUESTS && second->has_targets);
+		add_lb_count(context, second, (enum lb_counter)i, &at);
 	for (size_t i = GROUP_COUNTER_TARGET_2XX; i < GROUP_COUNTER_UNHEALTHY_ROUTING; i++)
 		add_count(context, &group_counter_info[i], &at, group_count(second->groups, i),
 			  is_reported_at_zero((enum group_counter)i) && second->has_targets);
@@ -123,6 +163,8 @@ void metric_add_group(const struct metric_context *context, const struct group_s
 	add_times(context, &second->counts->response_time_us, &at);
 	add_value(context, "RequestCountPerTarget", "Count", &at, per_target);
 	add_value(context, "RequestCountPerTarget", "Count", &alone, per_target);
+	if (second->registered == 0)
+		return;
 	add_value(context, "HealthyHostCount", "Count", &at, second->healthy);
 	add_value(context, "UnHealthyHostCount", "Count", &at, second->unhealthy);
 }

@@ -35,10 +35,16 @@ static void type_line(struct buf *body, const char *name, const char *type)
 	buf_printf(body, "# TYPE albatross_lb_%s %s\n", name, type);
 }
 
-/* Of what CloudWatch has no metric for. */
+/* Of what CloudWatch has no metric for, or one whose name makes a bad one here. */
 static const char *own_name(size_t counter)
 {
 	switch (counter) {
+	case LB_COUNTER_IPV6_REQUESTS:
+		return "Ipv6_RequestCount";
+	case LB_COUNTER_IPV6_PROCESSED_BYTES:
+		return "Ipv6_ProcessedBytes";
+	case LB_COUNTER_CLIENT_ABORTS:
+		return "ClientAbortCount";
 	case LB_COUNTER_STALE_RESENT:
 		return "StaleConnectionResendCount";
 	case LB_COUNTER_OTHER_TARGET:
@@ -46,7 +52,7 @@ static const char *own_name(size_t counter)
 	case LB_COUNTER_HELD:
 		return "HeldRequestCount";
 	default:
-		return "ClientAbortCount";
+		return lb_counter_info[counter].name;
 	}
 }
 
@@ -54,12 +60,11 @@ static void lb_metrics(const struct pages_context *context, json_t *load_balance
 		       struct buf *body)
 {
 	bool is_gauge = counter == LB_COUNTER_ACTIVE_CONNECTIONS;
-	const char *aws_name = lb_counter_info[counter].name;
 	char name[NAME_MAX_LEN + 8];
 	json_t *document;
 	size_t i;
 
-	snake(aws_name ? aws_name : own_name(counter), name);
+	snake(own_name(counter), name);
 	if (!is_gauge)
 		strcat(name, "_total");
 	type_line(body, name, is_gauge ? "gauge" : "counter");

@@ -2,6 +2,7 @@
 #include "lb/control/settings.h"
 
 #include <sched.h>
+#include <string.h>
 
 #include "common/doc/doc.h"
 #include "lb/routing/target.h"
@@ -27,6 +28,9 @@ void lb_settings_read(const json_t *config, struct lb_settings *settings)
 	settings->ec2_endpoint = doc_str(settings->common.section, "Ec2Endpoint", NULL);
 	settings->access_log = doc_str(settings->common.section, "AccessLog", NULL);
 	settings->health_check_log = doc_str(settings->common.section, "HealthCheckLog", NULL);
+	settings->is_access_log_json =
+	    strcmp(doc_str(settings->common.section, "AccessLogFormat", "alb"), "json") == 0;
+	settings->connection_log = doc_str(settings->common.section, "ConnectionLog", NULL);
 	settings->auto_address = doc_str(settings->common.section, "AutoAddress", NULL);
 	settings->zone = doc_str(settings->common.section, "AvailabilityZone", NULL);
 }

@@ -5,6 +5,7 @@
 #define LB_CONTROL_SETTINGS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "common/config/settings.h"
 
@@ -15,8 +16,10 @@ struct lb_settings {
 	const char *ec2_endpoint;     /* NULL = the region's own */
 	const char *access_log;       /* NULL = none */
 	const char *health_check_log; /* NULL = none */
-	const char *auto_address;     /* "127.0.1.0/24"; NULL = all addresses */
-	const char *zone;             /* availability zone of this machine; NULL = unknown */
+	bool is_access_log_json;
+	const char *connection_log; /* NULL = none */
+	const char *auto_address;   /* "127.0.1.0/24"; NULL = all addresses */
+	const char *zone;           /* availability zone of this machine; NULL = unknown */
 };
 
 void lb_settings_read(const json_t *config, struct lb_settings *settings);

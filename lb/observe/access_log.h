@@ -1,8 +1,7 @@
 /*
  * The access log in ALB's field order (reference: AWS "Access logs for your
- * Application Load Balancer").  Workers format lines into rings of their own; one
- * thread of this module writes them out, so a slow disk never stops a worker: when
- * a ring is full, lines are dropped and counted.
+ * Application Load Balancer"), or the same fields as one JSON object a line.  Workers
+ * format, log_file writes.
  */
 #ifndef LB_OBSERVE_ACCESS_LOG_H
 #define LB_OBSERVE_ACCESS_LOG_H
@@ -11,12 +10,16 @@
 
 #include "common/base/check.h"
 #include "common/base/err.h"
+#include "lb/routing/target.h" /* MAX_LANES */
 #include "lb/routing/text.h"
 
 struct access_log;
 
-/* path "-" = stdout.  Starts the writer thread. */
-MUST_CHECK struct access_log *access_log_open(const char *path, unsigned n_lanes, struct err *err);
+enum access_log_format { ACCESS_LOG_ALB, ACCESS_LOG_JSON };
+
+/* As log_file_open. */
+MUST_CHECK struct access_log *access_log_open(const char *path, enum access_log_format format,
+					      unsigned n_lanes, struct err *err);
 /* Writes what is left, ends the thread.  NULL is fine; no worker may run. */
 void access_log_close(struct access_log *log);
 
@@ -28,6 +31,7 @@ uint64_t access_log_dropped(const struct access_log *log); /* lines lost to a sl
 /* One exchange; texts and strings are borrowed for the call; NULL or empty = "-". */
 struct access_entry {
 	const char *type;                           /* "http" */
+	struct text scheme;                         /* of the URL: "http" */
 	int64_t created_us, finished_us;            /* Unix time */
 	const char *elb;                            /* "app/n/id" */
 	const char *client, *target;                /* "ip:port" */

@@ -50,6 +50,7 @@ struct client {
 	struct sockaddr_storage addr;
 	char label[LABEL_MAX]; /* "203.0.113.9:51514" */
 	char ip[INET6_ADDRSTRLEN];
+	char node[INET6_ADDRSTRLEN]; /* ours; "" when nothing is logged */
 	struct grave grave;
 	TAILQ_ENTRY(client) link;
 };
@@ -80,6 +81,47 @@ static void set_labels(struct client *client)
 		snprintf(client->label, sizeof(client->label), "[%s]:%u", client->ip,
 			 ntohs(in6->sin6_port));
 	}
+}
+
+/* The address that it connected to: nobody but the logs wants to know. */
+static void set_node(struct client *client)
+{
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof(addr);
+
+	if (getsockname(client->conn.io.fd, (struct sockaddr *)&addr, &len) < 0)
+		return;
+	if (addr.ss_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&addr)->sin_addr, client->node,
+			  sizeof(client->node));
+	else
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&addr)->sin6_addr, client->node,
+			  sizeof(client->node));
+}
+
+static unsigned port_of(const struct sockaddr_storage *addr)
+{
+	return ntohs(addr->ss_family == AF_INET ? ((const struct sockaddr_in *)addr)->sin_port
+						: ((const struct sockaddr_in6 *)addr)->sin6_port);
+}
+
+static void log_connection(struct client *client)
+{
+	struct worker *worker = client->worker;
+	const struct listener *listener = client->socket->listener;
+
+	if (worker->config->access_log || worker->config->connection_log)
+		set_node(client);
+	if (!worker->config->connection_log)
+		return;
+	struct connection_entry entry = {.accepted_us = worker_wall_us(worker),
+					 .client_ip = client->ip,
+					 .client_port = port_of(&client->addr),
+					 .listener_port = listener->port,
+					 .connection_id = client->id,
+					 .elb = listener->load_balancer->resource,
+					 .node = client->node};
+	connection_log_write(worker->config->connection_log, worker->lane, &entry);
 }
 
 static void start_idle_timer(struct client *client)
@@ -119,6 +161,7 @@ void client_accept(struct worker_socket *socket, int fd, const struct sockaddr_s
 	    worker->loop.now_us + (int64_t)lb->attributes.client_keep_alive_s * 1000000;
 	client->timer.fn = on_timer;
 	set_labels(client);
+	log_connection(client);
 	if (loop_add(&worker->loop, &client->conn.io) < 0) {
 		counter_add(&counters->values[LB_COUNTER_REJECTED_CONNECTIONS], 1);
 		close(fd);
@@ -235,6 +278,7 @@ static void enter_exchange(struct client *client)
 	ex->client_addr = text_of(client->label);
 	ex->client_sockaddr = (const struct sockaddr *)&client->addr;
 	ex->connection_id = client->id;
+	ex->node = client->node;
 	ex->received_bytes = client->received;
 	client->sent_continue = false;
 }
@@ -676,7 +720,9 @@ static enum conn_result respond(struct exchange *ex, bool closes)
 	int n;
 
 	client->framing = response_framing(ex->response, ex->request.is_http10);
-	struct response_context context = {.message = ex->response, .framing = client->framing};
+	struct response_context context = {.message = ex->response,
+					   .edits = &ex->listener->attributes.response,
+					   .framing = client->framing};
 	if (closes_anyway(client))
 		ex->request.keeps_alive = false;
 	context.keeps_alive = !closes && ex->request.keeps_alive;
@@ -705,6 +751,8 @@ static enum conn_result send_generated(struct exchange *ex, const struct generat
 	struct writer out = {.at = worker->scratch, .end = worker->scratch + SCRATCH_BYTES};
 	struct generated copy = *generated;
 
+	copy.hides_server = ex->listener->attributes.hides_server;
+	copy.edits = &ex->listener->attributes.response;
 	copy.keeps_alive = generated->keeps_alive && !closes_anyway(client);
 	ex->request.keeps_alive = copy.keeps_alive;
 	compose_generated(&out, &copy);
@@ -769,6 +817,9 @@ static void end(struct exchange *ex, enum exchange_end how)
 }
 
 static const struct client_ops ops = {
+    .log_type = "http",
+    .scheme = TEXT("http"),
+    .redirect_protocol = TEXT("HTTP"),
     .respond = respond,
     .body = send_body,
     .generate = send_generated,

@@ -58,6 +58,7 @@ bool request_target_parse(const struct h1_message *request, struct request_targe
 	const char *mark;
 
 	target->host = request->host;
+	target->is_absolute = false;
 	if (take_prefix(&uri, TEXT("http://")) || take_prefix(&uri, TEXT("https://"))) {
 		size_t len = 0;
 
@@ -67,6 +68,7 @@ bool request_target_parse(const struct h1_message *request, struct request_targe
 		uri = without(uri, len);
 		if (target->host.len == 0 || !h1_is_host(target->host))
 			return false;
+		target->is_absolute = true;
 	} else if (uri.len == 0 || (uri.at[0] != '/' && !text_equal(uri, TEXT("*")))) {
 		return false;
 	}
@@ -123,8 +125,8 @@ static void put_lower(struct writer *out, struct text text)
 			*c = (char)(*c - 'A' + 'a');
 }
 
-/* ALB: unless told to preserve it, the port in Host is that of the listener, and none on 80, 443.
- */
+/* ALB: unless told to preserve it, the port in Host is that of the listener; none on 80, 443 and
+ * with a target in absolute form. */
 static void put_host(struct writer *out, const struct request_context *context)
 {
 	struct text host = context->target->host;
@@ -136,7 +138,8 @@ static void put_host(struct writer *out, const struct request_context *context)
 	} else {
 		host = host.len > 0 ? host_without_port(host) : context->dns_name;
 		put_lower(out, host);
-		if (!text_equal(port, TEXT("80")) && !text_equal(port, TEXT("443"))) {
+		if (!context->target->is_absolute && !text_equal(port, TEXT("80")) &&
+		    !text_equal(port, TEXT("443"))) {
 			put_literal(out, ":");
 			put_text(out, port);
 		}
@@ -181,6 +184,26 @@ static bool is_plain(struct text name)
 	return true;
 }
 
+static void put_inserted(struct writer *out, const struct header_edits *edits)
+{
+	for (unsigned i = 0; edits && i < edits->n; i++) {
+		const struct header_edit *edit = &edits->edits[i];
+
+		if (edit->kind == HEADER_EDIT_INSERT)
+			put_header(out, &(struct header){edit->name, edit->value});
+	}
+}
+
+/* The header as the listener's attributes want it. */
+static void put_edited(struct writer *out, const struct header *header,
+		       const struct header_edits *edits)
+{
+	struct header copy = *header;
+
+	if (!edits || edits->n == 0 || header_edits_pass(edits, &copy.name))
+		put_header(out, &copy);
+}
+
 static void put_passed_on(struct writer *out, const struct request_context *context)
 {
 	const struct h1_message *message = context->message;
@@ -191,8 +214,9 @@ static void put_passed_on(struct writer *out, const struct request_context *cont
 			continue;
 		if (drops && !is_plain(message->headers[i].name))
 			continue;
-		put_header(out, &message->headers[i]);
+		put_edited(out, &message->headers[i], context->edits);
 	}
+	put_inserted(out, context->edits);
 }
 
 void compose_request(struct writer *out, const struct request_context *context)
@@ -225,24 +249,40 @@ void compose_request(struct writer *out, const struct request_context *context)
 	put_literal(out, "\r\n");
 }
 
-/* The fields of the client's header but Self, which is replaced. */
+/* Takes the next of the fields that semicolons separate. */
+static struct text next_trace_field(struct text *value)
+{
+	const char *semicolon = memchr(value->at, ';', value->len);
+	size_t len = semicolon ? (size_t)(semicolon - value->at) : value->len;
+	struct text field = {value->at, len};
+
+	*value = without(*value, len + (semicolon != NULL));
+	while (field.len > 0 && field.at[0] == ' ')
+		field = without(field, 1);
+	return field;
+}
+
+static bool has_trace_field(struct text value, struct text name)
+{
+	while (value.len > 0) {
+		struct text field = next_trace_field(&value);
+
+		if (take_prefix(&field, name))
+			return true;
+	}
+	return false;
+}
+
+/* The fields of the client's header but Self, which is replaced, and what is no field. */
 static void put_trace_fields(struct writer *out, struct text value)
 {
-	bool is_first = true;
-
 	while (value.len > 0) {
-		const char *semicolon = memchr(value.at, ';', value.len);
-		size_t len = semicolon ? (size_t)(semicolon - value.at) : value.len;
-		struct text field = {value.at, len};
-		bool is_self = len >= 5 && strncasecmp(field.at, "Self=", 5) == 0;
+		struct text field = next_trace_field(&value), probe = field;
 
-		if (!is_self && len > 0) {
-			if (!is_first)
-				put_literal(out, ";");
-			put_text(out, field);
-			is_first = false;
-		}
-		value = without(value, len + (semicolon != NULL));
+		if (take_prefix(&probe, TEXT("Self=")) || !memchr(field.at, '=', field.len))
+			continue;
+		put_literal(out, ";");
+		put_text(out, field);
 	}
 }
 
@@ -254,18 +294,14 @@ struct text compose_trace_id(const struct h1_message *request, struct text root,
 	for (unsigned i = 0; i < request->n_headers && given.len == 0; i++)
 		if (request->kinds[i] == HEADER_TRACE_ID)
 			given = request->headers[i].value;
-	/* AWS: with more than 7 KB of headers, or no Root to keep, it starts afresh. */
-	bool is_kept = given.len > 0 && given.len < TRACE_ID_MAX - 64 &&
-		       request->head_bytes <= 7168 && memmem(given.at, given.len, "Root=", 5);
-	if (is_kept) {
-		put_literal(&writer, "Self=");
-		put_text(&writer, root);
-		put_literal(&writer, ";");
-		put_trace_fields(&writer, given);
-	} else {
-		put_literal(&writer, "Root=");
-		put_text(&writer, root);
-	}
+	/* AWS: with more than 7 KB of headers it starts afresh. */
+	if (given.len >= TRACE_ID_MAX - 64 || request->head_bytes > 7168)
+		given.len = 0;
+	bool is_known =
+	    has_trace_field(given, TEXT("Root=")) || has_trace_field(given, TEXT("Self="));
+	put(&writer, is_known ? "Self=" : "Root=", 5);
+	put_text(&writer, root);
+	put_trace_fields(&writer, given);
 	return (struct text){out, (size_t)(writer.at - out)};
 }
 
@@ -306,10 +342,11 @@ void compose_response(struct writer *out, const struct response_context *context
 
 		if (kind != HEADER_HOP && kind != HEADER_CONNECTION &&
 		    kind != HEADER_CONTENT_LENGTH && kind != HEADER_TRANSFER_ENCODING)
-			put_header(out, &message->headers[i]);
+			put_edited(out, &message->headers[i], context->edits);
 	}
 	for (unsigned i = 0; context->cookies && i < context->cookies->n; i++)
 		put_header(out, &context->cookies->headers[i]);
+	put_inserted(out, context->edits);
 	if (context->framing == OUT_CHUNKED) {
 		put_literal(out, "Transfer-Encoding: chunked\r\n");
 	} else if (message->has_length && allows_length) {
@@ -382,7 +419,10 @@ void compose_generated(struct writer *out, const struct generated *generated)
 	put_text(out, line);
 	if (line.len == 3)
 		put_literal(out, " "); /* the space stays when the reason is empty */
-	put_literal(out, "\r\nServer: awselb/2.0\r\nDate: ");
+	put_literal(out, "\r\n");
+	if (!generated->hides_server)
+		put_literal(out, "Server: awselb/2.0\r\n");
+	put_literal(out, "Date: ");
 	put(out, generated->date, strlen(generated->date));
 	put_literal(out, "\r\nContent-Type: ");
 	put_text(out, is_page ? TEXT("text/html") : text_of(generated->content_type));
@@ -394,6 +434,7 @@ void compose_generated(struct writer *out, const struct generated *generated)
 		put_text(out, generated->location);
 		put_literal(out, "\r\n");
 	}
+	put_inserted(out, generated->edits);
 	put_connection(out, generated->keeps_alive);
 	if (generated->is_to_head)
 		return;

@@ -28,6 +28,7 @@ struct request_target {
 	struct text slash; /* before uri: "http://host?query" has no path of its own */
 	struct text uri;   /* origin form, or "*" */
 	struct text path, query;
+	bool is_absolute; /* "http://host/…": that host counts, not the header */
 };
 
 /* False: the target is neither origin form, absolute form nor "*". */
@@ -42,12 +43,13 @@ struct request_context {
 	const struct h1_message *message;
 	const struct request_target *target;
 	const struct load_balancer_attributes *attributes;
-	struct text dns_name;    /* the Host of a request without one */
-	struct text client_ip;   /* "203.0.113.9", "2001:db8::1" */
-	struct text client_addr; /* with port */
-	struct text port;        /* of the listener */
-	struct text protocol;    /* "http" */
-	struct text trace_id;    /* as it goes on */
+	const struct header_edits *edits; /* NULL = none */
+	struct text dns_name;             /* the Host of a request without one */
+	struct text client_ip;            /* "203.0.113.9", "2001:db8::1" */
+	struct text client_addr;          /* with port */
+	struct text port;                 /* of the listener */
+	struct text protocol;             /* "http" */
+	struct text trace_id;             /* as it goes on */
 };
 
 void compose_request(struct writer *out, const struct request_context *context);
@@ -68,6 +70,7 @@ enum out_framing response_framing(const struct h1_message *response, bool is_htt
 
 struct response_context {
 	const struct h1_message *message;
+	const struct header_edits *edits;
 	enum out_framing framing;
 	const struct sticky_cookies *cookies; /* to be added; NULL = none */
 	bool keeps_alive;                     /* the client's connection, after this */
@@ -83,6 +86,8 @@ struct generated {
 	const char *date;     /* "Thu, 26 Feb 2026 22:49:53 GMT" */
 	bool keeps_alive;
 	bool is_to_head; /* everything but the body */
+	bool hides_server;
+	const struct header_edits *edits; /* of responses: what they insert */
 };
 
 void compose_generated(struct writer *out, const struct generated *generated);

@@ -13,11 +13,14 @@
 
 #define BIT(n) (1u << (n))
 
+enum { HELD_MAX = 1024 /* a worker's */, HELD_LOOK_MS = 50 };
+
 static const struct {
 	const char *name;
 	unsigned next;
 } states[EXCHANGE_STATE_COUNT] = {
-    [EXCHANGE_HEAD] = {"head", BIT(EXCHANGE_CONNECT) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_HEAD] = {"head", BIT(EXCHANGE_HOLD) | BIT(EXCHANGE_CONNECT) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_HOLD] = {"hold", BIT(EXCHANGE_CONNECT) | BIT(EXCHANGE_DONE)},
     [EXCHANGE_CONNECT] = {"connect", BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_DONE)},
     [EXCHANGE_WAIT] = {"wait", BIT(EXCHANGE_CONNECT) | BIT(EXCHANGE_RELAY) | BIT(EXCHANGE_DONE)},
     [EXCHANGE_RELAY] = {"relay", BIT(EXCHANGE_DONE)},
@@ -85,6 +88,7 @@ void exchange_free(struct exchange *ex)
 	buffer_give_back(&worker->buffers, ex->transformed.buffer);
 	slab_give_back(&worker->messages, ex->response);
 	view_unref(ex->view);
+	view_unref(ex->group_view);
 	slab_give_back(&worker->exchanges, ex);
 }
 
@@ -105,6 +109,26 @@ static void release_upstream(struct exchange *ex, bool is_reusable)
 		ex->upstream_ops->release(ex, is_reusable);
 	ex->upstream = NULL;
 	leave_target(ex);
+}
+
+static void leave_hold(struct exchange *ex)
+{
+	TAILQ_REMOVE(&ex->worker->held, ex, held);
+	ex->worker->n_held--;
+}
+
+static bool is_ipv6(const struct exchange *ex)
+{
+	return ex->client_sockaddr->sa_family == AF_INET6;
+}
+
+static void count_bytes(const struct exchange *ex)
+{
+	uint64_t n = ex->received_bytes + ex->sent_bytes;
+
+	count_lb(ex, LB_COUNTER_PROCESSED_BYTES, n);
+	if (is_ipv6(ex))
+		count_lb(ex, LB_COUNTER_IPV6_PROCESSED_BYTES, n);
 }
 
 static void count_generated(const struct exchange *ex)
@@ -146,7 +170,8 @@ static void write_log(struct exchange *ex)
 	int len = snprintf(host, sizeof(host), "%.*s:%u", (int)host_without_port(name).len,
 			   name.at ? name.at : "", ex->listener->port);
 	struct access_entry entry = {
-	    .type = "http",
+	    .type = ex->client_ops->log_type,
+	    .scheme = ex->client_ops->scheme,
 	    .created_us = log_wall(ex, ex->created_us),
 	    .finished_us = worker_wall_us(ex->worker),
 	    .elb = lb->resource,
@@ -154,7 +179,7 @@ static void write_log(struct exchange *ex)
 	    .target = ex->last_target ? ex->last_target->label : NULL,
 	    .request_us = ex->sent_us ? ex->sent_us - ex->created_us : -1,
 	    .target_us = is_answered ? ex->answered_us - ex->sent_us : -1,
-	    .response_us = is_answered ? ex->response_us : -1,
+	    .response_us = is_answered && !ex->is_target_lost ? 0 : -1,
 	    .elb_status = ex->elb_status,
 	    .target_status = ex->target_status,
 	    .received_bytes = is_parsed ? ex->received_bytes : 0,
@@ -170,9 +195,11 @@ static void write_log(struct exchange *ex)
 	    .actions = ex->action,
 	    .redirect_url = ex->redirect_url,
 	    .transform_status = rewrite_status(ex->transformed.result),
+	    .error_reason = ex->error_reason,
 	    .connection_id = ex->connection_id,
 	    .classification = desync_class_name(ex->desync.tier),
 	    .classification_reason = desync_reason_name(ex->desync.reason),
+	    .node = ex->node,
 	};
 
 	if (ex->transformed.is_host_new)
@@ -184,9 +211,11 @@ static void write_log(struct exchange *ex)
 
 static void finish(struct exchange *ex, enum exchange_end how)
 {
+	if (ex->state == EXCHANGE_HOLD)
+		leave_hold(ex);
 	set_state(ex, EXCHANGE_DONE);
 	timer_stop(&ex->timer);
-	count_lb(ex, LB_COUNTER_PROCESSED_BYTES, ex->received_bytes + ex->sent_bytes);
+	count_bytes(ex);
 	if (ex->worker->config->access_log)
 		write_log(ex);
 	ex->client_ops->end(ex, how);
@@ -259,7 +288,7 @@ static void answer_redirect(struct exchange *ex, const struct redirect *redirect
 {
 	char location[REDIRECT_LOCATION_MAX], port[8];
 	struct redirect_request request = {
-	    .protocol = TEXT("HTTP"),
+	    .protocol = ex->client_ops->redirect_protocol,
 	    .host = host_without_port(ex->target_uri.host),
 	    .path = ex->target_uri.path,
 	    .query = ex->target_uri.query,
@@ -334,6 +363,8 @@ static bool enter_target(struct exchange *ex)
 		return false;
 	if (ex->n_tried == 0) {
 		count_lb(ex, LB_COUNTER_REQUESTS, 1);
+		if (is_ipv6(ex))
+			count_lb(ex, LB_COUNTER_IPV6_REQUESTS, 1);
 		counter_add(&counters->values[GROUP_COUNTER_REQUESTS], 1);
 		if (!choice.is_wanted)
 			count_not_sticky(ex);
@@ -342,6 +373,8 @@ static bool enter_target(struct exchange *ex)
 		if (choice.is_fail_open)
 			counter_add(&counters->values[GROUP_COUNTER_UNHEALTHY_ROUTING], 1);
 	}
+	if (ex->n_tried > 0)
+		count_lb(ex, LB_COUNTER_OTHER_TARGET, 1);
 	ex->target = ex->last_target = choice.target;
 	counter_add(&ex->target->lanes[worker->lane].in_flight, 1);
 	balance_enter(ex->group, ex->target);
@@ -399,6 +432,84 @@ static bool transform(struct exchange *ex, const struct transforms *transforms)
 	return true;
 }
 
+/* ---- requests that wait for a target ---- */
+
+/* None is registered, or none has been found healthy or unhealthy yet: it is still being made. */
+static bool is_in_the_making(const struct target_group *group)
+{
+	for (unsigned i = 0; i < group->n_targets; i++) {
+		enum target_state state = target_state(group->targets[i]);
+
+		if (state != TARGET_INITIAL && state != TARGET_UNUSED)
+			return false;
+	}
+	return true;
+}
+
+static bool may_hold(const struct exchange *ex)
+{
+	return ex->group->attributes.hold_s > 0 && ex->worker->n_held < HELD_MAX &&
+	       !ex->worker->is_draining && is_in_the_making(ex->group);
+}
+
+static void hold(struct exchange *ex)
+{
+	struct worker *worker = ex->worker;
+
+	set_state(ex, EXCHANGE_HOLD);
+	timer_stop(&ex->timer); /* held_until_us is its timeout now */
+	ex->held_until_us = worker->loop.now_us + (int64_t)ex->group->attributes.hold_s * 1000000;
+	TAILQ_INSERT_TAIL(&worker->held, ex, held);
+	if (worker->n_held++ == 0)
+		timer_start(&worker->loop, &worker->held_timer, HELD_LOOK_MS);
+	count_lb(ex, LB_COUNTER_HELD, 1);
+}
+
+static struct target_group *group_now(const struct worker *worker, const char *arn)
+{
+	const struct snapshot *snapshot = worker->view->snapshot;
+
+	for (size_t i = 0; i < snapshot_n_groups(snapshot); i++)
+		if (strcmp(snapshot_group(snapshot, i)->arn, arn) == 0)
+			return snapshot_group(snapshot, i);
+	return NULL;
+}
+
+/* Targets come with a newer snapshot: the group is looked up there, the rest stays as it began. */
+static void wake(struct exchange *ex)
+{
+	struct worker *worker = ex->worker;
+	struct target_group *group = group_now(worker, ex->group->arn);
+	bool is_over = !group || worker->loop.now_us >= ex->held_until_us || worker->is_draining;
+
+	if (!is_over && is_in_the_making(group))
+		return;
+	leave_hold(ex);
+	if (group) {
+		struct view *before = ex->group_view;
+
+		ex->group_view = view_ref(worker->view);
+		ex->group = group;
+		view_unref(before);
+	}
+	timer_start(&worker->loop, &ex->timer,
+		    ex->listener->load_balancer->attributes.idle_timeout_s * 1000);
+	set_state(ex, EXCHANGE_CONNECT);
+	forward(ex);
+}
+
+void exchange_wake_held(struct worker *worker)
+{
+	struct exchange *ex, *next;
+
+	TAILQ_FOREACH_SAFE (ex, &worker->held, held, next)
+		wake(ex);
+	if (worker->n_held > 0)
+		timer_start(&worker->loop, &worker->held_timer, HELD_LOOK_MS);
+	else
+		timer_stop(&worker->held_timer);
+}
+
 static void begin_forward(struct exchange *ex, const struct action *action,
 			  const struct transforms *transforms)
 {
@@ -417,6 +528,10 @@ static void begin_forward(struct exchange *ex, const struct action *action,
 			     ? LB_COUNTER_DROPPED_INVALID_HEADER
 			     : LB_COUNTER_FORWARDED_INVALID_HEADER,
 			 1);
+	if (may_hold(ex)) {
+		hold(ex);
+		return;
+	}
 	set_state(ex, EXCHANGE_CONNECT);
 	forward(ex);
 }
@@ -573,11 +688,12 @@ void exchange_response_body(struct exchange *ex)
 void exchange_client_gone(struct exchange *ex)
 {
 	release_upstream(ex, false);
-	if (!ex->answered_us)
-		ex->elb_status = 460;
 	count_lb(ex, LB_COUNTER_CLIENT_ABORTS, 1);
-	if (ex->elb_status == 460)
+	if (!ex->target_status) {
+		/* ALB: 400 when it had not sent its whole request, 460 when it did not wait. */
+		ex->elb_status = ex->request.is_done ? 460 : 400;
 		count_generated(ex);
+	}
 	finish(ex, END_ABORT);
 }
 
@@ -593,6 +709,7 @@ static void retry_fresh(struct exchange *ex)
 	struct target *target = ex->target;
 
 	ex->has_retried = true;
+	count_lb(ex, LB_COUNTER_STALE_RESENT, 1);
 	ex->upstream_ops->release(ex, false);
 	ex->upstream = NULL;
 	set_state(ex, EXCHANGE_CONNECT);
@@ -607,6 +724,17 @@ static void retry_fresh(struct exchange *ex)
 		leave_target(ex);
 		forward(ex);
 	}
+}
+
+/* The log counts until then: "0.003 0.000 -1 502 -". */
+static void lose_target(struct exchange *ex)
+{
+	note_break(ex);
+	if (ex->sent_us && !ex->answered_us) {
+		ex->answered_us = ex->worker->loop.now_us;
+		ex->is_target_lost = true;
+	}
+	answer_error(ex, 502);
 }
 
 void exchange_upstream_failed(struct exchange *ex, enum upstream_failure failure)
@@ -626,13 +754,11 @@ void exchange_upstream_failed(struct exchange *ex, enum upstream_failure failure
 			retry_fresh(ex);
 			return;
 		}
-		note_break(ex);
-		answer_error(ex, 502);
+		lose_target(ex);
 		return;
 	case UPSTREAM_BROKEN:
 	case UPSTREAM_MALFORMED:
-		note_break(ex);
-		answer_error(ex, 502);
+		lose_target(ex);
 		return;
 	}
 }

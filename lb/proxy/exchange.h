@@ -4,9 +4,10 @@
  * in the middle decides (rule, target, retry, which error) and knows no bytes.
  *
  *   HEAD -> CONNECT -> WAIT -> RELAY -> DONE
- *     |        |  ^      |
- *     |        |  +------+  (another target, or a fresh connection)
- *     +--------+---------+-> DONE  (answered by us, or client gone)
+ *     |      ^ |  ^      |
+ *     +-> HOLD |  +------+  (another target, or a fresh connection)
+ *     |      | |         |
+ *     +------+-+---------+-> DONE  (answered by us, or client gone)
  *
  * Worker's thread only.  Bodies: what arrived lies in the message's spans during the call that
  * announces it; the receiving party has sent or copied it when it returns.
@@ -14,6 +15,7 @@
 #ifndef LB_PROXY_EXCHANGE_H
 #define LB_PROXY_EXCHANGE_H
 
+#include <bsd/sys/queue.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +33,7 @@ struct exchange;
 
 enum exchange_state {
 	EXCHANGE_HEAD,    /* the request's head is arriving */
+	EXCHANGE_HOLD,    /* its group has no target yet, but may get one */
 	EXCHANGE_CONNECT, /* a target was chosen, its connection is not up yet */
 	EXCHANGE_WAIT,    /* sent, or being sent; no response yet */
 	EXCHANGE_RELAY,   /* the response's head went to the client */
@@ -44,7 +47,12 @@ enum exchange_end {
 	END_ABORT, /* the client must see that this was not the whole answer; or it is gone */
 };
 
+/* What a client's protocol is to the exchange.  HTTP/1.1 now; HTTP/2, TLS and WebSocket will be
+ * other tables behind it. */
 struct client_ops {
+	const char *log_type;          /* access log, field 1: "http" */
+	struct text scheme;            /* X-Forwarded-Proto, access log: "http" */
+	struct text redirect_protocol; /* #{protocol}: "HTTP" */
 	/* ex->response's head and spans. closes: say so to the client. */
 	enum conn_result (*respond)(struct exchange *ex, bool closes);
 	enum conn_result (*body)(struct exchange *ex); /* more of ex->response's spans */
@@ -55,6 +63,7 @@ struct client_ops {
 	void (*end)(struct exchange *ex, enum exchange_end how);
 };
 
+/* The same for a target's. */
 struct upstream_ops {
 	enum conn_result (*request)(struct exchange *ex); /* head and first spans of ex->request */
 	enum conn_result (*body)(struct exchange *ex);
@@ -86,19 +95,24 @@ struct exchange {
 	void *client;
 	struct text client_ip, client_addr; /* borrowed from the client */
 	const struct sockaddr *client_sockaddr;
+	const char *node; /* the address that the client connected to; "" = not known */
 	uint64_t connection_id;
 	struct buffer *head; /* what request's texts point into */
 
 	const struct upstream_ops *upstream_ops;
 	void *upstream; /* NULL while there is none */
 	struct target_group *group;
-	struct target *target; /* counted as in flight while set */
+	struct target *target;   /* counted as in flight while set */
+	struct view *group_view; /* leased: where the group is from, when not from view */
+	int64_t held_until_us;
+	TAILQ_ENTRY(exchange) held; /* in worker's held, in EXCHANGE_HOLD */
 	struct target *tried[EXCHANGE_MAX_TRIES];
 	unsigned n_tried;
 	struct affinity affinity;
 	bool has_retried;       /* on a fresh connection after a stale one */
 	bool is_body_consumed;  /* request body went on that cannot be sent again */
 	bool is_response_begun; /* bytes of the response came in */
+	bool is_target_lost;    /* it broke off: answered_us is when */
 
 	struct desync_verdict desync; /* the client's protocol sets both before it begins */
 	bool desync_closes;           /* close both connections after this */
@@ -109,12 +123,12 @@ struct exchange {
 	const struct request_target *outgoing;
 	struct transformed transformed;
 	int64_t created_us, sent_us, answered_us; /* monotonic; 0 = not yet */
-	int64_t response_us;
 	int priority;
 	const char *action;
 	unsigned elb_status, target_status;
 	uint64_t received_bytes, sent_bytes;
 	struct text redirect_url;
+	const char *error_reason;   /* AWS's code; NULL = none */
 	struct target *last_target; /* for the log; kept alive by the view */
 	struct text trace_id;
 	char trace[TRACE_ID_MAX];
@@ -141,6 +155,9 @@ void exchange_upstream_drained(struct exchange *ex);
 void exchange_upstream_failed(struct exchange *ex, enum upstream_failure failure);
 void exchange_response(struct exchange *ex); /* head and first spans */
 void exchange_response_body(struct exchange *ex);
+
+/* Requests that wait look whether their group has a target by now. */
+void exchange_wake_held(struct worker *worker);
 
 const char *exchange_state_name(enum exchange_state state);
 bool exchange_may_move(enum exchange_state from, enum exchange_state to);

@@ -11,7 +11,7 @@
 #include "lb/proxy/sockets.h"
 #include "lb/proxy/worker_main.h"
 
-enum { DEFAULT_CONNECT_MS = 10000, DEFAULT_POOL_IDLE_MS = 60000, SPARE_FDS = 128 };
+enum { DEFAULT_CONNECT_MS = 10000, SPARE_FDS = 128 };
 
 /* An address that the workers listen on. */
 struct bound {
@@ -76,8 +76,6 @@ struct proxy *proxy_start(const struct proxy_config *config, struct err *err)
 	proxy->config = *config;
 	if (proxy->config.connect_timeout_ms == 0)
 		proxy->config.connect_timeout_ms = DEFAULT_CONNECT_MS;
-	if (proxy->config.pool_idle_ms == 0)
-		proxy->config.pool_idle_ms = DEFAULT_POOL_IDLE_MS;
 	if (proxy->config.max_connections == 0)
 		proxy->config.max_connections = default_max_connections(config->n_workers);
 	while (proxy->n_workers < config->n_workers) {

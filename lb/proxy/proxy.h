@@ -14,19 +14,21 @@
 #include "common/base/check.h"
 #include "common/base/err.h"
 #include "lb/observe/access_log.h"
+#include "lb/observe/connection_log.h"
 #include "lb/observe/counters.h"
 #include "lb/routing/snapshot.h"
 
 struct proxy;
 
 struct proxy_config {
-	unsigned n_workers;            /* 1..MAX_LANES */
-	struct counters *counters;     /* borrowed: outlives the proxy */
-	struct access_log *access_log; /* borrowed; NULL = none */
-	const uint8_t *sticky_key;     /* STICKY_KEY_BYTES; NULL = no stickiness */
-	unsigned connect_timeout_ms;   /* 0 = 10,000 */
-	unsigned pool_idle_ms;         /* pooled upstream connections; 0 = 60,000 */
-	unsigned max_connections;      /* client connections of one worker; 0 = by RLIMIT_NOFILE */
+	unsigned n_workers;              /* 1..MAX_LANES */
+	struct counters *counters;       /* borrowed: outlives the proxy */
+	struct access_log *access_log;   /* borrowed; NULL = none */
+	struct log_file *connection_log; /* the same */
+	const uint8_t *sticky_key;       /* STICKY_KEY_BYTES; NULL = no stickiness */
+	unsigned connect_timeout_ms;     /* 0 = 10,000 */
+	unsigned pool_idle_ms;           /* pooled upstream connections; 0 = the idle timeout */
+	unsigned max_connections; /* client connections of one worker; 0 = by RLIMIT_NOFILE */
 };
 
 /* Threads run when it returns; they listen nowhere before the first proxy_install. */

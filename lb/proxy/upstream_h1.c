@@ -37,6 +37,7 @@ struct upstream {
 	bool is_reused;
 	bool is_in_call;    /* pump() is on the stack */
 	struct timer timer; /* connect; idle */
+	unsigned idle_ms;   /* in the pool: idle_timeout.timeout_seconds */
 	struct lb_counters *counters;
 	struct grave grave;
 	TAILQ_ENTRY(upstream) link; /* in the pool's idle list */
@@ -169,6 +170,9 @@ static struct upstream *upstream_new(struct exchange *ex, struct target *target,
 	up->target = target_ref(target);
 	up->counters =
 	    counters_lb(worker->config->counters, worker->lane, ex->listener->load_balancer->slot);
+	up->idle_ms = ex->listener->load_balancer->attributes.idle_timeout_s * 1000;
+	if (worker->config->pool_idle_ms > 0)
+		up->idle_ms = worker->config->pool_idle_ms;
 	counter_add(&up->counters->values[LB_COUNTER_NEW_CONNECTIONS], 1);
 	counter_add(&up->counters->values[LB_COUNTER_ACTIVE_CONNECTIONS], 1);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -494,11 +498,12 @@ static enum conn_result send_request(struct exchange *ex)
 	    .message = &ex->request,
 	    .target = ex->outgoing,
 	    .attributes = &ex->listener->load_balancer->attributes,
+	    .edits = &ex->listener->attributes.request,
 	    .dns_name = text_of(ex->listener->load_balancer->dns_name),
 	    .client_ip = ex->client_ip,
 	    .client_addr = ex->client_addr,
 	    .port = {port_text, (size_t)(port.at - port_text)},
-	    .protocol = TEXT("http"),
+	    .protocol = ex->client_ops->scheme,
 	    .trace_id = ex->trace_id,
 	};
 	compose_request(&out, &context);
@@ -563,7 +568,7 @@ static void release(struct exchange *ex, bool is_reusable)
 	loop_undefer(&worker->loop, &up->conn.io);
 	up->state = UPSTREAM_IDLE;
 	TAILQ_INSERT_HEAD(&up->pool->idle, up, link);
-	timer_start(&worker->loop, &up->timer, worker->config->pool_idle_ms);
+	timer_start(&worker->loop, &up->timer, up->idle_ms);
 }
 
 static const struct upstream_ops ops = {

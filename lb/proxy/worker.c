@@ -257,6 +257,7 @@ static void install(struct worker *worker, const struct mail *mail)
 			open_socket(worker, &mail->sockets[i]);
 	view_unref(old);
 	upstream_pools_sweep(worker);
+	exchange_wake_held(worker);
 }
 
 static void cut_target(struct worker *worker, struct target *target)
@@ -337,6 +338,12 @@ void worker_send(struct worker *worker, struct mail *mail)
 
 /* ---- the thread ---- */
 
+static void on_held_timer(struct timer *timer)
+{
+	exchange_wake_held(
+	    (struct worker *)(void *)((char *)timer - offsetof(struct worker, held_timer)));
+}
+
 static void note_drained(struct worker *worker)
 {
 	if (worker->is_draining && TAILQ_EMPTY(&worker->all_clients))
@@ -412,6 +419,8 @@ static struct worker *new_worker(const struct proxy_config *config, unsigned lan
 	LIST_INIT(&worker->pools);
 	TAILQ_INIT(&worker->all_clients);
 	worker->accept_pause.fn = on_accept_pause_over;
+	TAILQ_INIT(&worker->held);
+	worker->held_timer.fn = on_held_timer;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		seed = (uint64_t)clock_monotonic_us();
 	worker->random = seed | 1;

@@ -20,6 +20,7 @@
 #include "lb/routing/sticky.h"
 
 struct client;
+struct exchange;
 struct upstream;
 struct upstream_pool;
 struct mail;
@@ -69,7 +70,10 @@ struct worker {
 	char date[32];      /* of generated answers */
 	char ascii_time[9]; /* hex seconds of trace ids */
 	bool is_draining, is_stopping;
-	struct timer accept_pause; /* out of descriptors */
+	struct timer accept_pause;   /* out of descriptors */
+	TAILQ_HEAD(, exchange) held; /* requests that wait for a target */
+	unsigned n_held;
+	struct timer held_timer; /* runs while there are any */
 	struct grave *graves;
 	struct sticky_sealer *sticky;  /* NULL: no stickiness */
 	struct sticky_cookies cookies; /* of the response being sent */

@@ -78,7 +78,34 @@ static void quiet_seconds_report_only_what_is_always_reported(void **state)
 	context = context_new(NULL);
 	second.has_targets = false;
 	metric_add_lb(&context, &second);
-	assert_int_equal(json_array_size(context.data), 0);
+	assert_int_equal(json_array_size(context.data), 1);
+	assert_non_null(find(&context, "ForwardedInvalidHeaderRequestCount", 1));
+	json_decref(context.data);
+}
+
+/* alb.md 10: rules have no zone, odd headers nothing but one. */
+static void c14_20_metrics_have_the_dimensions_of_the_table(void **state)
+{
+	static struct group_counters counts;
+	uint64_t values[LB_COUNTER_COUNT] = {[LB_COUNTER_RULE_EVALUATIONS] = 3,
+					     [LB_COUNTER_DROPPED_INVALID_HEADER] = 1,
+					     [LB_COUNTER_IPV6_REQUESTS] = 2};
+	struct metric_context context = context_new("us-east-1a");
+	struct lb_second second = {.resource = "app/a/1", .counts = values, .groups = &counts};
+	struct group_second empty = {
+	    .resource = "targetgroup/g/1", .load_balancer = "app/a/1", .counts = &counts};
+
+	(void)state;
+	metric_add_lb(&context, &second);
+	assert_non_null(find(&context, "RuleEvaluations", 1));
+	assert_null(find(&context, "RuleEvaluations", 2));
+	assert_null(find(&context, "DroppedInvalidHeaderRequestCount", 1));
+	assert_non_null(find(&context, "DroppedInvalidHeaderRequestCount", 2));
+	assert_non_null(find(&context, "IPv6RequestCount", 1));
+	assert_non_null(find(&context, "IPv6RequestCount", 2));
+	metric_add_group(&context, &empty);
+	assert_null(find(&context, "HealthyHostCount", 2));
+	assert_non_null(find(&context, "RequestCountPerTarget", 1));
 	json_decref(context.data);
 }
 
@@ -147,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(requests_are_shared_by_the_healthy_targets),
 	    cmocka_unit_test(quiet_seconds_report_only_what_is_always_reported),
+	    cmocka_unit_test(c14_20_metrics_have_the_dimensions_of_the_table),
 	    cmocka_unit_test(a_zone_doubles_every_datum_but_the_group_s_own),
 	    cmocka_unit_test(times_are_cut_into_data_of_150_values),
 	    cmocka_unit_test(matcher_knows_lists_and_ranges),

@@ -93,11 +93,13 @@ static char *read_all(const char *path)
 	return text;
 }
 
+static enum access_log_format format = ACCESS_LOG_ALB;
+
 static void write_and_compare(const struct access_entry *entry, const char *expected)
 {
 	char path[] = "/tmp/albatross-test-XXXXXX", *text;
 	int fd = mkstemp(path);
-	struct access_log *log = access_log_open(path, 1, NULL);
+	struct access_log *log = access_log_open(path, format, 1, NULL);
 
 	assert_true(fd >= 0);
 	assert_non_null(log);
@@ -114,6 +116,7 @@ static void a_line_has_albs_fields_in_albs_order(void **state)
 {
 	struct access_entry entry = {
 	    .type = "http",
+	    .scheme = TEXT("http"),
 	    .created_us = 1772352930099000,
 	    .finished_us = 1772352930123456,
 	    .elb = "app/shop/0a1b2c3d4e5f6071",
@@ -154,6 +157,7 @@ static void what_could_not_be_parsed_is_dashes(void **state)
 {
 	struct access_entry entry = {
 	    .type = "http",
+	    .scheme = TEXT("http"),
 	    .created_us = 1772352933500000,
 	    .finished_us = 1772352934000000,
 	    .elb = "app/shop/1",
@@ -177,6 +181,48 @@ static void what_could_not_be_parsed_is_dashes(void **state)
 			  "\"-\" \"-\" \"-\" -\n");
 }
 
+static void a_json_line_is_one_object(void **state)
+{
+	struct access_entry entry = {
+	    .type = "http",
+	    .scheme = TEXT("http"),
+	    .created_us = 1772352930099000,
+	    .finished_us = 1772352930123456,
+	    .elb = "app/shop/1",
+	    .client = "203.0.113.9:51514",
+	    .request_us = -1,
+	    .target_us = 23456,
+	    .response_us = -1,
+	    .elb_status = 200,
+	    .method = TEXT("GET"),
+	    .host = TEXT("shop.example:80"),
+	    .uri = TEXT("/a"),
+	    .version = "HTTP/1.1",
+	    .user_agent = TEXT("odd \"agent\"\\\n\xff"),
+	    .rule_priority = 0,
+	    .connection_id = 1,
+	};
+
+	(void)state;
+	format = ACCESS_LOG_JSON;
+	write_and_compare(
+	    &entry,
+	    "{\"type\":\"http\",\"time\":\"2026-03-01T08:15:30.123456Z\",\"elb\":\"app/shop/1\","
+	    "\"client\":\"203.0.113.9:51514\",\"target\":null,\"request_processing_time\":-1,"
+	    "\"target_processing_time\":0.023,\"response_processing_time\":-1,"
+	    "\"elb_status_code\":200,\"target_status_code\":null,\"received_bytes\":0,"
+	    "\"sent_bytes\":0,\"request_verb\":\"GET\",\"request_url\":"
+	    "\"http://shop.example:80/a\",\"request_proto\":\"HTTP/1.1\",\"user_agent\":"
+	    "\"odd \\\"agent\\\"\\\\\\u000a\\u00ff\",\"target_group_arn\":null,\"trace_id\":null,"
+	    "\"matched_rule_priority\":0,\"request_creation_time\":"
+	    "\"2026-03-01T08:15:30.099000Z\",\"actions_executed\":null,\"redirect_url\":null,"
+	    "\"error_reason\":null,\"classification\":null,\"classification_reason\":null,"
+	    "\"conn_trace_id\":\"TID_00000000000000019e3779b97f4a7c15\","
+	    "\"transformed_host\":null,\"transformed_uri\":null,"
+	    "\"request_transform_status\":null,\"ip_address\":null}\n");
+	format = ACCESS_LOG_ALB;
+}
+
 static void a_failing_disk_stops_nobody(void **state)
 {
 	static char agent[8000];
@@ -185,7 +231,7 @@ static void a_failing_disk_stops_nobody(void **state)
 				     .host = TEXT("h"),
 				     .version = "HTTP/1.1",
 				     .user_agent = {agent, sizeof(agent)}};
-	struct access_log *log = access_log_open("/dev/full", 1, NULL);
+	struct access_log *log = access_log_open("/dev/full", ACCESS_LOG_ALB, 1, NULL);
 
 	(void)state;
 	memset(agent, 'a', sizeof(agent));
@@ -193,7 +239,7 @@ static void a_failing_disk_stops_nobody(void **state)
 	for (int i = 0; i < 2000; i++)
 		access_log_write(log, 0, &entry); /* nobody waits, whatever the disk does */
 	access_log_close(log);
-	assert_null(access_log_open("/nonexistent/x", 1, NULL));
+	assert_null(access_log_open("/nonexistent/x", ACCESS_LOG_ALB, 1, NULL));
 }
 
 int main(void)
@@ -203,6 +249,7 @@ int main(void)
 	    cmocka_unit_test(slots_of_what_was_deleted_are_used_again_after_a_while),
 	    cmocka_unit_test(a_line_has_albs_fields_in_albs_order),
 	    cmocka_unit_test(what_could_not_be_parsed_is_dashes),
+	    cmocka_unit_test(a_json_line_is_one_object),
 	    cmocka_unit_test(a_failing_disk_stops_nobody),
 	};
 

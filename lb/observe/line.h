@@ -1,0 +1,40 @@
+/*
+ * A line of a log being put together in fixed memory: what does not fit is cut.
+ * Pure; gmtime is asked once a second.
+ */
+#ifndef LB_OBSERVE_LINE_H
+#define LB_OBSERVE_LINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lb/routing/text.h"
+
+struct line {
+	char *at, *end;
+};
+
+/* The second that was last put into words. */
+struct line_clock {
+	int64_t second;
+	char text[24];
+};
+
+void line_add(struct line *line, const char *bytes, size_t len);
+void line_str(struct line *line, const char *text);
+void line_number(struct line *line, uint64_t number, int min_digits);
+
+/* Bytes that could end or disguise the field go as \\xNN. */
+void line_escaped(struct line *line, struct text text);
+/* The rest put a blank behind; NULL and empty are "-". */
+void line_or_dash(struct line *line, const char *text);
+void line_quoted(struct line *line, struct text text);
+void line_quoted_str(struct line *line, const char *text);
+/* ISO 8601 with six decimals; is_ms: the last three are 0. */
+void line_time(struct line *line, struct line_clock *clock, int64_t unix_us, bool is_ms);
+/* Seconds with three decimals; negative = "-1". */
+void line_duration(struct line *line, int64_t us);
+/* "TID_" and 32 digits, no blank behind: joins the access log with the connection log. */
+void line_connection_id(struct line *line, uint64_t id);
+
+#endif
