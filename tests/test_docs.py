@@ -100,3 +100,40 @@ def test_each_fuzzer_has_its_corpus_replayed_by_a_unit_test():
     for fuzzer in (ROOT / "tests/fuzz").glob("fuzz_*.c"):
         name = f"test_{fuzzer.name}"
         assert list((ROOT / "tests/unit").glob(f"*/{name}")), f"no {name}"
+
+
+def table(page, title):
+    """The rows of the table under a heading."""
+    part = (
+        (ROOT / "docs" / page).read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+    )
+    return [line for line in part.splitlines() if line.startswith("| ")][2:]
+
+
+def test_each_row_of_the_checklist_names_tests_that_exist():
+    sources = "".join(
+        p.read_text()
+        for p in (ROOT / "tests").rglob("test_*")
+        if p.suffix in (".c", ".py")
+    )
+    there = set(re.findall(r"(?:static void|def) (\w+)\(", sources))
+    rows = table("load-balancer.md", "The checklist")
+    assert [int(row.split()[1]) for row in rows] == list(range(1, 21))
+    for row in rows:
+        named = re.findall(r"`(\w+)`", row)
+        assert named or "not yet (" in row, row
+        assert set(named) <= there, f"{set(named) - there} of: {row}"
+
+
+def test_each_attribute_is_in_the_docs():
+    page = (ROOT / "docs/load-balancer.md").read_text()
+    for name in ("attributes.c",):
+        source = (ROOT / "lb/api" / name).read_text()
+        keys = re.findall(r'\{"([a-z0-9_]+\.[a-z0-9_.]+)", "', source)
+        keys += [
+            f"routing.http.response.{x}.header_value"
+            for x in re.findall(r'RESPONSE_HEADER\("(\w+)"\)', source)
+        ]
+        assert len(keys) > 10
+        for key in keys:
+            assert f"`{key}`" in page, key

@@ -186,7 +186,7 @@ static bool is_plain(struct text name)
 
 static void put_inserted(struct writer *out, const struct header_edits *edits)
 {
-	for (unsigned i = 0; edits && i < edits->n; i++) {
+	for (unsigned i = 0; i < edits->n; i++) {
 		const struct header_edit *edit = &edits->edits[i];
 
 		if (edit->kind == HEADER_EDIT_INSERT)
@@ -194,13 +194,22 @@ static void put_inserted(struct writer *out, const struct header_edits *edits)
 	}
 }
 
-/* The header as the listener's attributes want it. */
+static bool has_any(const struct header_edits *edits)
+{
+	return edits && edits->n > 0;
+}
+
+/* The header as the listener's attributes want it; edits is NULL when they want nothing. */
 static void put_edited(struct writer *out, const struct header *header,
 		       const struct header_edits *edits)
 {
+	if (!edits) {
+		put_header(out, header);
+		return;
+	}
 	struct header copy = *header;
 
-	if (!edits || edits->n == 0 || header_edits_pass(edits, &copy.name))
+	if (header_edits_pass(edits, &copy.name))
 		put_header(out, &copy);
 }
 
@@ -208,15 +217,17 @@ static void put_passed_on(struct writer *out, const struct request_context *cont
 {
 	const struct h1_message *message = context->message;
 	bool drops = message->has_invalid_name && context->attributes->drop_invalid_headers;
+	const struct header_edits *edits = has_any(context->edits) ? context->edits : NULL;
 
 	for (unsigned i = 0; i < message->n_headers; i++) {
 		if (message->kinds[i] != HEADER_OTHER && message->kinds[i] != HEADER_USER_AGENT)
 			continue;
 		if (drops && !is_plain(message->headers[i].name))
 			continue;
-		put_edited(out, &message->headers[i], context->edits);
+		put_edited(out, &message->headers[i], edits);
 	}
-	put_inserted(out, context->edits);
+	if (edits)
+		put_inserted(out, edits);
 }
 
 void compose_request(struct writer *out, const struct request_context *context)
@@ -331,6 +342,7 @@ void compose_response(struct writer *out, const struct response_context *context
 {
 	const struct h1_message *message = context->message;
 	bool allows_length = message->status / 100 != 1 && message->status != 204;
+	const struct header_edits *edits = has_any(context->edits) ? context->edits : NULL;
 
 	put_literal(out, "HTTP/1.1 ");
 	put_number(out, message->status);
@@ -342,11 +354,12 @@ void compose_response(struct writer *out, const struct response_context *context
 
 		if (kind != HEADER_HOP && kind != HEADER_CONNECTION &&
 		    kind != HEADER_CONTENT_LENGTH && kind != HEADER_TRANSFER_ENCODING)
-			put_edited(out, &message->headers[i], context->edits);
+			put_edited(out, &message->headers[i], edits);
 	}
 	for (unsigned i = 0; context->cookies && i < context->cookies->n; i++)
 		put_header(out, &context->cookies->headers[i]);
-	put_inserted(out, context->edits);
+	if (edits)
+		put_inserted(out, edits);
 	if (context->framing == OUT_CHUNKED) {
 		put_literal(out, "Transfer-Encoding: chunked\r\n");
 	} else if (message->has_length && allows_length) {
@@ -434,7 +447,8 @@ void compose_generated(struct writer *out, const struct generated *generated)
 		put_text(out, generated->location);
 		put_literal(out, "\r\n");
 	}
-	put_inserted(out, generated->edits);
+	if (has_any(generated->edits))
+		put_inserted(out, generated->edits);
 	put_connection(out, generated->keeps_alive);
 	if (generated->is_to_head)
 		return;
