@@ -35,7 +35,7 @@ def logged(start_lb, backends, programs):
             rule(30, "/none", forward("none")),
         ],
         groups=[group("none")],
-        settings={"AccessLog": str(path)},
+        settings={"AccessLog": str(path), "Workers": 1},  # in order
     )
 
     def lines(n):
