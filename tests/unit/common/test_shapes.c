@@ -53,7 +53,7 @@ static void every_table_loads(void **state)
 
 		if (!model)
 			fail_msg("%s", err.text);
-		for (size_t k = 0; k < model->n_operations; k++)
+		for (size_t k = 0; model && k < model->n_operations; k++)
 			assert_non_null(model->operations[k].input);
 	}
 }

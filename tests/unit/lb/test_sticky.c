@@ -119,7 +119,8 @@ static void cookies_look_as_albs_do(void **state)
 
 		assert_true(sticky_write(sealer, cases[c].kind, &jar, NOW, &cookies));
 		assert_int_equal(cookies.n, cases[c].n);
-		for (unsigned i = 0; i < cookies.n; i++) {
+		for (unsigned i = 0; i < cases[c].n; i++) {
+			assert_non_null(cases[c].names[i]);
 			snprintf(text, sizeof(text), "%.*s", (int)cookies.headers[i].value.len,
 				 cookies.headers[i].value.at);
 			snprintf(end, sizeof(end),
