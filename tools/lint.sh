@@ -35,7 +35,7 @@ lb:             common/base common/config lb/control
 scaler/engine:  common/base common/doc
 scaler/metrics: common/base common/doc
 scaler/api:     common/base common/doc common/store common/aws scaler/engine scaler/metrics
-scaler/cloud:   common/base common/doc common/store common/http common/aws scaler/engine scaler/metrics scaler/api
+scaler/cloud:   common/base common/doc common/store common/http common/aws common/config scaler/engine scaler/metrics scaler/api
 scaler:         common/base common/doc common/store common/http common/aws common/config scaler/engine scaler/metrics scaler/api scaler/cloud
 lab/ec2:        common/base common/doc common/store common/aws
 lab/runtime:    common/base common/doc lab/ec2

@@ -1,5 +1,6 @@
 /* See rule_key.h. */
 #include "lb/routing/rule_key.h"
+#include "common/base/check.h"
 
 #include "lb/routing/rule_percent.h"
 
@@ -275,6 +276,7 @@ struct sink {
 
 static void emit(struct sink *sink, enum key_kind kind, uint64_t hash)
 {
+	CHECK(sink->fn != NULL || sink->probes != NULL);
 	if (sink->fn)
 		sink->fn(sink->arg, hash);
 	else

@@ -127,11 +127,10 @@ struct condition_value {
 
 struct condition {
 	enum condition_field field;
+	bool is_regex;           /* of the values: host-header, path-pattern, http-header only */
 	const char *header_name; /* http-header only */
 	size_t n_values;
 	const struct condition_value *values; /* one that matches is enough */
-	bool is_regex; /* the values are regular expressions: host-header, path-pattern, http-header
-			*/
 };
 
 /* The first match of regex is replaced; $1 to $99 are its groups.  regex NULL = none. */

@@ -227,7 +227,7 @@ static const char *const segments[] = {"a", "b", "img", "Api", "v1", "x.jpg", ""
 static const char *const words[] = {"one", "Two", "a b", "t%65n", "x", "a%20b", ""};
 static const char *const methods[] = {"GET", "PUT", "get", "POST"};
 static const char *const names[] = {"X-Team", "x-user", "Accept"};
-#define ONE_OF(list) (list[random_below(sizeof(list) / sizeof(list[0]))])
+#define ONE_OF(list) ((list)[random_below(sizeof(list) / sizeof((list)[0]))])
 
 static void random_path(char *out)
 {
