@@ -158,7 +158,7 @@ static void add_simple(struct fixture *f, unsigned priority, enum condition_fiel
 		       const char *value)
 {
 	struct condition_value values[] = {{NULL, value}};
-	struct condition condition = {field, "X-Team", 1, values, false};
+	struct condition condition = {field, false, "X-Team", 1, values};
 	struct err err = {0};
 
 	if (add_rule(f, priority, &condition, 1, &err) < 0)
@@ -215,8 +215,8 @@ static void all_conditions_must_hold_and_any_value_will_do(void **state)
 {
 	struct fixture *f = *state;
 	struct condition_value paths[] = {{NULL, "/a"}, {NULL, "/b"}}, methods[] = {{NULL, "PUT"}};
-	struct condition both[] = {{CONDITION_PATH_PATTERN, NULL, 2, paths, false},
-				   {CONDITION_REQUEST_METHOD, NULL, 1, methods, false}};
+	struct condition both[] = {{CONDITION_PATH_PATTERN, false, NULL, 2, paths},
+				   {CONDITION_REQUEST_METHOD, false, NULL, 1, methods}};
 
 	assert_int_equal(add_rule(f, 1, both, 2, NULL), 0);
 	finish(f);
@@ -243,7 +243,7 @@ static void query_pairs_match_raw_or_decoded(void **state)
 {
 	struct fixture *f = *state;
 	struct condition_value values[] = {{"version", "v1*"}, {NULL, "a b"}};
-	struct condition condition = {CONDITION_QUERY_STRING, NULL, 2, values, false};
+	struct condition condition = {CONDITION_QUERY_STRING, false, NULL, 2, values};
 
 	assert_int_equal(add_rule(f, 1, &condition, 1, NULL), 0);
 	finish(f);
@@ -258,7 +258,7 @@ static void source_addresses_match_by_network(void **state)
 	struct fixture *f = *state;
 	struct err err = {0};
 	struct condition_value bad[] = {{NULL, "10.0.0.0/33"}};
-	struct condition condition = {CONDITION_SOURCE_IP, NULL, 1, bad, false};
+	struct condition condition = {CONDITION_SOURCE_IP, false, NULL, 1, bad};
 
 	add_simple(f, 1, CONDITION_SOURCE_IP, "10.1.128.0/17");
 	assert_int_equal(add_rule(f, 2, &condition, 1, &err), -1);
