@@ -86,8 +86,9 @@ def test_the_aws_command_runs_describes_and_terminates(lab):
     instance = lab.wait_state(instance_id, "terminated")
     assert instance["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
     assert "PrivateIpAddress" not in instance
-    with pytest.raises(OSError):
-        http_get(f"http://{address}:8000/")
+    # Another lab of this machine may have the address by now: then somebody else answers.
+    with contextlib.suppress(OSError):
+        assert instance_id not in http_get(f"http://{address}:8000/")
 
 
 def test_the_account_is_told(lab):
