@@ -18,8 +18,8 @@ struct feed_lb {
 	char resource[ARN_MAX];
 	unsigned slot;
 	uint64_t last[LB_COUNTER_COUNT];
-	struct group_counters groups; /* this second's, summed over its groups */
-	bool has_targets;
+	struct group_counters groups;                    /* this second's, summed over its groups */
+	bool has_targets, has_lb_cookie, has_app_cookie; /* this second's: any of its groups */
 	bool is_seen;
 	TAILQ_ENTRY(feed_lb) link;
 };
@@ -232,14 +232,16 @@ static void tick_group(struct feed *feed, struct feed_group *group,
 	take_group_counts(feed, group, &counts);
 	if (!live || !live->load_balancer[0])
 		return;
-	registry_count(live, &second.healthy, &second.unhealthy, &second.registered);
+	second.hosts = host_counts_of(feed->config.registry, live);
 	second.load_balancer = resource_suffix(live->load_balancer);
 	metric_add_group(context, &second);
 	lb = find_lb(feed, second.load_balancer);
 	if (!lb)
 		return;
 	add_counts(&lb->groups, &counts);
-	lb->has_targets |= second.registered > 0;
+	lb->has_targets |= second.hosts.registered > 0;
+	lb->has_lb_cookie |= live->has_lb_cookie;
+	lb->has_app_cookie |= live->has_app_cookie;
 }
 
 static void tick_lb(struct feed *feed, struct feed_lb *lb, const struct metric_context *context)
@@ -248,7 +250,9 @@ static void tick_lb(struct feed *feed, struct feed_lb *lb, const struct metric_c
 	struct lb_second second = {.resource = lb->resource,
 				   .counts = counts,
 				   .groups = &lb->groups,
-				   .has_targets = lb->has_targets};
+				   .has_targets = lb->has_targets,
+				   .has_lb_cookie = lb->has_lb_cookie,
+				   .has_app_cookie = lb->has_app_cookie};
 
 	counters_read_lb(feed->config.counters, lb->slot, now);
 	for (size_t i = 0; i < LB_COUNTER_COUNT; i++)
@@ -256,7 +260,7 @@ static void tick_lb(struct feed *feed, struct feed_lb *lb, const struct metric_c
 	memcpy(lb->last, now, sizeof(now));
 	metric_add_lb(context, &second);
 	memset(&lb->groups, 0, sizeof(lb->groups));
-	lb->has_targets = false;
+	lb->has_targets = lb->has_lb_cookie = lb->has_app_cookie = false;
 }
 
 static void keep_batch(struct feed *feed, json_t *data)

@@ -118,13 +118,16 @@ static enum zones zones_of(enum lb_counter counter)
 	return WITH_AND_WITHOUT_ZONE;
 }
 
-/* "Always" and "while targets are registered" in AWS's table; the others only when not zero. */
+/* "Always", "while targets are registered" and "stickiness on" in AWS's table; the others only when
+ * not zero. */
 static bool is_sent(const struct lb_second *second, enum lb_counter counter)
 {
 	if (!lb_counter_info[counter].name)
 		return false;
 	return second->counts[counter] > 0 || counter == LB_COUNTER_FORWARDED_INVALID_HEADER ||
-	       (counter == LB_COUNTER_REQUESTS && second->has_targets);
+	       (counter == LB_COUNTER_REQUESTS && second->has_targets) ||
+	       (counter == LB_COUNTER_NON_STICKY && second->has_lb_cookie) ||
+	       (counter == LB_COUNTER_APP_COOKIE_NON_STICKY && second->has_app_cookie);
 }
 
 static void add_lb_count(const struct metric_context *context, const struct lb_second *second,
@@ -149,22 +152,36 @@ void metric_add_lb(const struct metric_context *context, const struct lb_second 
 	add_times(context, &second->groups->response_time_us, &at);
 }
 
+/* A state metric is a number of zones: this load balancer is in one. */
+static void add_hosts(const struct metric_context *context, const struct host_counts *hosts,
+		      const struct dimensions *at)
+{
+	add_value(context, "AnomalousHostCount", "Count", at, hosts->anomalous);
+	add_value(context, "MitigatedHostCount", "Count", at, hosts->mitigated);
+	add_value(context, "HealthyStateRouting", "Count", at, hosts->is_routing_healthy);
+	add_value(context, "UnhealthyStateRouting", "Count", at, !hosts->is_routing_healthy);
+	add_value(context, "HealthyStateDNS", "Count", at, hosts->is_dns_healthy);
+	add_value(context, "UnhealthyStateDNS", "Count", at, !hosts->is_dns_healthy);
+	if (hosts->registered == 0)
+		return;
+	add_value(context, "HealthyHostCount", "Count", at, hosts->healthy);
+	add_value(context, "UnHealthyHostCount", "Count", at, hosts->unhealthy);
+}
+
 void metric_add_group(const struct metric_context *context, const struct group_second *second)
 {
 	struct dimensions at = {.load_balancer = second->load_balancer, .group = second->resource};
 	struct dimensions alone = {.group = second->resource};
-	unsigned sharing = second->healthy > 0 ? second->healthy : second->registered;
+	const struct host_counts *hosts = &second->hosts;
+	unsigned sharing = hosts->healthy > 0 ? hosts->healthy : hosts->registered;
 	uint64_t requests = group_count(second->counts, GROUP_COUNTER_REQUESTS);
 	double per_target = sharing > 0 ? (double)requests / sharing : 0;
 
 	for (size_t i = 0; i < GROUP_COUNTER_COUNT; i++)
 		add_count(context, &group_counter_info[i], &at, group_count(second->counts, i),
-			  is_reported_at_zero((enum group_counter)i) && second->registered > 0);
+			  is_reported_at_zero((enum group_counter)i) && hosts->registered > 0);
 	add_times(context, &second->counts->response_time_us, &at);
 	add_value(context, "RequestCountPerTarget", "Count", &at, per_target);
 	add_value(context, "RequestCountPerTarget", "Count", &alone, per_target);
-	if (second->registered == 0)
-		return;
-	add_value(context, "HealthyHostCount", "Count", &at, second->healthy);
-	add_value(context, "UnHealthyHostCount", "Count", &at, second->unhealthy);
+	add_hosts(context, hosts, &at);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lb/control/host_counts.h"
 #include "lb/observe/counters.h"
 
 /* What happened at one load balancer in the second. */
@@ -17,12 +18,13 @@ struct lb_second {
 	const uint64_t *counts; /* by enum lb_counter; ACTIVE_CONNECTIONS as it is now */
 	const struct group_counters *groups; /* the sum of its groups */
 	bool has_targets;                    /* any registered */
+	bool has_lb_cookie, has_app_cookie;  /* any group with this stickiness */
 };
 
 struct group_second {
 	const char *resource, *load_balancer; /* "targetgroup/n/id", "app/n/id" */
 	const struct group_counters *counts;
-	unsigned healthy, unhealthy, registered;
+	struct host_counts hosts;
 };
 
 struct metric_context {

@@ -9,6 +9,7 @@
 #include "common/base/buf.h"
 #include "common/doc/doc.h"
 #include "lb/api/resource.h"
+#include "lb/control/host_counts.h"
 
 enum { NAME_MAX_LEN = 128 };
 
@@ -30,9 +31,10 @@ static void snake(const char *name, char out[NAME_MAX_LEN])
 	out[len] = '\0';
 }
 
-static void type_line(struct buf *body, const char *name, const char *type)
+static void head_lines(struct buf *body, const char *name, const char *type, const char *help)
 {
-	buf_printf(body, "# TYPE albatross_lb_%s %s\n", name, type);
+	buf_printf(body, "# HELP albatross_lb_%s %s.\n# TYPE albatross_lb_%s %s\n", name, help,
+		   name, type);
 }
 
 /* Of what CloudWatch has no metric for, or one whose name makes a bad one here. */
@@ -67,7 +69,7 @@ static void lb_metrics(const struct pages_context *context, json_t *load_balance
 	snake(own_name(counter), name);
 	if (!is_gauge)
 		strcat(name, "_total");
-	type_line(body, name, is_gauge ? "gauge" : "counter");
+	head_lines(body, name, is_gauge ? "gauge" : "counter", lb_counter_info[counter].help);
 	json_array_foreach (load_balancers, i, document) {
 		const char *resource = resource_suffix(doc_str(document, "LoadBalancerArn", ""));
 		int slot = counters_lb_slot(context->counters, resource, NULL);
@@ -134,7 +136,7 @@ static void group_counter(const struct pages_context *context, size_t counter, s
 						       : "SentToDraining",
 		      name);
 	strcat(name, "_total");
-	type_line(body, name, "counter");
+	head_lines(body, name, "counter", group_counter_info[counter].help);
 	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
 		if (read_group(context, group, &counts))
 			buf_printf(body, "albatross_lb_%s{target_group=\"%s\"} %llu\n", name,
@@ -149,26 +151,41 @@ static void group_latencies(const struct pages_context *context, struct buf *bod
 	static struct group_counters counts; /* as above */
 	struct live_group *group;
 
-	type_line(body, "target_response_time_seconds", "histogram");
+	head_lines(body, "target_response_time_seconds", "histogram",
+		   "From the request sent to the answer's first byte");
 	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
 		if (read_group(context, group, &counts))
 			latency(resource_suffix(group->arn), &counts.response_time_us, body);
 	}
 }
 
-static void host_counts(const struct pages_context *context, struct buf *body)
-{
-	static const char *const names[] = {"healthy_host_count", "unhealthy_host_count",
-					    "registered_host_count"};
-	struct live_group *group;
-	unsigned counts[3];
+enum { HOST_METRICS = 7 };
 
-	for (size_t i = 0; i < 3; i++) {
-		type_line(body, names[i], "gauge");
+static void host_metrics(const struct pages_context *context, struct buf *body)
+{
+	static const char *const names[HOST_METRICS][2] = {
+	    {"healthy_host_count", "Targets that are healthy"},
+	    {"unhealthy_host_count", "Targets that are unhealthy"},
+	    {"registered_host_count", "Targets that are registered and do not drain"},
+	    {"anomalous_host_count", "Targets that fail more often than their peers"},
+	    {"mitigated_host_count", "Targets that get less for it"},
+	    {"healthy_state_routing", "1 while enough targets are healthy to serve alone"},
+	    {"healthy_state_dns", "1 while enough targets are healthy for DNS to name us"},
+	};
+	struct live_group *group;
+
+	for (size_t i = 0; i < HOST_METRICS; i++) {
+		head_lines(body, names[i][0], "gauge", names[i][1]);
 		TAILQ_FOREACH (group, registry_groups(context->registry), link) {
-			registry_count(group, &counts[0], &counts[1], &counts[2]);
-			buf_printf(body, "albatross_lb_%s{target_group=\"%s\"} %u\n", names[i],
-				   resource_suffix(group->arn), counts[i]);
+			struct host_counts hosts = host_counts_of(context->registry, group);
+			const unsigned values[HOST_METRICS] = {
+			    hosts.healthy,        hosts.unhealthy, hosts.registered,
+			    hosts.anomalous,      hosts.mitigated, hosts.is_routing_healthy,
+			    hosts.is_dns_healthy,
+			};
+
+			buf_printf(body, "albatross_lb_%s{target_group=\"%s\"} %u\n", names[i][0],
+				   resource_suffix(group->arn), values[i]);
 		}
 	}
 }
@@ -178,7 +195,7 @@ static void target_metrics(const struct pages_context *context, struct buf *body
 	struct live_group *group;
 	struct live_target *live;
 
-	type_line(body, "target_requests_total", "counter");
+	head_lines(body, "target_requests_total", "counter", "Requests sent, by target");
 	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
 		TAILQ_FOREACH (live, &group->targets, link) {
 			if (live->target)
@@ -189,7 +206,8 @@ static void target_metrics(const struct pages_context *context, struct buf *body
 					   (unsigned long long)target_requests(live->target));
 		}
 	}
-	type_line(body, "target_requests_in_flight", "gauge");
+	head_lines(body, "target_requests_in_flight", "gauge",
+		   "Requests not yet answered, by target");
 	TAILQ_FOREACH (group, registry_groups(context->registry), link) {
 		TAILQ_FOREACH (live, &group->targets, link) {
 			if (live->target)
@@ -219,30 +237,34 @@ static unsigned long long resident_bytes(void)
 static void process_metrics(const struct pages_context *context, struct buf *body)
 {
 	buf_printf(body,
+		   "# HELP process_start_time_seconds When the process started, in Unix time.\n"
 		   "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %.3f\n",
 		   (double)context->started_ms / 1000);
 	buf_printf(body,
+		   "# HELP process_resident_memory_bytes Memory in use.\n"
 		   "# TYPE process_resident_memory_bytes gauge\n"
 		   "process_resident_memory_bytes %llu\n",
 		   resident_bytes());
-	type_line(body, "client_connections", "gauge");
+	head_lines(body, "client_connections", "gauge", "Open connections of clients");
 	buf_printf(body, "albatross_lb_client_connections %llu\n",
 		   (unsigned long long)proxy_n_connections(context->proxy));
 	if (context->access_log) {
-		type_line(body, "access_log_dropped_total", "counter");
+		head_lines(body, "access_log_dropped_total", "counter",
+			   "Lines of the access log lost to a slow disk");
 		buf_printf(body, "albatross_lb_access_log_dropped_total %llu\n",
 			   (unsigned long long)access_log_dropped(context->access_log));
 	}
 	if (context->feed) {
 		struct feed_state state = feed_state(context->feed);
 
-		type_line(body, "feed_sent_total", "counter");
+		head_lines(body, "feed_sent_total", "counter", "Metric data sent");
 		buf_printf(body, "albatross_lb_feed_sent_total %llu\n",
 			   (unsigned long long)state.sent);
-		type_line(body, "feed_dropped_total", "counter");
+		head_lines(body, "feed_dropped_total", "counter",
+			   "Metric data that could not be sent");
 		buf_printf(body, "albatross_lb_feed_dropped_total %llu\n",
 			   (unsigned long long)state.dropped);
-		type_line(body, "feed_up", "gauge");
+		head_lines(body, "feed_up", "gauge", "1 while the metrics' endpoint takes them");
 		buf_printf(body, "albatross_lb_feed_up %d\n", state.is_down ? 0 : 1);
 	}
 }
@@ -258,7 +280,7 @@ void page_metrics(void *context, struct aws_page *page)
 	for (size_t i = 0; i < GROUP_COUNTER_COUNT; i++)
 		group_counter(pages, i, page->body);
 	group_latencies(pages, page->body);
-	host_counts(pages, page->body);
+	host_metrics(pages, page->body);
 	target_metrics(pages, page->body);
 	process_metrics(pages, page->body);
 	aws_server_metrics(pages->server, page->body);

@@ -360,8 +360,21 @@ static bool is_on(const json_t *attributes, const char *key, const char *value)
 	return strcmp(elb_target_group_attribute(attributes, key), value) == 0;
 }
 
+static void read_minimum(const json_t *attributes, const char *state, struct healthy_minimum *out)
+{
+	char key[128];
+
+	snprintf(key, sizeof(key), "target_group_health.%s.minimum_healthy_targets.count", state);
+	out->count = (unsigned)number_of(attributes, key);
+	snprintf(key, sizeof(key), "target_group_health.%s.minimum_healthy_targets.percentage",
+		 state);
+	out->percent = (unsigned)number_of(attributes, key);
+}
+
 static void read_attributes(struct live_group *group, const json_t *attributes)
 {
+	bool is_sticky = is_on(attributes, "stickiness.enabled", "true");
+	bool is_app = is_on(attributes, "stickiness.type", "app_cookie");
 	long interval_ms = number_of(attributes, "health_check.interval_ms");
 	long timeout_ms = number_of(attributes, "health_check.timeout_ms");
 
@@ -369,6 +382,10 @@ static void read_attributes(struct live_group *group, const json_t *attributes)
 	group->slow_start_s = (unsigned)number_of(attributes, "slow_start.duration_seconds");
 	group->mitigates = is_on(attributes, "load_balancing.algorithm.anomaly_mitigation", "on");
 	group->is_cross_zone = !is_on(attributes, "load_balancing.cross_zone.enabled", "false");
+	group->has_lb_cookie = is_sticky && !is_app;
+	group->has_app_cookie = is_sticky && is_app;
+	read_minimum(attributes, "unhealthy_state_routing", &group->routing_minimum);
+	read_minimum(attributes, "dns_failover", &group->dns_minimum);
 	group->passive_fives =
 	    (unsigned)number_of(attributes, "health_check.passive.consecutive_5xx");
 	group->passive_breaks =
@@ -553,43 +570,5 @@ void registry_instances(struct registry *registry,
 			if (live->is_instance && live->health.state != TARGET_DRAINING)
 				fn(arg, live->id, live->target != NULL);
 		}
-	}
-}
-
-void registry_count(const struct live_group *group, unsigned *healthy, unsigned *unhealthy,
-		    unsigned *registered)
-{
-	const struct live_target *live;
-
-	*healthy = *unhealthy = *registered = 0;
-	TAILQ_FOREACH (live, &group->targets, link) {
-		switch (live->health.state) {
-		case TARGET_HEALTHY:
-		case TARGET_UNAVAILABLE:
-			++*healthy;
-			break;
-		case TARGET_UNHEALTHY:
-			++*unhealthy;
-			break;
-		case TARGET_INITIAL:
-			break;
-		case TARGET_UNUSED:
-		case TARGET_DRAINING:
-		case TARGET_STATE_COUNT:
-			continue;
-		}
-		++*registered;
-	}
-}
-
-void registry_count_anomalies(const struct live_group *group, unsigned *anomalous,
-			      unsigned *mitigated)
-{
-	const struct live_target *live;
-
-	*anomalous = *mitigated = 0;
-	TAILQ_FOREACH (live, &group->targets, link) {
-		*anomalous += live->anomaly.is_anomalous;
-		*mitigated += live->anomaly.weight < SHARE_FULL;
 	}
 }

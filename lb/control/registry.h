@@ -56,6 +56,11 @@ struct health_check {
 	struct health_thresholds thresholds;
 };
 
+/* Fewer than either is too few; 0 = off. */
+struct healthy_minimum {
+	unsigned count, percent;
+};
+
 struct live_group {
 	char arn[ARN_MAX];
 	char name[64];
@@ -66,6 +71,8 @@ struct live_group {
 	unsigned passive_fives, passive_breaks; /* in a row; 0 = off */
 	bool mitigates;                         /* anomalies */
 	bool is_cross_zone;
+	struct healthy_minimum routing_minimum, dns_minimum;
+	bool has_lb_cookie, has_app_cookie; /* stickiness */
 	json_t *zones; /* the load balancer's: [{ZoneName}]; NULL = not known, all */
 	bool is_seen;
 	struct live_targets targets;
@@ -112,12 +119,5 @@ void registry_instance(struct registry *registry, const char *id, const char *ad
 /* Calls fn for each instance id that is registered. */
 void registry_instances(struct registry *registry,
 			void (*fn)(void *arg, const char *id, bool is_resolved), void *arg);
-
-/* Initial ones are registered only; draining and unused ones do not count at all. */
-void registry_count(const struct live_group *group, unsigned *healthy, unsigned *unhealthy,
-		    unsigned *registered);
-
-void registry_count_anomalies(const struct live_group *group, unsigned *anomalous,
-			      unsigned *mitigated);
 
 #endif

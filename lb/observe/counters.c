@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INFO(suffix, cloudwatch_name, cloudwatch_unit) {cloudwatch_name, cloudwatch_unit},
+#define INFO(suffix, cloudwatch_name, cloudwatch_unit, help) \
+	{cloudwatch_name, cloudwatch_unit, help},
 const struct counter_info lb_counter_info[LB_COUNTER_COUNT] = {LB_COUNTERS(INFO)};
 const struct counter_info group_counter_info[GROUP_COUNTER_COUNT] = {GROUP_COUNTERS(INFO)};
 

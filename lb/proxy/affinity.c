@@ -52,6 +52,8 @@ struct target_group *affinity_choose_group(struct exchange *ex, const struct act
 		affinity->group_s = action->forward.sticky_s;
 		affinity->is_group_cookie_invalid =
 		    read_jar(ex, STICKY_GROUP, &affinity->groups) == STICKY_INVALID;
+		if (affinity->is_group_cookie_invalid)
+			ex->error_reason = "AWSALBTGCookieInvalid";
 		group = bound_group(ex, action);
 	}
 	return group ? group : balance_group(action, worker_random(ex->worker));

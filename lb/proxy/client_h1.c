@@ -423,6 +423,7 @@ static bool look_again(struct client *client)
 	}
 	h1_start(request, HTTP_REQUEST);
 	request->is_rewritten = true;
+	client->ex->has_lost_header = head.loses_header;
 	client->parsed = 0;
 	return parse_head(client);
 }

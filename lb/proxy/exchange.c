@@ -510,6 +510,17 @@ void exchange_wake_held(struct worker *worker)
 		timer_stop(&worker->held_timer);
 }
 
+static void count_invalid_names(const struct exchange *ex)
+{
+	bool has_any = ex->request.has_invalid_name;
+	bool drops = has_any && ex->listener->load_balancer->attributes.drop_invalid_headers;
+
+	if (drops || ex->has_lost_header)
+		count_lb(ex, LB_COUNTER_DROPPED_INVALID_HEADER, 1);
+	if (has_any && !drops)
+		count_lb(ex, LB_COUNTER_FORWARDED_INVALID_HEADER, 1);
+}
+
 static void begin_forward(struct exchange *ex, const struct action *action,
 			  const struct transforms *transforms)
 {
@@ -522,12 +533,7 @@ static void begin_forward(struct exchange *ex, const struct action *action,
 		return;
 	}
 	affinity_find_target(ex);
-	if (ex->request.has_invalid_name)
-		count_lb(ex,
-			 ex->listener->load_balancer->attributes.drop_invalid_headers
-			     ? LB_COUNTER_DROPPED_INVALID_HEADER
-			     : LB_COUNTER_FORWARDED_INVALID_HEADER,
-			 1);
+	count_invalid_names(ex);
 	if (may_hold(ex)) {
 		hold(ex);
 		return;

@@ -114,8 +114,9 @@ struct exchange {
 	bool is_response_begun; /* bytes of the response came in */
 	bool is_target_lost;    /* it broke off: answered_us is when */
 
-	struct desync_verdict desync; /* the client's protocol sets both before it begins */
+	struct desync_verdict desync; /* the client's protocol sets these before it begins */
 	bool desync_closes;           /* close both connections after this */
+	bool has_lost_header;         /* one that nobody could read in one way only */
 
 	/* For the log. */
 	struct request_target target_uri;

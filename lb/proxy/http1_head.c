@@ -65,6 +65,16 @@ static void split_request_line(struct h1_head *head, struct text line)
 	head->parts.version = version;
 }
 
+/* A token, and no framing header in disguise. */
+static bool is_true_name(const char *at, size_t len)
+{
+	struct text name = {at, len};
+	bool is_exact;
+
+	return desync_is_token(name) &&
+	       (desync_framing_name(name, &is_exact) == FRAMING_OTHER || is_exact);
+}
+
 /* False: too many. */
 static bool add_header(struct h1_head *head, struct text line)
 {
@@ -79,6 +89,8 @@ static bool add_header(struct h1_head *head, struct text line)
 		desync_worsen(&head->verdict, DESYNC_AMBIGUOUS, DESYNC_REASON_MULTILINE_HEADER);
 	else if (!colon)
 		desync_worsen(&head->verdict, DESYNC_AMBIGUOUS, DESYNC_REASON_MISSING_COLON);
+	/* TE and Content-Length are put in anew: nothing is lost. */
+	head->loses_header |= !head->is_fold[n] && (!colon || !is_true_name(line.at, len));
 	head->headers[n] = (struct header){.name = {line.at, len}};
 	head->headers[n].value = colon ? from(line, len + 1) : (struct text){line.at + len, 0};
 	head->parts.n_headers++;
@@ -109,6 +121,7 @@ enum h1_head_state h1_head_read(struct h1_head *head, const char *bytes, size_t 
 
 	head->parts = (struct desync_request){.headers = head->headers};
 	head->verdict = (struct desync_verdict){DESYNC_COMPLIANT, DESYNC_REASON_NONE};
+	head->loses_header = false;
 	while (rest.len > 0 && (rest.at[0] == '\r' || rest.at[0] == '\n'))
 		rest = from(rest, 1); /* RFC 9112 2.2: empty lines before a request */
 	if (!take_line(&rest, &line, &head->verdict))

@@ -26,6 +26,7 @@ struct h1_head {
 	struct desync_request parts; /* a folded line counts as a header of its own */
 	struct desync_verdict verdict;
 	size_t len; /* with the empty line */
+	bool loses_header; /* one is left out of what is put in order, and not for its framing */
 	bool is_fold[H1_MAX_HEADERS];
 	struct header headers[H1_MAX_HEADERS];
 };

@@ -185,6 +185,23 @@ def test_invalid_header_fields_are_dropped_where_asked(start_lb, backends, drops
     assert lb.metric(f"albatross_lb_{name}_invalid_header_request_count_total") == 1
 
 
+def test_headers_that_no_target_could_read_are_counted_as_dropped(start_lb, backends):
+    lb = start_lb(backends())
+    with lb.wire() as wire:
+        # Put in order, nothing lost: a bare LF, a blank before the version.
+        wire.send("GET /headers HTTP/1.1\r\nHost: a\nX-A: 1\r\n\r\n").read()
+        wire.send("GET /headers  HTTP/1.1\r\nHost: a\r\n\r\n").read()
+    name = "albatross_lb_dropped_invalid_header_request_count_total"
+    assert lb.metric(name) == 0
+    with lb.wire() as wire:
+        wire.send("GET /headers HTTP/1.1\r\nHost: a\r\nX Odd: 1\r\nX-A: 1\r\n\r\n")
+        assert [h for h in json.loads(wire.read().body) if h[0].startswith("X-A")][-1:]
+    with lb.wire() as wire:
+        wire.send("GET /headers HTTP/1.1\r\nHost: a\r\nContent_Length: 0\r\n\r\n")
+        assert not [h for h in json.loads(wire.read().body) if "_" in h[0]]
+    assert lb.metric(name) == 2
+
+
 def test_c14_16_client_keep_alive_ends_the_connection_after_one_more_answer(
     start_lb, backends
 ):

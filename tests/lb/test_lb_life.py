@@ -275,6 +275,24 @@ def test_metrics_are_sent_every_second(start_lb, backends):
         assert all(d["StorageResolution"] == 1 for d in cloudwatch.all)
 
 
+def test_each_metric_is_explained(start_lb, backends):
+    lb = start_lb(backends())
+    lb.get()
+    text = shared.http_get(lb.api + "/metrics")
+    families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    explained = re.findall(r"^# HELP (\S+) \S.*\.$", text, re.M)
+    assert sorted(explained) == sorted(families), "each once, each with both lines"
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name = re.match(r"[a-z0-9_]+(?=[{ ])", line)[0]
+        histogram = re.sub(r"_(bucket|sum|count)$", "", name)
+        assert name in families or families.get(histogram) == "histogram", line
+        assert families.get(name) != "counter" or name.endswith("_total"), line
+    for name in ("ipv6_request_count_total", "anomalous_host_count"):
+        assert f"albatross_lb_{name}" in families
+
+
 def test_feed_survives_an_endpoint_that_is_down(start_lb, backends):
     import lb_services
 

@@ -233,3 +233,42 @@ def test_463_is_for_more_than_thirty_addresses(start_lb, backends):
         )
         answer = wire.get("/", "X-Forwarded-For: " + ", ".join(["1.1.1.1"] * 31))
     assert answer.line == "HTTP/1.1 463 " and b"<title>463</title>" in answer.body
+
+
+def test_group_cookie_that_is_not_ours_is_the_error_reason(
+    start_lb, backends, programs
+):
+    path = programs.folder / "access.log"
+    actions = [
+        {
+            "Type": "forward",
+            "ForwardConfig": {
+                "TargetGroups": [
+                    {"TargetGroupArn": "web", "Weight": 1},
+                    {"TargetGroupArn": "other", "Weight": 1},
+                ],
+                "TargetGroupStickinessConfig": {
+                    "Enabled": True,
+                    "DurationSeconds": 60,
+                },
+            },
+        }
+    ]
+    lb = start_lb(
+        backends(),
+        groups=[group("other", backends())],
+        actions=actions,
+        settings={"AccessLog": str(path), "Workers": 1},
+    )
+    with lb.wire() as wire:
+        good = wire.get().header("Set-Cookie").split(";")[0]
+        assert good.startswith("AWSALBTG=")
+        wire.get("/", f"Cookie: {good}")
+        wire.get("/", "Cookie: AWSALB=forged")
+        assert wire.get("/", f"Cookie: {good.replace('=', '=%2B')}").status == 200
+    lines = shared.wait_for(
+        lambda: len(found := path.read_text().splitlines()) == 4 and found,
+        what="the lines",
+    )
+    reasons = [dict(zip(FIELDS, shlex.split(line)))["error"] for line in lines]
+    assert reasons == ["-", "-", "-", "AWSALBTGCookieInvalid"]

@@ -185,6 +185,13 @@ def test_with_cross_zone_off_thresholds_are_the_zones_own(start_lb, backends):
     lb.wait_health({near: "healthy", sick: "unhealthy", far: "healthy"}, "pool")
     assert set(names_of(lb, 8)) == {"b0", "b1"}, "50 % of the zone: it fails open"
     assert lb.metric("albatross_lb_unhealthy_routing_request_count_total") == 8
+    names = [
+        f'albatross_lb_healthy_state_{state}{{target_group="targetgroup/pool/'
+        for state in ("routing", "dns")
+    ]
+    assert [lb.metric(name) for name in names] == [0, 0]
+    sick.health = 200
+    shared.wait_for(lambda: [lb.metric(n) for n in names] == [1, 1], what="states")
 
 
 def test_targets_of_the_zone_all_keep_cross_zone_on(start_lb, backends):

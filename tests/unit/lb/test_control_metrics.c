@@ -42,9 +42,7 @@ static void requests_are_shared_by_the_healthy_targets(void **state)
 	struct group_second second = {.resource = "targetgroup/g/1",
 				      .load_balancer = "app/a/1",
 				      .counts = &counts,
-				      .healthy = 2,
-				      .unhealthy = 1,
-				      .registered = 3};
+				      .hosts = {.healthy = 2, .unhealthy = 1, .registered = 3}};
 
 	(void)state;
 	counter_add(&counts.values[GROUP_COUNTER_REQUESTS], 10);
@@ -54,7 +52,7 @@ static void requests_are_shared_by_the_healthy_targets(void **state)
 	assert_true(doc_num(find(&context, "UnHealthyHostCount", 2), "Value", 0) == 1);
 	json_decref(context.data);
 	context = context_new(NULL);
-	second.healthy = 0;
+	second.hosts.healthy = 0;
 	metric_add_group(&context, &second);
 	assert_true(doc_num(find(&context, "RequestCountPerTarget", 1), "Value", 0) * 3 == 10);
 	json_decref(context.data);
@@ -109,6 +107,51 @@ static void c14_20_metrics_have_the_dimensions_of_the_table(void **state)
 	json_decref(context.data);
 }
 
+static double value_of(const struct metric_context *context, const char *name)
+{
+	return doc_num(find(context, name, 3), "Value", -1);
+}
+
+static void c14_20_states_of_a_group_are_numbers_of_zones(void **state)
+{
+	static struct group_counters counts;
+	struct metric_context context = context_new("us-east-1a");
+	struct group_second second = {
+	    .resource = "targetgroup/g/1",
+	    .load_balancer = "app/a/1",
+	    .counts = &counts,
+	    .hosts = {.anomalous = 2, .mitigated = 1, .is_routing_healthy = true}};
+
+	(void)state;
+	metric_add_group(&context, &second);
+	assert_true(value_of(&context, "AnomalousHostCount") == 2);
+	assert_true(value_of(&context, "MitigatedHostCount") == 1);
+	assert_true(value_of(&context, "HealthyStateRouting") == 1);
+	assert_true(value_of(&context, "UnhealthyStateRouting") == 0);
+	assert_true(value_of(&context, "HealthyStateDNS") == 0);
+	assert_true(value_of(&context, "UnhealthyStateDNS") == 1);
+	assert_non_null(find(&context, "HealthyStateDNS", 2));
+	json_decref(context.data);
+}
+
+static void with_stickiness_on_requests_that_were_not_sticky_count_at_zero_too(void **state)
+{
+	static struct group_counters counts;
+	uint64_t zero[LB_COUNTER_COUNT] = {0};
+	struct metric_context context = context_new(NULL);
+	struct lb_second second = {
+	    .resource = "app/a/1", .counts = zero, .groups = &counts, .has_lb_cookie = true};
+
+	(void)state;
+	metric_add_lb(&context, &second);
+	assert_non_null(find(&context, "NonStickyRequestCount", 1));
+	assert_null(find(&context, "AppCookieNonStickinessCount", 1));
+	second.has_app_cookie = true;
+	metric_add_lb(&context, &second);
+	assert_non_null(find(&context, "AppCookieNonStickinessCount", 1));
+	json_decref(context.data);
+}
+
 static void a_zone_doubles_every_datum_but_the_group_s_own(void **state)
 {
 	static struct group_counters counts;
@@ -116,8 +159,7 @@ static void a_zone_doubles_every_datum_but_the_group_s_own(void **state)
 	struct group_second second = {.resource = "targetgroup/g/1",
 				      .load_balancer = "app/a/1",
 				      .counts = &counts,
-				      .healthy = 1,
-				      .registered = 1};
+				      .hosts = {.healthy = 1, .registered = 1}};
 
 	(void)state;
 	metric_add_group(&context, &second);
@@ -133,7 +175,7 @@ static void times_are_cut_into_data_of_150_values(void **state)
 	struct group_second second = {.resource = "targetgroup/g/1",
 				      .load_balancer = "app/a/1",
 				      .counts = &counts,
-				      .registered = 1};
+				      .hosts = {.registered = 1}};
 	const json_t *datum;
 	double total = 0;
 	size_t n = 0, i, j;
@@ -175,6 +217,8 @@ int main(void)
 	    cmocka_unit_test(requests_are_shared_by_the_healthy_targets),
 	    cmocka_unit_test(quiet_seconds_report_only_what_is_always_reported),
 	    cmocka_unit_test(c14_20_metrics_have_the_dimensions_of_the_table),
+	    cmocka_unit_test(c14_20_states_of_a_group_are_numbers_of_zones),
+	    cmocka_unit_test(with_stickiness_on_requests_that_were_not_sticky_count_at_zero_too),
 	    cmocka_unit_test(a_zone_doubles_every_datum_but_the_group_s_own),
 	    cmocka_unit_test(times_are_cut_into_data_of_150_values),
 	    cmocka_unit_test(matcher_knows_lists_and_ranges),
