@@ -43,6 +43,7 @@ struct elb_api {
 	const struct elb_hooks *hooks; /* NULL: none */
 	const struct rule_uses *uses;  /* of the store; NULL: rules are read through instead */
 	void *hooks_context;
+	bool is_of_file; /* a file is being applied: groups first, then the rules about them */
 };
 
 #define AWS_ACTION(name) AWS_DECLARE_ACTION(name)

@@ -189,7 +189,7 @@ json_t *handle_CreateListener(void *context, const struct aws_call *call, const 
 	load_balancer = resource_get(api, RESOURCE_LOAD_BALANCER, arn, error);
 	if (!load_balancer)
 		return NULL;
-	actions = rule_actions_complete(api, arn, doc_array(input, "DefaultActions"), error);
+	actions = rule_actions_complete(api, input, doc_array(input, "DefaultActions"), error);
 	if (!actions)
 		goto out;
 	existing = listener_on(api, arn, doc_int(input, "Port", 0));
@@ -287,6 +287,26 @@ static void put_default_rule(struct elb_api *api, struct store_txn *txn, const c
 	json_decref(rules);
 }
 
+/* On another port a redirect may lead to itself. */
+static int check_loops(struct elb_api *api, const json_t *listener, struct aws_error *error)
+{
+	json_t *rules = resource_children(api, doc_str(listener, "ListenerArn", ""), RESOURCE_RULE);
+	int result =
+	    rule_actions_check_loop(listener, doc_array(listener, "DefaultActions"), error);
+	const json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule) {
+		if (result < 0)
+			break;
+		if (!doc_bool(rule, "IsDefault", false))
+			result =
+			    rule_actions_check_loop(listener, doc_array(rule, "Actions"), error);
+	}
+	json_decref(rules);
+	return result;
+}
+
 json_t *handle_ModifyListener(void *context, const struct aws_call *call, const json_t *input,
 			      struct aws_error *error)
 {
@@ -302,15 +322,17 @@ json_t *handle_ModifyListener(void *context, const struct aws_call *call, const 
 		return NULL;
 	if (check_protocol(doc_str(input, "Protocol", "HTTP"), error) < 0)
 		goto fail;
+	if (modify_port(api, listener, input, error) < 0 ||
+	    resource_key(arn, RESOURCE_LISTENER, key) < 0)
+		goto fail;
 	if (json_array_size(doc_array(input, "DefaultActions")) > 0) {
-		actions = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""),
-						doc_array(input, "DefaultActions"), error);
+		actions =
+		    rule_actions_complete(api, listener, doc_array(input, "DefaultActions"), error);
 		if (!actions)
 			goto fail;
 		json_object_set(listener, "DefaultActions", actions);
 	}
-	if (modify_port(api, listener, input, error) < 0 ||
-	    resource_key(arn, RESOURCE_LISTENER, key) < 0)
+	if (check_loops(api, listener, error) < 0)
 		goto fail;
 	txn = store_begin(api->store);
 	store_put(txn, key, json_incref(listener));

@@ -45,6 +45,36 @@ static int check_stickiness(const json_t *config, struct aws_error *error)
 	return -1;
 }
 
+static bool has_sticky_targets(struct elb_api *api, const char *group_arn)
+{
+	char key[ELB_KEY_MAX];
+	const json_t *attributes = NULL;
+
+	if (resource_side_key(group_arn, "attributes", key) == 0)
+		attributes = store_peek(api->store, key, NULL);
+	return strcmp(elb_target_group_attribute(attributes, "stickiness.enabled"), "true") == 0;
+}
+
+/* AWS: a client that is bound to a target must be bound to its group first. */
+static int check_sticky_groups(struct elb_api *api, const json_t *tuples, const json_t *stickiness,
+			       struct aws_error *error)
+{
+	const json_t *tuple;
+	size_t i;
+
+	if (json_array_size(tuples) < 2 || doc_bool(stickiness, "Enabled", false))
+		return 0;
+	json_array_foreach (tuples, i, tuple) {
+		if (!has_sticky_targets(api, doc_str(tuple, "TargetGroupArn", "")))
+			continue;
+		aws_error_set(error, 400, "InvalidConfigurationRequest",
+			      "You must enable group stickiness on a rule if you enabled target "
+			      "stickiness on one of its target groups");
+		return -1;
+	}
+	return 0;
+}
+
 /* One {TargetGroupArn, Weight} into tuples. */
 static int add_tuple(struct elb_api *api, const char *load_balancer_arn, const json_t *tuple,
 		     json_t *tuples, struct aws_error *error)
@@ -111,11 +141,15 @@ static json_t *complete_forward(struct elb_api *api, const char *load_balancer_a
 	tuples = forward_tuples(api, load_balancer_arn, action, error);
 	if (!tuples)
 		return NULL;
+	stickiness = doc_object(doc_object(action, "ForwardConfig"), "TargetGroupStickinessConfig");
+	if (check_sticky_groups(api, tuples, stickiness, error) < 0) {
+		json_decref(tuples);
+		return NULL;
+	}
 	done = json_pack("{s:s}", "Type", "forward");
 	if (done && json_array_size(tuples) == 1)
 		json_object_set(done, "TargetGroupArn",
 				json_object_get(json_array_get(tuples, 0), "TargetGroupArn"));
-	stickiness = doc_object(doc_object(action, "ForwardConfig"), "TargetGroupStickinessConfig");
 	if (json_object_set_new(
 		done, "ForwardConfig",
 		doc_bool(stickiness, "Enabled", false)
@@ -129,6 +163,46 @@ static json_t *complete_forward(struct elb_api *api, const char *load_balancer_a
 		return NULL;
 	}
 	return done;
+}
+
+static bool is_text(const json_t *config, const char *member, const char *text)
+{
+	return strcmp(doc_str(config, member, text), text) == 0;
+}
+
+/*
+ * AWS: at least one of protocol, host, port and path must change, or the redirect is a loop; the
+ * query does not count.  A port and a protocol that are the listener's own change nothing.  A host
+ * or path of its own does, though a rule may send requests here that have it already.
+ */
+static bool is_loop(const json_t *config, const json_t *listener)
+{
+	const char *port = doc_str(config, "Port", "#{port}");
+	bool keeps_protocol = is_text(config, "Protocol", "#{protocol}") ||
+			      is_text(config, "Protocol", doc_str(listener, "Protocol", "HTTP"));
+	bool keeps_port =
+	    strcmp(port, "#{port}") == 0 || strtoll(port, NULL, 10) == doc_int(listener, "Port", 0);
+
+	return keeps_protocol && keeps_port && is_text(config, "Host", "#{host}") &&
+	       is_text(config, "Path", "/#{path}");
+}
+
+int rule_actions_check_loop(const json_t *listener, const json_t *actions, struct aws_error *error)
+{
+	const json_t *action;
+	size_t i;
+
+	json_array_foreach (actions, i, action) {
+		const json_t *config = doc_object(action, "RedirectConfig");
+
+		if (!config || !is_loop(config, listener))
+			continue;
+		aws_error_set(error, 400, "InvalidLoadBalancerAction",
+			      "The redirect configuration is not valid because it creates a loop: "
+			      "at least one of protocol, host, port and path must change");
+		return -1;
+	}
+	return 0;
 }
 
 static int check_redirect(const json_t *config, struct aws_error *error)
@@ -149,14 +223,6 @@ static int check_redirect(const json_t *config, struct aws_error *error)
 	}
 	if (query[0] == '?') {
 		error_validation(error, "The redirect query must not begin with '?'");
-		return -1;
-	}
-	if (strcmp(doc_str(config, "Protocol", "#{protocol}"), "#{protocol}") == 0 &&
-	    strcmp(doc_str(config, "Host", "#{host}"), "#{host}") == 0 &&
-	    strcmp(port, "#{port}") == 0 && strcmp(path, "/#{path}") == 0) {
-		aws_error_set(error, 400, "InvalidLoadBalancerAction",
-			      "The RedirectConfig values must change at least one of the following "
-			      "components to avoid a redirect loop: protocol, host, port or path");
 		return -1;
 	}
 	return 0;
@@ -228,10 +294,11 @@ static json_t *complete_one(struct elb_api *api, const char *load_balancer_arn,
 	return done;
 }
 
-json_t *rule_actions_complete(struct elb_api *api, const char *load_balancer_arn,
-			      const json_t *actions, struct aws_error *error)
+json_t *rule_actions_complete(struct elb_api *api, const json_t *listener, const json_t *actions,
+			      struct aws_error *error)
 {
-	json_t *one;
+	const char *load_balancer_arn = doc_str(listener, "LoadBalancerArn", "");
+	json_t *one, *all;
 
 	if (json_array_size(actions) == 0) {
 		error_validation(error, "You must specify an action");
@@ -245,5 +312,11 @@ json_t *rule_actions_complete(struct elb_api *api, const char *load_balancer_arn
 		return NULL;
 	}
 	one = complete_one(api, load_balancer_arn, json_array_get(actions, 0), error);
-	return one ? json_pack("[o]", one) : NULL;
+	if (!one)
+		return NULL;
+	all = json_pack("[o]", one);
+	if (rule_actions_check_loop(listener, all, error) == 0)
+		return all;
+	json_decref(all);
+	return NULL;
 }

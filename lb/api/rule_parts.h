@@ -10,9 +10,14 @@
 
 #include "lb/api/api.h"
 
-/* New reference; NULL with error.  load_balancer_arn: whose rule it will be. */
-json_t *rule_actions_complete(struct elb_api *api, const char *load_balancer_arn,
-			      const json_t *actions, struct aws_error *error);
+/* New reference; NULL with error.  listener: LoadBalancerArn, Protocol and Port of the one whose
+ * rule it will be. */
+json_t *rule_actions_complete(struct elb_api *api, const json_t *listener, const json_t *actions,
+			      struct aws_error *error);
+
+/* -1 with InvalidLoadBalancerAction when complete actions would, at this listener, redirect
+ * requests to the URL that they came for. */
+int rule_actions_check_loop(const json_t *listener, const json_t *actions, struct aws_error *error);
 
 /* New reference; NULL with error. */
 json_t *rule_conditions_complete(const json_t *conditions, struct aws_error *error);

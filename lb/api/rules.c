@@ -164,8 +164,7 @@ static int complete_parts(struct elb_api *api, const json_t *listener, const jso
 	parts->conditions = rule_conditions_complete(doc_array(input, "Conditions"), error);
 	if (!parts->conditions)
 		return -1;
-	parts->actions = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""),
-					       doc_array(input, "Actions"), error);
+	parts->actions = rule_actions_complete(api, listener, doc_array(input, "Actions"), error);
 	if (!parts->actions)
 		return -1;
 	parts->transforms = rule_transforms_complete(doc_array(input, "Transforms"), error);
@@ -260,7 +259,7 @@ static int modify_actions(struct elb_api *api, json_t *rule, const json_t *input
 		return 0;
 	listener_arn_of(doc_str(rule, "RuleArn", ""), listener_arn);
 	listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
-	part = rule_actions_complete(api, doc_str(listener, "LoadBalancerArn", ""), given, error);
+	part = rule_actions_complete(api, listener, given, error);
 	json_decref(listener);
 	return part ? json_object_set_new(rule, "Actions", part) : -1;
 }

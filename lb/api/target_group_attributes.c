@@ -152,6 +152,63 @@ static int check_zones(const struct wanted *wanted, struct elb_api *api, const c
 	return result;
 }
 
+struct rule_search {
+	const char *group_arn;
+	char rule[ARN_TEXT_MAX]; /* of the first rule found */
+};
+
+static bool weighs_without_stickiness(const json_t *action, const char *group_arn)
+{
+	const json_t *config = doc_object(action, "ForwardConfig");
+	const json_t *tuples = doc_array(config, "TargetGroups"), *tuple;
+	size_t i;
+
+	if (json_array_size(tuples) < 2 ||
+	    doc_bool(doc_object(config, "TargetGroupStickinessConfig"), "Enabled", false))
+		return false;
+	json_array_foreach (tuples, i, tuple) {
+		if (strcmp(doc_str(tuple, "TargetGroupArn", ""), group_arn) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool search_rule(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	struct rule_search *search = arg;
+	const json_t *action;
+	size_t i;
+
+	(void)key;
+	(void)revision;
+	json_array_foreach (doc_array(rule, "Actions"), i, action) {
+		if (weighs_without_stickiness(action, search->group_arn))
+			snprintf(search->rule, sizeof(search->rule), "%s",
+				 doc_str(rule, "RuleArn", "?"));
+	}
+	return !search->rule[0];
+}
+
+/* Where several groups share the traffic, clients must be bound to their group first.  A file's
+ * rules come after its groups, and are held against them then. */
+static int check_rules(const struct wanted *wanted, struct elb_api *api, const char *arn,
+		       struct aws_error *error)
+{
+	struct rule_search search = {.group_arn = arn};
+
+	if (api->is_of_file || !is(wanted, "stickiness.enabled", "true"))
+		return 0;
+	store_scan(api->store, "elb/listener-rule/", search_rule, &search);
+	if (!search.rule[0])
+		return 0;
+	aws_error_set(error, 400, "InvalidConfigurationRequest",
+		      "This target group appears behind a rule with group stickiness disabled "
+		      "(%.200s). You must enable group stickiness before enabling target "
+		      "stickiness",
+		      search.rule);
+	return -1;
+}
+
 int target_group_attributes_check(struct elb_api *api, const char *arn, const json_t *changed,
 				  struct aws_error *error)
 {
@@ -160,5 +217,7 @@ int target_group_attributes_check(struct elb_api *api, const char *arn, const js
 	if (check_pairs(&wanted, error) < 0 || check_cookie(&wanted, error) < 0 ||
 	    check_thresholds(&wanted, error) < 0)
 		return -1;
-	return check_zones(&wanted, api, arn, error);
+	if (check_zones(&wanted, api, arn, error) < 0)
+		return -1;
+	return check_rules(&wanted, api, arn, error);
 }

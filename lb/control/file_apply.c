@@ -519,6 +519,7 @@ int file_apply(struct elb_api *api, const struct aws_call *call, const json_t *c
 	int result = -1;
 
 	step.config = config;
+	step.api.is_of_file = true;
 	step.before = member_or(mark, "Made", json_array());
 	step.targets_before = member_or(mark, "Targets", json_object());
 	step.attributes_before = member_or(mark, "Attributes", json_object());

@@ -212,3 +212,39 @@ def test_targets_and_groups_are_sticky_together(start_lb, backends):
     first = browser.get()
     assert len(browser.set_cookies) == 4
     assert {browser.get() for _ in range(20)} == {first}
+
+
+def test_the_file_may_turn_both_stickinesses_on_at_once(start_lb, backends):
+    blue, green = backends(2)
+    lb = start_lb(
+        groups=[group("blue", blue), group("green", green)],
+        actions=weighted(("blue", 1), ("green", 1)),
+    )
+    listener = lb.document["LoadBalancers"][0]["Listeners"][0]
+    for one in lb.document["TargetGroups"][1:]:
+        one["Attributes"] = LB_COOKIE
+    assert "You must enable group stickiness" in lb.reload(lb.document)
+    listener["DefaultActions"] = weighted(("blue", 1), ("green", 1), sticky=60)
+    assert " reload file=" in lb.reload(lb.document)
+    browser = Browser(lb)
+    first = browser.get()
+    assert len(browser.set_cookies) == 4
+    assert {browser.get() for _ in range(10)} == {first}
+
+
+def test_an_applications_session_stays_with_its_weighted_group(start_lb, backends):
+    """Better than ALB, whose application cookies do not work there."""
+    four = backends(4)
+    lb = start_lb(
+        groups=[
+            group("blue", *four[:2], Attributes=APP_COOKIE),
+            group("green", *four[2:], Attributes=APP_COOKIE),
+        ],
+        actions=weighted(("blue", 1), ("green", 1), sticky=60),
+    )
+    lb.wait_health({b: "healthy" for b in four[:2]}, "blue")
+    lb.wait_health({b: "healthy" for b in four[2:]}, "green")
+    browser = Browser(lb)
+    home = browser.get("/login/session")
+    assert "AWSALBTG" in names(browser.set_cookies)
+    assert {browser.get() for _ in range(20)} == {home}

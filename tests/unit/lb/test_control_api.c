@@ -379,18 +379,103 @@ static void default_rule_is_not_to_be_changed(void **state)
 	free(rule);
 }
 
+static json_t *redirect_at(struct fixture *f, const char *balancer, int port, const char *config)
+{
+	return call(f, "CreateListener",
+		    "{'LoadBalancerArn': '%s', 'Protocol': 'HTTP', 'Port': %d, "
+		    "'DefaultActions': [{'Type': 'redirect', 'RedirectConfig': "
+		    "{'StatusCode': 'HTTP_301'%s}}]}",
+		    balancer, port, config);
+}
+
+/* alb.md 5.4: protocol, host, port or path must change; the query does not count. */
 static void redirect_to_itself_is_a_loop(void **state)
 {
+	static const char *const loops[] = {
+	    "",
+	    ", 'Protocol': '#{protocol}', 'Host': '#{host}', 'Port': '#{port}', 'Path': '/#{path}'",
+	    ", 'Query': 'again=1&#{query}'",
+	    ", 'Protocol': 'HTTP'",
+	    ", 'Port': '80'",
+	    ", 'Protocol': 'HTTP', 'Port': '80', 'Query': ''",
+	};
+	static const char *const ways_out[] = {
+	    ", 'Protocol': 'HTTPS'",    ", 'Port': '8080'",     ", 'Host': 'www.#{host}'",
+	    ", 'Path': '/new/#{path}'", ", 'Path': '/#{host}'",
+	};
 	struct fixture *f = *state;
 	char *arn = make_balancer(f, "web");
 
-	assert_refused(call(f, "CreateListener",
-			    "{'LoadBalancerArn': '%s', 'Protocol': 'HTTP', 'Port': 80, "
-			    "'DefaultActions': [{'Type': 'redirect', 'RedirectConfig': "
-			    "{'StatusCode': 'HTTP_301'}}]}",
-			    arn),
-		       f, "InvalidLoadBalancerAction");
+	for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++)
+		assert_refused(redirect_at(f, arn, 80, loops[i]), f, "InvalidLoadBalancerAction");
+	for (size_t i = 0; i < sizeof(ways_out) / sizeof(ways_out[0]); i++)
+		free(take_first(redirect_at(f, arn, 1000 + (int)i, ways_out[i]), "Listeners",
+				"ListenerArn"));
 	free(arn);
+}
+
+static void redirect_becomes_a_loop_when_its_listener_moves(void **state)
+{
+	struct fixture *f = *state;
+	char *arn = make_balancer(f, "web"), *group = make_group(f, "g");
+	char *listener = make_listener(f, arn, 80, group);
+
+	json_decref(call(f, "CreateRule",
+			 "{'ListenerArn': '%s', 'Priority': 1, 'Conditions': [{'Field': "
+			 "'path-pattern', 'Values': ['/a']}], 'Actions': [{'Type': 'redirect', "
+			 "'RedirectConfig': {'StatusCode': 'HTTP_301', 'Port': '8080'}}]}",
+			 listener));
+	assert_refused(call(f, "ModifyListener", "{'ListenerArn': '%s', 'Port': 8080}", listener),
+		       f, "InvalidLoadBalancerAction");
+	free(take_first(call(f, "ModifyListener", "{'ListenerArn': '%s', 'Port': 81}", listener),
+			"Listeners", "ListenerArn"));
+	free(listener);
+	free(group);
+	free(arn);
+}
+
+static json_t *make_sticky(struct fixture *f, const char *group, const char *more)
+{
+	return call(
+	    f, "ModifyTargetGroupAttributes",
+	    "{'TargetGroupArn': '%s', 'Attributes': [{'Key': 'stickiness.enabled', 'Value': "
+	    "'true'}%s]}",
+	    group, more);
+}
+
+static json_t *weigh(struct fixture *f, const char *balancer, const char *const groups[2], int port,
+		     const char *stickiness)
+{
+	return call(f, "CreateListener",
+		    "{'LoadBalancerArn': '%s', 'Protocol': 'HTTP', 'Port': %d, 'DefaultActions': "
+		    "[{'Type': 'forward', 'ForwardConfig': {'TargetGroups': [{'TargetGroupArn': "
+		    "'%s'}, {'TargetGroupArn': '%s'}]%s}}]}",
+		    balancer, port, groups[0], groups[1], stickiness);
+}
+
+/* alb.md 3.7. */
+static void weighted_groups_with_sticky_targets_need_group_stickiness(void **state)
+{
+	static const char on[] =
+	    ", 'TargetGroupStickinessConfig': {'Enabled': true, 'DurationSeconds': 60}";
+	static const char app[] = ", {'Key': 'stickiness.type', 'Value': 'app_cookie'}, {'Key': "
+				  "'stickiness.app_cookie.cookie_name', 'Value': 'session'}";
+	struct fixture *f = *state;
+	char *arn = make_balancer(f, "web"), *blue = make_group(f, "blue");
+	char *green = make_group(f, "green"), *grey = make_group(f, "grey");
+	const char *plain[2] = {blue, grey}, *sticky[2] = {blue, green};
+
+	json_decref(make_sticky(f, green, ""));
+	assert_refused(weigh(f, arn, sticky, 80, ""), f, "InvalidConfigurationRequest");
+	free(take_first(weigh(f, arn, sticky, 80, on), "Listeners", "ListenerArn"));
+	free(take_first(weigh(f, arn, plain, 81, ""), "Listeners", "ListenerArn"));
+	assert_refused(make_sticky(f, grey, ""), f, "InvalidConfigurationRequest");
+	assert_refused(make_sticky(f, blue, app), f, "InvalidConfigurationRequest");
+	free(make_listener(f, arn, 82, green)); /* alone it needs none */
+	free(arn);
+	free(blue);
+	free(green);
+	free(grey);
 }
 
 static void conditions_are_held_to_their_limits(void **state)
@@ -577,6 +662,8 @@ int main(void)
 	    TEST(two_rules_swap_priorities_in_one_call),
 	    TEST(default_rule_is_not_to_be_changed),
 	    TEST(redirect_to_itself_is_a_loop),
+	    TEST(redirect_becomes_a_loop_when_its_listener_moves),
+	    TEST(weighted_groups_with_sticky_targets_need_group_stickiness),
 	    TEST(conditions_are_held_to_their_limits),
 	    TEST(targets_are_registered_once_with_the_group_s_port),
 	    TEST(asking_for_an_unregistered_target_says_so),
