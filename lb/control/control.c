@@ -215,11 +215,12 @@ static struct aws_call call_of(const struct control *control)
 				 .host = ""};
 }
 
-static int apply(struct control *control, const json_t *config, struct err *err)
+static int apply(struct control *control, const json_t *config, struct file_changes *changes,
+		 struct err *err)
 {
 	struct aws_call call = call_of(control);
 
-	if (file_apply(&control->api, &call, config, err) == 0)
+	if (file_apply(&control->api, &call, config, changes, err) == 0)
 		return 0;
 	err_wrap(err, "%s: ", control->config_path);
 	return -1;
@@ -398,7 +399,7 @@ static int open_all(struct control *control, struct err *err)
 	}
 	if (open_state(control, err) < 0 || open_clients(control, err) < 0 ||
 	    open_proxy(control, err) < 0 || open_feed(control, err) < 0 ||
-	    open_api(control, err) < 0 || apply(control, control->config, err) < 0)
+	    open_api(control, err) < 0 || apply(control, control->config, NULL, err) < 0)
 		return -1;
 	return 0;
 }
@@ -466,9 +467,10 @@ void control_stop(struct control *control)
 void control_reload(struct control *control)
 {
 	struct err err = {0};
+	struct file_changes changes = {0};
 	json_t *config = config_load(control->config_path, &err);
 
-	if (!config || apply(control, config, &err) < 0) {
+	if (!config || apply(control, config, &changes, &err) < 0) {
 		log_error("reload-refused", "why=\"%s\"", err.text);
 		json_decref(config);
 		return;
@@ -479,7 +481,9 @@ void control_reload(struct control *control)
 	/* Before it is said that the file holds, the workers have been told. */
 	event_del(control->rebuild);
 	rebuild_or_retry(control);
-	log_info("reload", "file=%s", control->config_path);
+	log_info("reload", "file=%s created=%u changed=%u deleted=%u settings=%u",
+		 control->config_path, changes.created, changes.changed, changes.deleted,
+		 changes.settings);
 }
 
 void control_reopen_logs(struct control *control)
@@ -516,6 +520,7 @@ void control_drain(struct control *control, int limit_ms, void (*done)(void *arg
 
 	log_info("draining", "connections=%llu limit_ms=%d",
 		 (unsigned long long)proxy_n_connections(control->proxy), limit_ms);
+	control->pages.is_draining = true;
 	control->drain_done = done;
 	control->drain_arg = arg;
 	control->drain_until_ms = clock_monotonic_us() / 1000 + limit_ms;
@@ -546,7 +551,7 @@ int control_check(const char *config_path, struct err *err)
 		goto out;
 	api.store = store_open("memory:", err);
 	if (api.store)
-		result = file_apply(&api, &call, config, err);
+		result = file_apply(&api, &call, config, NULL, err);
 	if (result < 0)
 		err_wrap(err, "%s: ", config_path);
 out:

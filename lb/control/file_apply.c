@@ -456,7 +456,22 @@ static struct store *copy_store(struct store *store, struct err *err)
 struct difference {
 	struct store *from, *to;
 	struct store_txn *txn;
+	struct file_changes changes;
 };
+
+static void count_change(struct difference *d, const char *key, unsigned *counter)
+{
+	static const char *const nouns[] = {"elb/loadbalancer/", "elb/targetgroup/",
+					    "elb/listener/", "elb/listener-rule/"};
+
+	for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++)
+		if (strncmp(key, nouns[i], strlen(nouns[i])) == 0) {
+			++*counter;
+			return;
+		}
+	if (strcmp(key, FILE_KEY) != 0)
+		d->changes.settings++;
+}
 
 static bool put_changed(void *arg, const char *key, const json_t *document, int64_t revision)
 {
@@ -464,8 +479,10 @@ static bool put_changed(void *arg, const char *key, const json_t *document, int6
 	const json_t *old = store_peek(d->to, key, NULL);
 
 	(void)revision;
-	if (!old || !json_equal(old, document))
-		store_put(d->txn, key, json_deep_copy(document));
+	if (old && json_equal(old, document))
+		return true;
+	count_change(d, key, old ? &d->changes.changed : &d->changes.created);
+	store_put(d->txn, key, json_deep_copy(document));
 	return true;
 }
 
@@ -474,18 +491,23 @@ static bool delete_missing(void *arg, const char *key, const json_t *document, i
 	struct difference *d = arg;
 	(void)document;
 	(void)revision;
-	if (!store_peek(d->from, key, NULL))
-		store_delete(d->txn, key);
+	if (store_peek(d->from, key, NULL))
+		return true;
+	count_change(d, key, &d->changes.deleted);
+	store_delete(d->txn, key);
 	return true;
 }
 
 /* Makes to equal from, in one transaction. */
-static int commit_difference(struct store *from, struct store *to, struct err *err)
+static int commit_difference(struct store *from, struct store *to, struct file_changes *changes,
+			     struct err *err)
 {
-	struct difference d = {from, to, store_begin(to)};
+	struct difference d = {.from = from, .to = to, .txn = store_begin(to)};
 
 	store_scan(from, "elb/", put_changed, &d);
 	store_scan(to, "elb/", delete_missing, &d);
+	if (changes)
+		*changes = d.changes;
 	return store_commit(d.txn, err) == STORE_OK ? 0 : -1;
 }
 
@@ -511,7 +533,7 @@ static json_t *set_of(const json_t *list)
 }
 
 int file_apply(struct elb_api *api, const struct aws_call *call, const json_t *config,
-	       struct err *err)
+	       struct file_changes *changes, struct err *err)
 {
 	struct file_step step = {.api = *api, .call = call};
 	json_t *mark = store_get(api->store, FILE_KEY, NULL);
@@ -532,7 +554,7 @@ int file_apply(struct elb_api *api, const struct aws_call *call, const json_t *c
 	if (step.api.store)
 		step.api.uses = uses = rule_uses_new(step.api.store, err);
 	if (uses && apply_all(&step, config, err) == 0)
-		result = commit_difference(step.api.store, api->store, err);
+		result = commit_difference(step.api.store, api->store, changes, err);
 	store_close(step.api.store);
 	rule_uses_free(uses);
 	json_decref(step.is_before);

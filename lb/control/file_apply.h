@@ -9,9 +9,15 @@
 
 #include "lb/api/api.h"
 
+struct file_changes {
+	unsigned created, changed, deleted; /* load balancers, listeners, rules, target groups */
+	unsigned settings;                  /* of these: lists of attributes, targets, tags */
+};
+
 /* api: its store is changed, its hooks are asked.  -1 with err ("LoadBalancers[0].Listeners[1]:
- * ..."): nothing was changed.  config: from config_load(). */
+ * ..."): nothing was changed.  config: from config_load().  changes: what was done; NULL = of no
+ * interest. */
 MUST_CHECK int file_apply(struct elb_api *api, const struct aws_call *call, const json_t *config,
-			  struct err *err);
+			  struct file_changes *changes, struct err *err);
 
 #endif

@@ -289,6 +289,8 @@ void page_metrics(void *context, struct aws_page *page)
 
 void page_healthz(void *context, struct aws_page *page)
 {
-	(void)context;
-	buf_add_str(page->body, "ok\n");
+	const struct pages_context *pages = context;
+
+	page->status = pages->is_draining ? 503 : 200;
+	buf_add_str(page->body, pages->is_draining ? "draining\n" : "ok\n");
 }

@@ -22,6 +22,7 @@ struct pages_context {
 	const struct feed *feed;
 	const struct aws_server *server;
 	int64_t started_ms;
+	bool is_draining; /* /healthz: whoever sends us traffic shall stop */
 };
 
 void page_metrics(void *context, struct aws_page *page);

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import signal
+import urllib.error
 
 import pytest
 
@@ -20,7 +21,9 @@ def test_reload_takes_the_new_file_and_keeps_run_time_targets(start_lb, backends
     lb.document["LoadBalancers"][0]["Listeners"][0]["Rules"] = [
         rule(1, "/new", fixed(200, "new"))
     ]
-    assert " reload file=" in lb.reload(lb.document)
+    verdict = lb.reload(lb.document)
+    assert " reload file=" in verdict
+    assert verdict.endswith(" created=1 changed=0 deleted=0 settings=0")
     # The workers have been told, and take it up when their loops turn.
     shared.wait_for(lambda: lb.get("/new") == "new", what="the new rule")
     assert set(lb.health()) == {named.port, added.port}
@@ -143,15 +146,15 @@ def test_port_in_use_ends_the_start_with_a_reason(start_lb, programs, backends):
     path = programs.config(lb.document)
     status, output = programs.run("albatross-lb", "-c", path)
     assert status == 1
-    assert str(taken.port) in output and re.search(
-        "in use|uses this port", output
-    ), output
+    assert output.count("cannot listen on") == 1 and output.count("uses this port") == 1
+    assert f"127.0.0.1:{taken.port}" in output
 
 
 def test_api_port_in_use_ends_the_start_with_a_reason(start_lb, programs, backends):
     lb = start_lb(settings={"ApiAddress": f"127.0.0.1:{backends().port}"}, ready=False)
     status, output = programs.run("albatross-lb", "-c", programs.config(lb.document))
     assert status == 1 and "ApiAddress" in output
+    assert output.count("cannot listen on") == 1 and output.count("in use") == 1
 
 
 def test_term_lets_requests_finish(start_lb, backends):
@@ -164,6 +167,8 @@ def test_term_lets_requests_finish(start_lb, backends):
         lb.program.send(signal.SIGTERM)
         assert idle.is_closed()
         assert lb.program.is_running()
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            shared.http_get(lb.api + "/healthz")
         backend.go.set()
         answer = wire.read()
         assert answer.body == b"held"

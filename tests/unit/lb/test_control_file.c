@@ -20,6 +20,8 @@ static const char *const one_group =
     " 'LoadBalancers': [{'LoadBalancerName': 'web', 'Listeners': "
     "[{'Port': 8080, 'DefaultActions': [{'Type': 'forward', 'TargetGroupArn': 'a'}]}]}]}";
 
+static struct file_changes last_changes;
+
 static int apply(struct fixture *f, const char *text, struct err *err)
 {
 	char json[4096];
@@ -33,7 +35,7 @@ static int apply(struct fixture *f, const char *text, struct err *err)
 	}
 	config = json_loads(json, 0, NULL);
 	assert_non_null(config);
-	result = file_apply(&f->api, &a_call, config, err);
+	result = file_apply(&f->api, &a_call, config, &last_changes, err);
 	json_decref(config);
 	return result;
 }
@@ -108,6 +110,26 @@ static void what_the_file_no_longer_names_goes(void **state)
 	must_apply(f, "{}");
 	assert_int_equal(count(f, "DescribeTargetGroups", "TargetGroups"), 0);
 	assert_int_equal(count(f, "DescribeLoadBalancers", "LoadBalancers"), 0);
+}
+
+static void assert_changes(unsigned created, unsigned changed, unsigned deleted, unsigned settings)
+{
+	assert_int_equal(last_changes.created, created);
+	assert_int_equal(last_changes.changed, changed);
+	assert_int_equal(last_changes.deleted, deleted);
+	assert_int_equal(last_changes.settings, settings);
+}
+
+static void what_changed_is_counted(void **state)
+{
+	struct fixture *f = *state;
+
+	must_apply(f, two_groups);
+	assert_changes(6, 0, 0, 2); /* two groups, lb, listener, two rules; targets, attributes */
+	must_apply(f, two_groups);
+	assert_changes(0, 0, 0, 0);
+	must_apply(f, one_group); /* without b, its attributes and its rule; another port for a */
+	assert_changes(0, 2, 2, 2);
 }
 
 static void what_the_api_made_stays(void **state)
@@ -186,6 +208,7 @@ int main(void)
 	    TEST(names_in_the_file_become_arns),
 	    TEST(applying_twice_changes_nothing),
 	    TEST(what_the_file_no_longer_names_goes),
+	    TEST(what_changed_is_counted),
 	    TEST(what_the_api_made_stays),
 	    TEST(a_changed_group_keeps_its_arn_and_run_time_targets),
 	    TEST(a_bad_rule_changes_nothing_and_says_where),
