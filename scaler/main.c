@@ -178,16 +178,11 @@ static void on_metrics_page(void *context, struct aws_page *page)
 	aws_server_metrics(scaler->server, page->body);
 }
 
-/* Target tracking's alarms show what the engine decides by itself; other kinds of policy do not
- * exist yet. */
 static int on_alarm(void *arg, const struct alarm_event *event, struct err *err)
 {
-	const struct scaler *scaler = arg;
+	struct scaler *scaler = arg;
 
-	if (!event->action || policy_named(scaler, event->action))
-		return 0;
-	err_set(err, ENOENT, "there is no policy %s", event->action);
-	return -1;
+	return autoscaling_on_alarm(&scaler->api, event, err);
 }
 
 /* ---- start and end ---- */

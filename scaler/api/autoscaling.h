@@ -42,4 +42,8 @@ MUST_CHECK int autoscaling_check_file(struct autoscaling *as, const json_t *conf
 MUST_CHECK int autoscaling_apply_file(struct autoscaling *as, const json_t *config,
 				      struct err *err);
 
+/* What an alarm's action does to a policy: a cloudwatch_alarm_fn in all but its first argument. */
+MUST_CHECK int autoscaling_on_alarm(struct autoscaling *as, const struct alarm_event *event,
+				    struct err *err);
+
 #endif

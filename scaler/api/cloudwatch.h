@@ -76,6 +76,11 @@ MUST_CHECK int cloudwatch_delete_alarm(struct cloudwatch *cw, const char *name, 
 /* The document, borrowed until the alarm changes; NULL when there is none. */
 const json_t *cloudwatch_alarm(const struct cloudwatch *cw, const char *name);
 
+/* [{AlarmName, AlarmARN}] of the alarms that name the ARN in an action; new reference. */
+json_t *cloudwatch_alarms_with_action(const struct cloudwatch *cw, const char *arn);
+/* The thing is gone: alarms no longer name it. */
+void cloudwatch_drop_action(struct cloudwatch *cw, const char *arn);
+
 /*
  * Applies the configuration file's MetricAlarms (NULL: none): creates or updates what it names,
  * deletes what an earlier file created and this one lacks.  err names the alarm.

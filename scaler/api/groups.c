@@ -236,10 +236,8 @@ void group_delete(struct autoscaling *as, struct group *group)
 {
 	struct policy *policy, *next;
 
-	TAILQ_FOREACH_SAFE (policy, &group->policies, link, next) {
-		policy_alarms_delete(as->cloudwatch, policy);
-		engine_remove_policy(as->engine, group, policy);
-	}
+	TAILQ_FOREACH_SAFE (policy, &group->policies, link, next)
+		policy_delete(as, group, policy);
 	engine_delete_group(as->engine, group, reply_now_ms(as));
 }
 
@@ -282,18 +280,6 @@ json_t *handle_DeleteAutoScalingGroup(void *context, const struct aws_call *call
 
 /* ---- desired capacity ---- */
 
-static bool is_cooling_down(const struct group *group, int64_t now_ms)
-{
-	int64_t cooldown_ms = 1000 * doc_int(group->document, "DefaultCooldown", 300);
-	const struct activity *activity;
-
-	TAILQ_FOREACH (activity, &group->activities, link) {
-		if (activity->end_ms == 0 || now_ms - activity->end_ms < cooldown_ms)
-			return true;
-	}
-	return false;
-}
-
 json_t *handle_SetDesiredCapacity(void *context, const struct aws_call *call, const json_t *input,
 				  struct aws_error *error)
 {
@@ -304,7 +290,8 @@ json_t *handle_SetDesiredCapacity(void *context, const struct aws_call *call, co
 	(void)call;
 	if (!group)
 		return NULL;
-	if (doc_bool(input, "HonorCooldown", false) && is_cooling_down(group, reply_now_ms(as))) {
+	if (doc_bool(input, "HonorCooldown", false) &&
+	    group_is_cooling_down(group, reply_now_ms(as))) {
 		aws_error_set(
 		    error, 400, "ScalingActivityInProgress",
 		    "Scaling activity is in progress, or the group's cooldown is not over.");

@@ -18,6 +18,9 @@ MUST_CHECK int policy_check(const json_t *input, bool is_from_file, struct aws_e
 /* Creates or overwrites; NULL with error. */
 MUST_CHECK struct policy *policy_put(struct autoscaling *as, struct group *group,
 				     const json_t *input, struct aws_error *error);
+/* Of the input's AutoScalingGroupName and PolicyName (or ARN); NULL with error. */
+MUST_CHECK struct policy *policy_find(struct autoscaling *as, const json_t *input,
+				      struct group **group, struct aws_error *error);
 void policy_delete(struct autoscaling *as, struct group *group, struct policy *policy);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Scaling policies: target tracking.  Step, simple and predictive ones are refused in words.
+ * Scaling policies: put, described, deleted.  What may be put is policy_check.c.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,108 +11,70 @@
 #include "scaler/api/policy_alarms.h"
 #include "scaler/api/reply.h"
 
-/* ---- what can be asked for ---- */
+/* ---- put ---- */
 
-static int check_predefined(const json_t *spec, bool is_from_file, struct aws_error *error)
+/* Members of each kind: what is kept of the input, and nothing else, so that clients that send
+ * all they know (with zeros for what is not set) read back what fits. */
+static const char *const kept_simple[] = {"AdjustmentType", "ScalingAdjustment", "Cooldown",
+					  "MinAdjustmentMagnitude", NULL};
+static const char *const kept_step[] = {"AdjustmentType",          "StepAdjustments",
+					"MinAdjustmentMagnitude",  "MetricAggregationType",
+					"EstimatedInstanceWarmup", NULL};
+static const char *const kept_tracking[] = {"TargetTrackingConfiguration",
+					    "EstimatedInstanceWarmup", NULL};
+
+static const char *const *kept_of(const char *type)
 {
-	static const char *const types[] = {"ASGAverageCPUUtilization", "ASGAverageNetworkIn",
-					    "ASGAverageNetworkOut", "ALBRequestCountPerTarget"};
-	const char *type = doc_str(spec, "PredefinedMetricType", "");
-	const char *label = doc_str(spec, "ResourceLabel", NULL);
-	bool is_alb = strcmp(type, "ALBRequestCountPerTarget") == 0, is_known = false;
+	if (strcmp(type, "StepScaling") == 0)
+		return kept_step;
+	return strcmp(type, "SimpleScaling") == 0 ? kept_simple : kept_tracking;
+}
 
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		is_known |= strcmp(types[i], type) == 0;
-	if (!is_known) {
-		reply_invalid(error, "The predefined metric type '%s' is not supported", type);
-		return -1;
-	}
-	if (is_alb && !label && !is_from_file) {
-		reply_invalid(error, "ALBRequestCountPerTarget needs a ResourceLabel: "
-				     "app/NAME/ID/targetgroup/NAME/ID");
-		return -1;
-	}
-	if (is_alb && label &&
-	    (strncmp(label, "app/", 4) != 0 || !strstr(label, "/targetgroup/"))) {
-		reply_invalid(error,
-			      "The resource label '%s' is not of the form "
-			      "app/NAME/ID/targetgroup/NAME/ID",
-			      label);
-		return -1;
+static int keep(json_t *document, const json_t *input, const char *const members[])
+{
+	for (; *members; members++) {
+		json_t *value = json_object_get(input, *members);
+
+		if (doc_has(input, *members) &&
+		    json_object_set_new(document, *members, json_deep_copy(value)) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-static int check_customized(const json_t *spec, struct aws_error *error)
+static void fill_defaults(json_t *document, const char *type)
 {
-	if (doc_has(spec, "Metrics")) {
-		reply_invalid(error, "Metric math in a CustomizedMetricSpecification is not "
-				     "supported yet");
-		return -1;
-	}
-	if (doc_has(spec, "Namespace") && doc_has(spec, "MetricName") && doc_has(spec, "Statistic"))
-		return 0;
-	reply_invalid(error, "A CustomizedMetricSpecification needs Namespace, MetricName and "
-			     "Statistic");
-	return -1;
+	json_t *config = doc_object(document, "TargetTrackingConfiguration");
+
+	if (config && !doc_has(config, "DisableScaleIn"))
+		json_object_set_new(config, "DisableScaleIn", json_false());
+	if (strcmp(type, "StepScaling") == 0 && !doc_has(document, "MetricAggregationType"))
+		json_object_set_new(document, "MetricAggregationType", json_string("Average"));
+	if (strcmp(doc_str(document, "AdjustmentType", ""), "PercentChangeInCapacity") != 0)
+		json_object_del(document, "MinAdjustmentMagnitude");
 }
-
-int policy_check(const json_t *input, bool is_from_file, struct aws_error *error)
-{
-	const char *type = doc_str(input, "PolicyType", "SimpleScaling");
-	const json_t *config = doc_object(input, "TargetTrackingConfiguration");
-	const json_t *predefined = doc_object(config, "PredefinedMetricSpecification");
-	const json_t *customized = doc_object(config, "CustomizedMetricSpecification");
-
-	if (strcmp(type, "TargetTrackingScaling") != 0) {
-		reply_invalid(error,
-			      "The policy type %s is not supported yet; "
-			      "TargetTrackingScaling is",
-			      type);
-		return -1;
-	}
-	if (strchr(doc_str(input, "PolicyName", ""), ':')) {
-		reply_invalid(error, "The policy name may hold no colon");
-		return -1;
-	}
-	if (!config || (!predefined == !customized)) {
-		reply_invalid(error,
-			      "TargetTrackingScaling needs a TargetTrackingConfiguration with "
-			      "a predefined or a customized metric, not both");
-		return -1;
-	}
-	if (!(doc_num(config, "TargetValue", 0) > 0)) {
-		reply_invalid(error, "TargetValue must be greater than 0");
-		return -1;
-	}
-	return predefined ? check_predefined(predefined, is_from_file, error)
-			  : check_customized(customized, error);
-}
-
-/* ---- put ---- */
 
 static json_t *document_of(const struct engine *engine, const struct group *group,
 			   const json_t *input)
 {
 	const char *name = doc_str(input, "PolicyName", "");
+	const char *type = doc_str(input, "PolicyType", "SimpleScaling");
 	char arn[ARN_MAX + 2 * NAME_MAX_LEN], uuid[ID_TEXT_MAX];
-	json_t *config = json_deep_copy(doc_object(input, "TargetTrackingConfiguration"));
 	json_t *document;
 
 	snprintf(arn, sizeof arn,
 		 "arn:aws:autoscaling:%s:%s:scalingPolicy:%s:autoScalingGroupName/%s:policyName/%s",
 		 engine->region, engine->account, id_uuid(engine->ids, uuid), group->name, name);
-	document = json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "AutoScalingGroupName", group->name,
-			     "PolicyName", name, "PolicyARN", arn, "PolicyType",
-			     "TargetTrackingScaling", "Enabled", doc_bool(input, "Enabled", true),
-			     "TargetTrackingConfiguration", config);
+	document = json_pack("{s:s, s:s, s:s, s:s, s:b, s:[]}", "AutoScalingGroupName", group->name,
+			     "PolicyName", name, "PolicyARN", arn, "PolicyType", type, "Enabled",
+			     doc_bool(input, "Enabled", true), "Alarms");
 	if (!document)
 		return NULL;
-	if (!doc_has(config, "DisableScaleIn"))
-		json_object_set_new(config, "DisableScaleIn", json_false());
-	if (doc_has(input, "EstimatedInstanceWarmup"))
-		json_object_set(document, "EstimatedInstanceWarmup",
-				json_object_get(input, "EstimatedInstanceWarmup"));
+	if (keep(document, input, kept_of(type)) < 0) {
+		json_decref(document);
+		return NULL;
+	}
+	fill_defaults(document, type);
 	return document;
 }
 
@@ -139,11 +101,30 @@ static int count_policies(const struct group *group)
 	return n;
 }
 
-/* An overwritten policy keeps its ARN and its alarms. */
-static void keep_identity(const struct policy *policy, json_t *document)
+static bool is_tracking(const json_t *document)
 {
+	return strcmp(doc_str(document, "PolicyType", ""), "TargetTrackingScaling") == 0;
+}
+
+/* An overwritten policy keeps its ARN and, while it tracks a target, its alarms. */
+static int overwrite(struct autoscaling *as, struct group *group, struct policy *policy,
+		     json_t *document, struct err *err)
+{
+	bool was_tracking = is_tracking(policy->document);
+
 	json_object_set(document, "PolicyARN", json_object_get(policy->document, "PolicyARN"));
-	json_object_set(document, "Alarms", json_object_get(policy->document, "Alarms"));
+	if (was_tracking && is_tracking(document))
+		json_object_set(document, "Alarms", json_object_get(policy->document, "Alarms"));
+	else if (was_tracking)
+		policy_alarms_delete(as->cloudwatch, policy);
+	json_decref(policy->document);
+	policy->document = document;
+	policy->is_dirty = true;
+	policy->is_alarm_stale = true;
+	if (is_tracking(document) && !was_tracking)
+		return policy_alarms_create(as->engine, as->cloudwatch, group, policy, err);
+	policy_alarms_refresh(as->cloudwatch, group, policy);
+	return 0;
 }
 
 struct policy *policy_put(struct autoscaling *as, struct group *group, const json_t *input,
@@ -161,13 +142,10 @@ struct policy *policy_put(struct autoscaling *as, struct group *group, const jso
 	}
 	document = document_of(as->engine, group, input);
 	if (document && policy) {
-		keep_identity(policy, document);
-		json_decref(policy->document);
-		policy->document = document;
-		policy->is_dirty = true;
-		policy->is_alarm_stale = true;
-		policy_alarms_refresh(as->cloudwatch, group, policy);
-		return policy;
+		if (overwrite(as, group, policy, document, &err) == 0)
+			return policy;
+		reply_invalid(error, "%s", err.text);
+		return NULL;
 	}
 	policy = document ? policy_new(group, name) : NULL;
 	if (!policy) {
@@ -176,7 +154,9 @@ struct policy *policy_put(struct autoscaling *as, struct group *group, const jso
 		return NULL;
 	}
 	policy->document = document;
-	if (policy_alarms_create(as->engine, as->cloudwatch, group, policy, &err) == 0)
+	policy->is_dirty = true;
+	if (!is_tracking(document) ||
+	    policy_alarms_create(as->engine, as->cloudwatch, group, policy, &err) == 0)
 		return policy;
 	policy_delete(as, group, policy);
 	reply_invalid(error, "%s", err.text);
@@ -186,7 +166,18 @@ struct policy *policy_put(struct autoscaling *as, struct group *group, const jso
 void policy_delete(struct autoscaling *as, struct group *group, struct policy *policy)
 {
 	policy_alarms_delete(as->cloudwatch, policy);
+	if (as->cloudwatch)
+		cloudwatch_drop_action(as->cloudwatch, doc_str(policy->document, "PolicyARN", ""));
 	engine_remove_policy(as->engine, group, policy);
+}
+
+/* Target tracking's own two; of the others every alarm that names the policy. */
+static json_t *alarms_of(const struct autoscaling *as, const struct policy *policy)
+{
+	if (is_tracking(policy->document) || !as->cloudwatch)
+		return json_deep_copy(doc_array(policy->document, "Alarms"));
+	return cloudwatch_alarms_with_action(as->cloudwatch,
+					     doc_str(policy->document, "PolicyARN", ""));
 }
 
 json_t *handle_PutScalingPolicy(void *context, const struct aws_call *call, const json_t *input,
@@ -203,13 +194,29 @@ json_t *handle_PutScalingPolicy(void *context, const struct aws_call *call, cons
 	if (!policy)
 		return NULL;
 	return reply_written(as,
-			     json_pack("{s:O, s:O}", "PolicyARN",
+			     json_pack("{s:O, s:o}", "PolicyARN",
 				       json_object_get(policy->document, "PolicyARN"), "Alarms",
-				       json_object_get(policy->document, "Alarms")),
+				       alarms_of(as, policy)),
 			     error);
 }
 
 /* ---- describe and delete ---- */
+
+static json_t *describe(const struct autoscaling *as, const struct policy *policy)
+{
+	json_t *out = json_copy(policy->document);
+
+	if (out)
+		json_object_set_new(out, "Alarms", alarms_of(as, policy));
+	return out;
+}
+
+static bool is_wanted(const json_t *input, const struct policy *policy)
+{
+	return reply_wants(input, "PolicyTypes", doc_str(policy->document, "PolicyType", "")) &&
+	       (reply_wants(input, "PolicyNames", policy->name) ||
+		reply_wants(input, "PolicyNames", doc_str(policy->document, "PolicyARN", "")));
+}
 
 json_t *handle_DescribePolicies(void *context, const struct aws_call *call, const json_t *input,
 				struct aws_error *error)
@@ -228,22 +235,21 @@ json_t *handle_DescribePolicies(void *context, const struct aws_call *call, cons
 		if (wanted && strcmp(group->name, wanted) != 0)
 			continue;
 		TAILQ_FOREACH (policy, &group->policies, link) {
-			const char *arn = doc_str(policy->document, "PolicyARN", "");
-
-			if (reply_wants(input, "PolicyTypes", "TargetTrackingScaling") &&
-			    (reply_wants(input, "PolicyNames", policy->name) ||
-			     reply_wants(input, "PolicyNames", arn)))
-				json_array_append(items, policy->document);
+			if (is_wanted(input, policy))
+				json_array_append_new(items, describe(as, policy));
 		}
 	}
 	return reply_page(input, "ScalingPolicies", items, 50, 100, error);
 }
 
-static struct policy *find_policy(struct autoscaling *as, const json_t *input, struct group **group)
+struct policy *policy_find(struct autoscaling *as, const json_t *input, struct group **group,
+			   struct aws_error *error)
 {
 	const char *name = doc_str(input, "PolicyName", "");
 	const char *of = doc_str(input, "AutoScalingGroupName", NULL);
 
+	if (of && !reply_group(as, input, error))
+		return NULL;
 	TAILQ_FOREACH (*group, &as->engine->groups, link) {
 		struct policy *policy = group_policy(*group, name);
 		bool is_arn = strncmp(name, "arn:", 4) == 0;
@@ -251,6 +257,7 @@ static struct policy *find_policy(struct autoscaling *as, const json_t *input, s
 		if (policy && (of ? strcmp((*group)->name, of) == 0 : is_arn))
 			return policy;
 	}
+	reply_invalid(error, "Policy not found - %s", name);
 	return NULL;
 }
 
@@ -262,12 +269,9 @@ json_t *handle_DeletePolicy(void *context, const struct aws_call *call, const js
 	struct policy *policy;
 
 	(void)call;
-	if (doc_has(input, "AutoScalingGroupName") && !reply_group(as, input, error))
-		return NULL;
-	policy = find_policy(as, input, &group);
+	policy = policy_find(as, input, &group, error);
 	if (!policy)
-		return reply_invalid(error, "Policy not found - %s",
-				     doc_str(input, "PolicyName", ""));
+		return NULL;
 	policy_delete(as, group, policy);
 	return reply_written(as, json_object(), error);
 }

@@ -96,7 +96,11 @@ static int write_changes(struct rim *rim, struct err *err)
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}
-	engine_changes(rim->engine, put_change, txn);
+	if (engine_changes(rim->engine, put_change, txn) < 0) {
+		store_abort(txn);
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
 	if (store_commit(txn, err) != STORE_OK)
 		return -1;
 	engine_saved(rim->engine);

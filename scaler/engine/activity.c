@@ -24,6 +24,14 @@ const char *activity_status_name(enum activity_status status)
 	return status_names[status];
 }
 
+void activity_free(struct activity *activity)
+{
+	if (!activity)
+		return;
+	json_decref(activity->alarms);
+	free(activity);
+}
+
 void cause_add(char cause[CAUSE_MAX], int64_t now_ms, const char *format, ...)
 {
 	char at[CLOCK_TEXT_MAX];
@@ -39,6 +47,8 @@ void cause_add(char cause[CAUSE_MAX], int64_t now_ms, const char *format, ...)
 	va_end(args);
 	if (used + 1 < CAUSE_MAX)
 		text_copy(cause + used, CAUSE_MAX - used, ".");
+	else
+		text_mend(cause);
 }
 
 struct activity *activity_start(struct engine *engine, struct group *group, const char *cause,
@@ -81,7 +91,7 @@ void activities_trim(struct engine *engine, struct activities *activities, int m
 		if (json_array_append_new(engine->removed, json_string(key)) < 0)
 			return;
 		TAILQ_REMOVE(activities, activity, link);
-		free(activity);
+		activity_free(activity);
 		n--;
 	}
 }
@@ -153,6 +163,8 @@ json_t *activity_describe(const struct engine *engine, const struct activity *ac
 	if (activity->subnet_id[0])
 		json_object_set_new(details, "Subnet ID", json_string(activity->subnet_id));
 	json_object_set_new(details, "Availability Zone", json_string(activity->zone));
+	if (activity->alarms)
+		json_object_set(details, "InvokingAlarms", activity->alarms);
 	text = json_dumps(details, JSON_COMPACT);
 	json_decref(details);
 	if (!text)

@@ -136,6 +136,26 @@ MUST_CHECK struct activity *engine_terminate_instance(struct engine *engine, str
 						      struct instance *instance,
 						      bool decrements_desired, int64_t now_ms,
 						      struct err *err);
+/* What a step or simple policy is run with. */
+struct policy_run {
+	bool has_value; /* step scaling needs it */
+	double value, threshold;
+	bool honors_cooldown;
+	json_t *alarm; /* InvokingAlarms' entry, borrowed; NULL: a person runs it */
+};
+/* A person's run: at once.  -1 with err: EBUSY it would have to wait for the cooldown, EINVAL it
+ * cannot be run so. */
+MUST_CHECK int engine_execute_policy(struct group *group, struct policy *policy,
+				     const struct policy_run *run, int64_t now_ms, struct err *err);
+/* An alarm's run: weighed in the next tick.  What waits, is suspended or disabled is dropped. */
+MUST_CHECK int engine_alarm_policy(struct group *group, struct policy *policy,
+				   const struct policy_run *run, int64_t now_ms, struct err *err);
+/* Does what simple scaling did last still hold the next action back? */
+bool group_is_cooling_down(const struct group *group, int64_t now_ms);
+/* An entry of InvokingAlarms for the alarm (DescribeAlarms' shape) at its change into new_state;
+ * NULL without memory. */
+json_t *alarm_detail(const struct engine *engine, const json_t *alarm, const char *old_state,
+		     const char *new_state, int64_t at_ms);
 void engine_remove_policy(struct engine *engine, struct group *group, struct policy *policy);
 void engine_attach(struct group *group, const char *arn);
 void engine_detach(struct group *group, const char *arn);
@@ -149,11 +169,12 @@ double tracking_low_fraction(int n);
 
 /*
  * Calls fn with each changed document's key and a new reference (NULL: delete the key).  After
- * they are safely stored, engine_saved; without it they are handed out again.
+ * they are safely stored, engine_saved; without it they are handed out again.  -1: there was no
+ * memory for some, so nothing of this may be stored.
  */
 typedef void (*engine_change_fn)(void *arg, const char *key, json_t *document);
 bool engine_has_changes(const struct engine *engine);
-void engine_changes(struct engine *engine, engine_change_fn fn, void *arg);
+MUST_CHECK int engine_changes(struct engine *engine, engine_change_fn fn, void *arg);
 void engine_saved(struct engine *engine);
 /* One document of the store, in the store's order of keys, before the first tick; then
  * engine_loaded.  -1: not one of ours, or without memory. */

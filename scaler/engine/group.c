@@ -148,18 +148,32 @@ void group_free(struct group *group)
 	TAILQ_FOREACH_SAFE (instance, &group->instances, link, next_instance)
 		instance_free(instance);
 	TAILQ_FOREACH_SAFE (activity, &group->activities, link, next_activity)
-		free(activity);
+		activity_free(activity);
 	TAILQ_FOREACH_SAFE (policy, &group->policies, link, next_policy)
 		policy_free(policy);
 	TAILQ_FOREACH_SAFE (attachment, &group->attachments, link, next_attachment)
 		group_attachment_free(group, attachment);
 	json_decref(group->document);
+	json_decref(group->why_alarms);
+	json_decref(group->proposal.alarm);
 	free(group);
 }
 
 bool group_checks_elb(const struct group *group)
 {
 	return strstr(doc_str(group->document, "HealthCheckType", "EC2"), "ELB") != NULL;
+}
+
+bool group_is_suspended(const struct group *group, const char *process)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (doc_array(group->document, "SuspendedProcesses"), i, entry) {
+		if (strcmp(doc_str(entry, "ProcessName", ""), process) == 0)
+			return true;
+	}
+	return false;
 }
 
 int64_t group_warmup_ms(const struct group *group)
@@ -209,12 +223,36 @@ void group_change_desired(struct group *group, int desired, int64_t now_ms, cons
 	group->is_dirty = true;
 }
 
+void group_note_alarm(struct group *group, json_t *alarm)
+{
+	json_t *alarms = group->why_alarms ? json_copy(group->why_alarms) : json_array();
+
+	/* What has been handed to activities is shared: a new list, not a longer one. */
+	if (alarms && alarm && json_array_append(alarms, alarm) == 0) {
+		json_decref(group->why_alarms);
+		group->why_alarms = json_incref(alarms);
+		group->is_dirty = true;
+	}
+	json_decref(alarms);
+}
+
+void group_forget_why(struct group *group)
+{
+	if (!group->why[0] && !group->why_alarms)
+		return;
+	group->why[0] = '\0';
+	json_decref(group->why_alarms);
+	group->why_alarms = NULL;
+	group->is_dirty = true;
+}
+
 /* 9 s, 18 s, ... 15 min.  Failures of launches that were under way together count once. */
 void group_back_off(struct group *group, int64_t now_ms)
 {
 	int64_t delay_ms = 9000;
 
 	group->launch_failures++;
+	group->failed_ms = now_ms;
 	if (group->launch_after_ms > now_ms)
 		return;
 	for (int i = 0; i < group->failures && delay_ms < 900000; i++)
@@ -232,6 +270,7 @@ void group_launch_succeeded(struct group *group)
 		return;
 	group->failures = 0;
 	group->launch_after_ms = 0;
+	group->failed_ms = 0;
 	group->is_dirty = true;
 }
 

@@ -9,8 +9,8 @@
 #include "scaler/engine/parts.h"
 
 enum {
-	PROVEN_MS = 30 * 1000, /* without target group: it lived this long */
-	STILLBORN_MS = 120 * 1000,
+	PROVEN_MS = 30 * 1000,     /* in service this long: launches work */
+	STILLBORN_MS = 120 * 1000, /* what ends sooner never worked, whatever checks said */
 };
 
 static bool is_condemned_by_elb(const struct group *group, const struct instance *instance)
@@ -58,7 +58,9 @@ static int elb_budget(const struct group *group)
 /* A newcomer that ended by itself, or never worked, is a failed launch in all but name. */
 static void blame_launch(struct group *group, const struct instance *instance, int64_t now_ms)
 {
-	if (instance->is_proven || instance->is_user_marked ||
+	bool is_old = instance->is_proven && now_ms - instance->in_service_ms >= STILLBORN_MS;
+
+	if (is_old || instance->is_user_marked ||
 	    strcmp(instance->reason_code, "Client.UserInitiatedShutdown") == 0)
 		return;
 	group_back_off(group, now_ms);
@@ -100,7 +102,7 @@ static void replace(struct tick *tick, struct group *group, struct instance *ins
 	cause_add(cause, tick->now_ms, "an instance was taken out of service in response to %s",
 		  why);
 	if (instance->reason[0])
-		cause_add(cause, tick->now_ms, "EC2 gave the reason %.300s", instance->reason);
+		cause_add(cause, tick->now_ms, "EC2 gave the reason %s", instance->reason);
 	activity = terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
 	if (activity && instance->reason[0])
 		activity_say(activity, instance->reason);
@@ -128,12 +130,15 @@ static const char *certain_reason(const struct instance *instance)
 
 static void prove(const struct tick *tick, struct group *group, struct instance *instance)
 {
-	if (instance->is_proven || !TAILQ_EMPTY(&group->attachments) ||
-	    tick->now_ms - instance->in_service_ms < PROVEN_MS)
+	if (tick->now_ms - instance->in_service_ms < PROVEN_MS)
 		return;
-	instance->is_proven = true;
-	instance->is_dirty = true;
-	group_launch_succeeded(group);
+	if (!instance->is_proven && TAILQ_EMPTY(&group->attachments)) {
+		instance->is_proven = true;
+		instance->is_dirty = true;
+	}
+	/* Only of what is newer than the latest failure: an old one says nothing about launches. */
+	if (instance->is_proven && instance->launch_ms >= group->failed_ms)
+		group_launch_succeeded(group);
 }
 
 void health_check(struct tick *tick, struct group *group)

@@ -16,6 +16,7 @@ enum {
 	RETRY_MAX_MS = 30 * 1000,
 	PROBE_AFTER_FAILURES = 3, /* from then on one launch at a time */
 	MAX_LAUNCHING = 100,      /* not yet answered; the rest comes after them */
+	ZONELESS_MS = 5000,
 };
 
 /* ---- deciding ---- */
@@ -32,7 +33,7 @@ static void fill_template(const struct group *group, struct instance *instance)
 }
 
 static struct instance *decide_one(struct tick *tick, struct group *group, const struct zone *zone,
-				   const char *cause)
+				   const char *cause, bool is_replacement)
 {
 	struct activity *activity = activity_start(tick->engine, group, cause, tick->now_ms);
 	struct instance *instance = activity ? instance_new(group) : NULL;
@@ -44,6 +45,7 @@ static struct instance *decide_one(struct tick *tick, struct group *group, const
 	}
 	text_copy(activity->description, sizeof activity->description,
 		  "Launching a new EC2 instance");
+	activity->alarms = is_replacement ? NULL : json_incref(group->why_alarms);
 	text_copy(activity->zone, sizeof activity->zone, zone->name);
 	text_copy(activity->subnet_id, sizeof activity->subnet_id, zone->subnet_id);
 	text_copy(instance->launch_id, sizeof instance->launch_id, activity->id);
@@ -90,7 +92,8 @@ static int launches_allowed(const struct group *group, int needed, int64_t now_m
 	const struct instance *instance;
 	int room = MAX_LAUNCHING;
 
-	if (group->launch_after_ms > now_ms || group->is_deleting)
+	if (group->launch_after_ms > now_ms || group->is_deleting ||
+	    group_is_suspended(group, "Launch"))
 		return 0;
 	TAILQ_FOREACH (instance, &group->instances, link)
 		room -= instance->id[0] == '\0';
@@ -121,13 +124,46 @@ static void write_cause(const struct tick *tick, struct group *group, int actual
 			  actual, actual + n);
 }
 
+/* EC2 has not told which zones and subnets there are, so nothing can be launched: after a while an
+ * activity says so. */
+static void wait_for_zones(struct tick *tick, struct group *group)
+{
+	struct activity *activity;
+
+	if (group->zoneless_since_ms == 0)
+		group->zoneless_since_ms = tick->now_ms;
+	if (group->waiting_id[0] || tick->now_ms - group->zoneless_since_ms < ZONELESS_MS)
+		return;
+	activity = activity_start(tick->engine, group, group->why, tick->now_ms);
+	if (!activity)
+		return;
+	text_copy(activity->description, sizeof activity->description,
+		  "Launching a new EC2 instance");
+	activity_say(activity, "EC2 has given no answer about the group's zones and subnets yet; "
+			       "trying again.");
+	text_copy(group->waiting_id, sizeof group->waiting_id, activity->id);
+	group->is_dirty = true;
+}
+
+void launch_zones_known(struct tick *tick, struct group *group)
+{
+	if (!group->waiting_id[0] || (!group->has_zones && group->desired > 0))
+		return;
+	activity_end(activity_find(group, group->waiting_id), ACTIVITY_CANCELLED, tick->now_ms);
+	group->waiting_id[0] = '\0';
+	group->zoneless_since_ms = 0;
+	group->is_dirty = true;
+}
+
 void launch_missing(struct tick *tick, struct group *group, int needed)
 {
 	int counts[MAX_ZONES], actual = group_actual(group);
 	int n = launches_allowed(group, needed, tick->now_ms), launched = 0;
 
-	if (!group->has_zones)
+	if (!group->has_zones) {
+		wait_for_zones(tick, group);
 		return;
+	}
 	zones_count(group, counts);
 	for (int i = 0; i < n; i++) {
 		int zone = zones_poorest(group, counts, tick->now_ms);
@@ -138,7 +174,7 @@ void launch_missing(struct tick *tick, struct group *group, int needed)
 		if (zone < 0)
 			break;
 		write_cause(tick, group, actual, n, is_replacement, cause);
-		instance = decide_one(tick, group, &group->zones[zone], cause);
+		instance = decide_one(tick, group, &group->zones[zone], cause, is_replacement);
 		if (!instance)
 			break;
 		join_batch(group, instance);
@@ -148,7 +184,7 @@ void launch_missing(struct tick *tick, struct group *group, int needed)
 		launched++;
 	}
 	if (launched > 0 && launched == needed)
-		group->why[0] = '\0';
+		group_forget_why(group);
 }
 
 /* ---- handing out ---- */
@@ -302,6 +338,7 @@ static void answer_one(struct group *group, struct instance *instance,
 		delay_ms *= 2;
 	instance->retry_ms = now_ms + delay_ms;
 	snprintf(why, sizeof why, "EC2 gave no answer, trying again: %.180s", answer->message);
+	text_mend(why);
 	activity_say(activity_find(group, instance->launch_id), why);
 }
 
@@ -346,11 +383,12 @@ static void died(struct tick *tick, struct group *group, struct instance *instan
 static void give_up(struct tick *tick, struct group *group, struct instance *instance,
 		    const char *why)
 {
-	char cause[CAUSE_MAX] = "";
+	char cause[CAUSE_MAX] = "", reason[201];
 
 	activity_fail_launch(activity_find(group, instance->launch_id), why, tick->now_ms);
+	text_copy(reason, sizeof reason, why);
 	cause_add(cause, tick->now_ms,
-		  "an instance was taken out of service because its launch failed: %.200s", why);
+		  "an instance was taken out of service because its launch failed: %s", reason);
 	(void)terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
 	group_back_off(group, tick->now_ms);
 }

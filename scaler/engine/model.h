@@ -107,6 +107,7 @@ struct activity {
 	int progress;
 	int64_t start_ms, end_ms;
 	bool is_group_deleted;
+	json_t *alarms; /* InvokingAlarms: array, shared and not to be changed; NULL none */
 	bool is_dirty;
 	TAILQ_ENTRY(activity) link;
 };
@@ -164,11 +165,17 @@ struct group {
 	bool is_deleting;
 	bool is_from_file;
 	char why[CAUSE_MAX]; /* why desired is what it is, until that is acted on */
+	json_t *why_alarms;  /* InvokingAlarms behind that: array, replaced, never changed; NULL */
+	/* Simple scaling: the latest action, and how long after it is over the next must wait. */
+	int64_t cooldown_from_ms;
+	int cooldown_s;
+	char waiting_id[ID_TEXT_MAX]; /* activity: EC2 has not told the zones yet; "" none */
 
 	/* Launches that fail: who failed, how often in a row, not again before. */
 	int failures;
 	int64_t launch_after_ms;
-	int replacing; /* launches owed to unhealthy instances */
+	int64_t failed_ms; /* the latest failure */
+	int replacing;     /* launches owed to unhealthy instances */
 
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */
@@ -177,7 +184,15 @@ struct group {
 
 	/* Not stored. */
 	bool is_dirty;
-	bool has_zones; /* zones[] is what EC2 says */
+	/* What alarms ask for until the next tick weighs it: the largest. */
+	struct proposal {
+		struct policy *policy; /* borrowed from policies; NULL: there is no proposal */
+		int capacity;
+		char event[4 * NAME_MAX_LEN]; /* for the cause */
+		json_t *alarm;                /* owned; NULL none */
+	} proposal;
+	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
+	bool has_zones;            /* zones[] is what EC2 says */
 	struct zone zones[MAX_ZONES];
 	int n_zones;
 	int latest_version, default_version; /* of the launch template; 0 unknown */

@@ -18,11 +18,14 @@ struct tick {
 
 /* text.c: copies, cutting at the end; NULL is "". */
 void text_copy(char *to, size_t size, const char *from);
+/* Drops half a character at the end, left there by a function that cuts at bytes. */
+void text_mend(char *text);
 
 /* activity.c */
 
 /* "At 2026-08-07T10:00:05Z EVENT." behind two spaces when there is something in front. */
 void cause_add(char cause[CAUSE_MAX], int64_t now_ms, const char *format, ...) PRINTF_LIKE(3, 4);
+void activity_free(struct activity *activity); /* NULL is fine */
 /* NULL without memory; cause is copied. */
 MUST_CHECK struct activity *activity_start(struct engine *engine, struct group *group,
 					   const char *cause, int64_t now_ms);
@@ -40,11 +43,17 @@ MUST_CHECK struct group *group_new(struct engine *engine, const char *name);
 void group_free(struct group *group);
 /* Sets desired and notes why; event is the sentence up to "changing the desired capacity". */
 void group_change_desired(struct group *group, int desired, int64_t now_ms, const char *event);
+/* alarm (borrowed, InvokingAlarms' entry) is behind the latest change of desired. */
+void group_note_alarm(struct group *group, json_t *alarm);
+/* Desired has been acted on. */
+void group_forget_why(struct group *group);
 struct instance *group_instance(const struct group *group, const char *id);
 struct instance *group_launching(const struct group *group, const char *launch_id);
 struct attachment *group_attachment(const struct group *group, const char *arn);
 MUST_CHECK struct attachment *group_attachment_add(struct group *group, const char *arn);
 void group_attachment_free(struct group *group, struct attachment *attachment);
+/* Is the process ("Launch", ...) suspended? */
+bool group_is_suspended(const struct group *group, const char *process);
 bool group_checks_elb(const struct group *group);
 int64_t group_warmup_ms(const struct group *group);
 /* The version number that the group's template stands for now; "" unknown. */
@@ -72,6 +81,8 @@ void zones_count(const struct group *group, int counts[MAX_ZONES]);
 /* launch.c */
 void launch_identify(struct group *group, struct instance *instance, const json_t *ec2);
 void launch_progress(struct tick *tick, struct group *group);
+/* Ends the activity that said so, when zones are not waited for any more. */
+void launch_zones_known(struct tick *tick, struct group *group);
 void launch_missing(struct tick *tick, struct group *group, int needed);
 void launch_hand_out(struct tick *tick, struct group *group);
 
@@ -91,6 +102,23 @@ struct activity *terminate_begin(struct engine *engine, struct group *group,
 struct instance *terminate_choose(const struct group *group, int64_t now_ms);
 void terminate_surplus(struct tick *tick, struct group *group, int surplus);
 void terminate_progress(struct tick *tick, struct group *group);
+
+/* adjust.c */
+
+/* The step of StepAdjustments that metric - threshold falls into, borrowed; NULL: none. */
+const json_t *adjust_step(const json_t *steps, double difference);
+/* By how many instances the adjustment changes a capacity; policy: its document. */
+int adjust_change(const json_t *policy, int adjustment, int capacity);
+int adjust_clamp(const struct group *group, int64_t capacity); /* between min and max */
+
+/* policies.c */
+int64_t policy_warmup_ms(const struct group *group, const struct policy *policy);
+/* A policy that was triggered would have this capacity (maybe the present one); the largest of all
+ * in a tick wins.  event as for group_change_desired; alarm: InvokingAlarms' entry, borrowed. */
+void policies_propose(struct group *group, struct policy *policy, int capacity, const char *event,
+		      json_t *alarm);
+void policies_forget_proposal(struct group *group);
+void policies_run(struct tick *tick, struct group *group);
 
 /* tracking.c */
 void tracking_run(struct tick *tick, struct group *group);

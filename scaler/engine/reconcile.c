@@ -41,7 +41,7 @@ void engine_free(struct engine *engine)
 	}
 	while ((activity = TAILQ_FIRST(&engine->old_activities))) {
 		TAILQ_REMOVE(&engine->old_activities, activity, link);
-		free(activity);
+		activity_free(activity);
 	}
 	json_decref(engine->removed);
 	free(engine);
@@ -120,10 +120,8 @@ static void reconcile(struct tick *tick, struct group *group)
 		group->replacing = 0;
 		group->is_dirty = true;
 	}
-	if (actual == group->desired && group->why[0]) {
-		group->why[0] = '\0';
-		group->is_dirty = true;
-	}
+	if (actual == group->desired)
+		group_forget_why(group);
 }
 
 static void remove_key(struct engine *engine, const char *kind, const char *group, const char *id)
@@ -169,6 +167,8 @@ static void bury(struct engine *engine, struct group *group)
 
 void engine_remove_policy(struct engine *engine, struct group *group, struct policy *policy)
 {
+	if (group->proposal.policy == policy)
+		policies_forget_proposal(group);
 	remove_key(engine, "policy", group->name, policy->name);
 	TAILQ_REMOVE(&group->policies, policy, link);
 	policy_free(policy);
@@ -179,6 +179,8 @@ static void tick_group(struct tick *tick, struct group *group)
 	launch_progress(tick, group);
 	health_check(tick, group);
 	tracking_run(tick, group);
+	policies_run(tick, group);
+	launch_zones_known(tick, group);
 	reconcile(tick, group);
 	launch_hand_out(tick, group);
 	register_progress(tick, group);

@@ -78,6 +78,7 @@ static void refused(struct group *group, struct instance *instance, const char *
 		return;
 	snprintf(instance->reason, sizeof instance->reason,
 		 "Registering with the target group failed: %.60s: %.120s", code, message);
+	text_mend(instance->reason);
 	activity_say(activity_find(group, instance->launch_id), instance->reason);
 }
 
@@ -193,7 +194,6 @@ static void see(struct group *group, struct attachment *attachment, const json_t
 		if (!instance->is_proven && instance->state == INSTANCE_IN_SERVICE) {
 			instance->is_proven = true;
 			instance->is_dirty = true;
-			group_launch_succeeded(group);
 		}
 	}
 }

@@ -12,7 +12,15 @@
 
 #include "scaler/engine/parts.h"
 
-enum field_kind { FIELD_TEXT, FIELD_INT, FIELD_MS, FIELD_BOOL, FIELD_LIST, FIELD_END };
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_INT,
+	FIELD_MS,
+	FIELD_BOOL,
+	FIELD_LIST, /* an array that is always there */
+	FIELD_JSON, /* anything, or nothing */
+	FIELD_END
+};
 
 struct field {
 	const char *name;
@@ -77,6 +85,7 @@ static const struct field activity_fields[] = {
     PLAIN(FIELD_MS, activity, start_ms, "StartMs"),
     PLAIN(FIELD_MS, activity, end_ms, "EndMs"),
     PLAIN(FIELD_BOOL, activity, is_group_deleted, "IsGroupDeleted"),
+    PLAIN(FIELD_JSON, activity, alarms, "InvokingAlarms"),
     {NULL, FIELD_END, 0, 0},
 };
 
@@ -87,8 +96,13 @@ static const struct field group_fields[] = {
     PLAIN(FIELD_BOOL, group, is_deleting, "IsDeleting"),
     PLAIN(FIELD_BOOL, group, is_from_file, "IsFromFile"),
     TEXT(group, why, "PendingCause"),
+    PLAIN(FIELD_JSON, group, why_alarms, "PendingAlarms"),
+    PLAIN(FIELD_MS, group, cooldown_from_ms, "CooldownFromMs"),
+    PLAIN(FIELD_INT, group, cooldown_s, "CooldownSeconds"),
+    TEXT(group, waiting_id, "WaitingActivityId"),
     PLAIN(FIELD_INT, group, failures, "LaunchFailures"),
     PLAIN(FIELD_MS, group, launch_after_ms, "LaunchAfterMs"),
+    PLAIN(FIELD_MS, group, failed_ms, "LaunchFailedMs"),
     PLAIN(FIELD_INT, group, replacing, "Replacing"),
     {NULL, FIELD_END, 0, 0},
 };
@@ -108,6 +122,8 @@ static json_t *save_field(const struct field *field, const char *base)
 		return json_boolean(*(const bool *)at);
 	case FIELD_LIST:
 		return json_deep_copy(*(json_t *const *)at);
+	case FIELD_JSON:
+		return *(json_t *const *)at ? json_deep_copy(*(json_t *const *)at) : json_null();
 	case FIELD_END:
 		break;
 	}
@@ -134,6 +150,12 @@ static void load_field(const struct field *field, char *base, const json_t *docu
 	case FIELD_LIST:
 		json_array_extend(*(json_t **)at, doc_array(document, field->name));
 		return;
+	case FIELD_JSON:
+		json_decref(*(json_t **)at);
+		*(json_t **)at = doc_has(document, field->name)
+				     ? json_deep_copy(json_object_get(document, field->name))
+				     : NULL;
+		return;
 	case FIELD_END:
 		return;
 	}
@@ -143,8 +165,12 @@ static json_t *save(const struct field *fields, const void *base)
 {
 	json_t *document = json_object();
 
-	for (; document && fields->kind != FIELD_END; fields++)
-		json_object_set_new(document, fields->name, save_field(fields, base));
+	for (; document && fields->kind != FIELD_END; fields++) {
+		if (json_object_set_new(document, fields->name, save_field(fields, base)) == 0)
+			continue;
+		json_decref(document);
+		return NULL;
+	}
 	return document;
 }
 
@@ -156,52 +182,67 @@ static void load(const struct field *fields, void *base, const json_t *document)
 
 /* ---- going out ---- */
 
-static void tell(engine_change_fn fn, void *arg, const char *kind, const char *group,
-		 const char *id, json_t *document)
+struct teller {
+	engine_change_fn fn;
+	void *arg;
+	bool is_failed;
+};
+
+/* NULL would mean that the key is to go, so a document there was no memory for is not told. */
+static void tell(struct teller *teller, const char *kind, const char *group, const char *id,
+		 json_t *document)
 {
 	char key[2 * NAME_MAX_LEN + 64];
 
+	if (!document) {
+		teller->is_failed = true;
+		return;
+	}
 	snprintf(key, sizeof key, "%s%s/%s%s%s", ENGINE_KEYS, kind, group, id ? ":" : "",
 		 id ? id : "");
-	fn(arg, key, document);
+	teller->fn(teller->arg, key, document);
 }
 
 static json_t *save_group(const struct group *group)
 {
 	json_t *document = save(group_fields, group);
 
-	if (document)
-		json_object_set_new(document, "Description", json_deep_copy(group->document));
+	if (document &&
+	    json_object_set_new(document, "Description", json_deep_copy(group->document)) < 0) {
+		json_decref(document);
+		return NULL;
+	}
 	return document;
 }
 
-static void group_changes(struct group *group, engine_change_fn fn, void *arg)
+static void group_changes(struct group *group, struct teller *teller)
 {
 	struct instance *instance;
 	struct activity *activity;
 	struct policy *policy;
 
 	if (group->is_dirty)
-		tell(fn, arg, "group", group->name, NULL, save_group(group));
+		tell(teller, "group", group->name, NULL, save_group(group));
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		if (instance->is_dirty)
-			tell(fn, arg, "instance", group->name, instance->launch_id,
+			tell(teller, "instance", group->name, instance->launch_id,
 			     save(instance_fields, instance));
 	}
 	TAILQ_FOREACH (activity, &group->activities, link) {
 		if (activity->is_dirty)
-			tell(fn, arg, "activity", group->name, activity->id,
+			tell(teller, "activity", group->name, activity->id,
 			     save(activity_fields, activity));
 	}
 	TAILQ_FOREACH (policy, &group->policies, link) {
 		if (policy->is_dirty)
-			tell(fn, arg, "policy", group->name, policy->name,
+			tell(teller, "policy", group->name, policy->name,
 			     json_deep_copy(policy->document));
 	}
 }
 
-void engine_changes(struct engine *engine, engine_change_fn fn, void *arg)
+int engine_changes(struct engine *engine, engine_change_fn fn, void *arg)
 {
+	struct teller told = {fn, arg, false}, *teller = &told;
 	struct activity *activity;
 	struct group *group;
 	const json_t *key;
@@ -210,12 +251,13 @@ void engine_changes(struct engine *engine, engine_change_fn fn, void *arg)
 	json_array_foreach (engine->removed, i, key)
 		fn(arg, json_string_value(key), NULL);
 	TAILQ_FOREACH (group, &engine->groups, link)
-		group_changes(group, fn, arg);
+		group_changes(group, teller);
 	TAILQ_FOREACH (activity, &engine->old_activities, link) {
 		if (activity->is_dirty)
-			tell(fn, arg, "activity", activity->group, activity->id,
+			tell(teller, "activity", activity->group, activity->id,
 			     save(activity_fields, activity));
 	}
+	return told.is_failed ? -1 : 0;
 }
 
 static bool is_group_changed(const struct group *group)

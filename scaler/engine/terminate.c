@@ -187,6 +187,7 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 	    actual, actual - surplus);
 	while (left > 0) {
 		struct instance *instance = terminate_choose(group, tick->now_ms);
+		struct activity *activity;
 		char cause[CAUSE_MAX];
 
 		if (!instance)
@@ -194,11 +195,13 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 		memcpy(cause, common, sizeof cause);
 		cause_add(cause, tick->now_ms, "instance %s was selected for termination",
 			  instance->id);
-		if (!terminate_begin(tick->engine, group, instance, cause, tick->now_ms))
+		activity = terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
+		if (!activity)
 			return;
+		activity->alarms = json_incref(group->why_alarms);
 		left--;
 	}
-	group->why[0] = '\0';
+	group_forget_why(group);
 }
 
 /* ---- the way out ---- */

@@ -47,7 +47,7 @@ struct verdict {
 	enum wish wish;
 	int capacity;
 	int need; /* right now, by the newest values; 0 unknown */
-	const struct policy *policy;
+	struct policy *policy;
 };
 
 /* Part of the target below which an instance can be spared, as the alarms of AWS have it. */
@@ -155,17 +155,10 @@ struct counted {
 	int in_service, warming, terminating;
 };
 
-static int64_t warmup_ms(const struct group *group, const struct policy *policy)
-{
-	if (doc_has(policy->document, "EstimatedInstanceWarmup"))
-		return 1000 * doc_int(policy->document, "EstimatedInstanceWarmup", 0);
-	return group_warmup_ms(group);
-}
-
 static int count_instances(const struct tick *tick, const struct group *group,
 			   const struct policy *policy, struct counted *counted)
 {
-	int64_t warmup = warmup_ms(group, policy);
+	int64_t warmup = policy_warmup_ms(group, policy);
 	const struct instance *instance;
 	int n = 0;
 
@@ -358,13 +351,6 @@ static double mean_beyond(const struct series *series, int64_t since_ms, int n, 
 	return found == n ? sum / n : NAN;
 }
 
-static int clamp(const struct group *group, int capacity)
-{
-	if (capacity < group->min)
-		return group->min;
-	return capacity > group->max ? group->max : capacity;
-}
-
 /* The mean of the newest values if they ask for more capacity, else NAN. */
 static double mean_above(const struct watch *watch, const struct series *series)
 {
@@ -395,7 +381,8 @@ static struct verdict judge(const struct group *group, struct policy *policy,
 
 		policy->wanted = need;
 		verdict.wish = WISH_OUT;
-		verdict.capacity = clamp(group, need > group->desired ? need : group->desired);
+		verdict.capacity =
+		    adjust_clamp(group, need > group->desired ? need : group->desired);
 		return verdict;
 	}
 	mean = mean_beyond(series, policy->steady_since_ms, POINTS_IN, low, false);
@@ -405,7 +392,8 @@ static struct verdict judge(const struct group *group, struct policy *policy,
 
 		policy->wanted = need;
 		verdict.wish = WISH_IN;
-		verdict.capacity = clamp(group, need < group->desired ? need : group->desired);
+		verdict.capacity =
+		    adjust_clamp(group, need < group->desired ? need : group->desired);
 	}
 	return verdict;
 }
@@ -444,15 +432,43 @@ static const char *alarm_name(const struct policy *policy, enum wish wish)
 	return doc_str(json_array_get(alarms, wish == WISH_OUT ? 0 : 1), "AlarmName", policy->name);
 }
 
-static void act(struct tick *tick, struct group *group, const struct verdict *verdict)
+/* What the alarm would say if it were that which decides. */
+static json_t *alarm_of(const struct tick *tick, const struct group *group,
+			const struct verdict *verdict)
 {
-	char event[3 * NAME_MAX_LEN];
+	const json_t *shown = json_array_get(doc_array(verdict->policy->document, "Alarms"),
+					     verdict->wish == WISH_OUT ? 0 : 1);
+	bool is_out = verdict->wish == WISH_OUT;
+	json_t *alarm = NULL, *detail = NULL;
+	struct watch watch;
+	double low = tracking_low_fraction(group_count(group).in_service);
 
-	if (verdict->capacity == group->desired)
-		return;
+	if (watch_init(&watch, verdict->policy) == 0)
+		alarm = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:s}", "AlarmName",
+				  doc_str(shown, "AlarmName", ""), "AlarmArn",
+				  doc_str(shown, "AlarmARN", ""), "MetricName", watch.name,
+				  "Namespace", watch.namespace, "Statistic", watch.statistic,
+				  "Period", verdict->policy->period_s, "EvaluationPeriods",
+				  is_out ? POINTS_OUT : POINTS_IN, "Threshold",
+				  is_out ? watch.target : watch.target * low, "ComparisonOperator",
+				  is_out ? "GreaterThanThreshold" : "LessThanThreshold");
+	if (alarm)
+		detail = alarm_detail(tick->engine, alarm, "OK", "ALARM", tick->now_ms);
+	json_decref(alarm);
+	json_decref(watch.dimensions);
+	return detail;
+}
+
+static void propose(struct tick *tick, struct group *group, const struct verdict *verdict)
+{
+	bool is_change = verdict->capacity != group->desired;
+	json_t *alarm = is_change ? alarm_of(tick, group, verdict) : NULL;
+	char event[4 * NAME_MAX_LEN];
+
 	snprintf(event, sizeof event, "a monitor alarm %s in state ALARM triggered policy %s",
 		 alarm_name(verdict->policy, verdict->wish), verdict->policy->name);
-	group_change_desired(group, verdict->capacity, tick->now_ms, event);
+	policies_propose(group, verdict->policy, verdict->capacity, event, alarm);
+	json_decref(alarm);
 }
 
 static bool may_scale_in(const struct policy *policy)
@@ -470,7 +486,8 @@ void tracking_run(struct tick *tick, struct group *group)
 	struct policy *policy;
 	int floor = 0;
 
-	if (!tick->metrics->read || group->is_deleting)
+	if (!tick->metrics->read || group->is_deleting ||
+	    group_is_suspended(group, "AlarmNotification"))
 		return;
 	TAILQ_FOREACH (policy, &group->policies, link) {
 		struct verdict verdict;
@@ -493,7 +510,7 @@ void tracking_run(struct tick *tick, struct group *group)
 	if (in.policy && in.capacity < floor)
 		in.capacity = floor < group->desired ? floor : group->desired;
 	if (out.policy)
-		act(tick, group, &out);
+		propose(tick, group, &out);
 	else if (in.policy && !is_in_vetoed)
-		act(tick, group, &in);
+		propose(tick, group, &in);
 }

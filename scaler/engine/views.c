@@ -58,6 +58,7 @@ static void take_view(struct instance *instance, const json_t *ec2, int64_t aske
 		text_copy(instance->reason, sizeof instance->reason, message);
 	else {
 		snprintf(text, sizeof text, "%.60s: %.400s", code, message);
+		text_mend(text);
 		text_copy(instance->reason, sizeof instance->reason, text);
 	}
 }

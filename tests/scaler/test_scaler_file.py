@@ -47,8 +47,8 @@ def edited(**changes):
             ["AutoScalingGroups[0]", "wep"],
         ),
         (
-            {**DOCUMENT, "ScalingPolicies": [{**POLICY, "PolicyType": "StepScaling"}]},
-            ["ScalingPolicies[0]", "StepScaling is not supported yet"],
+            {**DOCUMENT, "ScalingPolicies": [{**POLICY, "PolicyType": "PredictiveScaling"}]},
+            ["ScalingPolicies[0]", "PredictiveScaling is not supported yet"],
         ),
         (
             {
@@ -130,10 +130,10 @@ def test_a_bad_reload_changes_nothing_and_says_why(ec2, start_scaler):
     scaler.program.wait_log(" not-reloaded .*Oops")
     # Correct in shape, but one policy cannot be: nothing of it applies.
     del scaler.document["AutoScalingGroups"][0]["Oops"]
-    scaler.document["ScalingPolicies"] = [{**POLICY, "PolicyType": "SimpleScaling"}]
+    scaler.document["ScalingPolicies"] = [{**POLICY, "PolicyType": "PredictiveScaling"}]
     scaler.write()
     scaler.program.send(signal.SIGHUP)
-    scaler.program.wait_log(" not-reloaded .*SimpleScaling is not supported yet")
+    scaler.program.wait_log(" not-reloaded .*PredictiveScaling is not supported yet")
     assert scaler.group() == before
 
 

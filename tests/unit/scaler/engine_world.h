@@ -220,7 +220,7 @@ static inline void world_tick_only(struct world *world, struct actions *actions)
 	struct metric_source metrics = {world_metric, world};
 
 	engine_tick(world->engine, &metrics, world->now_ms, actions);
-	engine_changes(world->engine, world_save, world);
+	assert_int_equal(engine_changes(world->engine, world_save, world), 0);
 	engine_saved(world->engine);
 	world->group = engine_group(world->engine, "web");
 }
@@ -298,7 +298,7 @@ static inline struct world *world_new(int min, int max, int desired)
 	world->group = engine_create_group(world->engine, input, world->now_ms, &err);
 	assert_non_null(world->group);
 	json_decref(input);
-	engine_changes(world->engine, world_save, world);
+	assert_int_equal(engine_changes(world->engine, world_save, world), 0);
 	world_restart(world);
 	return world;
 }

@@ -1,0 +1,77 @@
+/*
+ * What activities say of the alarms behind them (InvokingAlarms), in the shape of the messages that
+ * CloudWatch sends.  Pure.  asg.md 3.5, 7.8.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "scaler/engine/parts.h"
+
+static json_t *upper(const char *text)
+{
+	char out[64];
+	size_t i = 0;
+
+	for (; text[i] && i + 1 < sizeof out; i++)
+		out[i] = (char)toupper((unsigned char)text[i]);
+	out[i] = '\0';
+	return json_string(out);
+}
+
+static json_t *trigger(const json_t *alarm)
+{
+	static const char *const same[] = {"MetricName",
+					   "Namespace",
+					   "Unit",
+					   "Period",
+					   "EvaluationPeriods",
+					   "DatapointsToAlarm",
+					   "Threshold",
+					   "ComparisonOperator",
+					   "TreatMissingData",
+					   "EvaluateLowSampleCountPercentile"};
+	bool is_extended = doc_has(alarm, "ExtendedStatistic");
+	const char *statistic = doc_str(alarm, is_extended ? "ExtendedStatistic" : "Statistic", "");
+	json_t *out = json_object(), *dimensions = json_array();
+	const json_t *dimension;
+	size_t i;
+
+	for (i = 0; i < sizeof same / sizeof same[0]; i++) {
+		if (doc_has(alarm, same[i]))
+			json_object_set(out, same[i], json_object_get(alarm, same[i]));
+	}
+	json_object_set_new(out, "StatisticType",
+			    json_string(is_extended ? "ExtendedStatistic" : "Statistic"));
+	json_object_set_new(out, "Statistic",
+			    is_extended ? json_string(statistic) : upper(statistic));
+	json_array_foreach (doc_array(alarm, "Dimensions"), i, dimension)
+		json_array_append_new(dimensions, json_pack("{s:s, s:s}", "value",
+							    doc_str(dimension, "Value", ""), "name",
+							    doc_str(dimension, "Name", "")));
+	if (json_array_size(dimensions) > 0)
+		json_object_set(out, "Dimensions", dimensions);
+	json_decref(dimensions);
+	return out;
+}
+
+json_t *alarm_detail(const struct engine *engine, const json_t *alarm, const char *old_state,
+		     const char *new_state, int64_t at_ms)
+{
+	static const char *const same[] = {"AlarmName", "AlarmArn", "AlarmDescription",
+					   "AlarmConfigurationUpdatedTimestamp"};
+	char at[CLOCK_TEXT_MAX];
+	json_t *out =
+	    json_pack("{s:s, s:s, s:s, s:s, s:s}", "AWSAccountId", engine->account, "Region",
+		      engine->region, "OldStateValue", old_state, "NewStateValue", new_state,
+		      "StateChangeTime", clock_format_iso_ms(at_ms, at));
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+		if (doc_has(alarm, same[i]))
+			json_object_set(out, same[i], json_object_get(alarm, same[i]));
+	}
+	json_object_set_new(out, "Trigger", trigger(alarm));
+	return out;
+}

@@ -1,0 +1,218 @@
+/*
+ * Step and simple scaling policies, run by an alarm or by a person.  A person's run takes effect
+ * at once; what alarms ask for is weighed in the next tick together with target tracking: the
+ * largest capacity wins.  Pure.  AWS: "Step and simple scaling policies", "Scaling cooldowns";
+ * asg.md 5.5, 5.6.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "scaler/engine/parts.h"
+
+int64_t policy_warmup_ms(const struct group *group, const struct policy *policy)
+{
+	if (doc_has(policy->document, "EstimatedInstanceWarmup"))
+		return 1000 * doc_int(policy->document, "EstimatedInstanceWarmup", 0);
+	return group_warmup_ms(group);
+}
+
+static bool is_type(const struct policy *policy, const char *type)
+{
+	return strcmp(doc_str(policy->document, "PolicyType", "SimpleScaling"), type) == 0;
+}
+
+/* ---- cooldown ---- */
+
+/* An activity under way holds the next one back; so does, for as long as the cooldown, one that
+ * simple scaling has caused and that is over. */
+bool group_is_cooling_down(const struct group *group, int64_t now_ms)
+{
+	const struct activity *activity;
+
+	if (group->cooldown_from_ms && group->cooldown_from_ms == now_ms)
+		return true; /* decided, and not begun yet */
+	TAILQ_FOREACH (activity, &group->activities, link) {
+		if (activity->end_ms == 0)
+			return true;
+		if (group->cooldown_from_ms && activity->start_ms >= group->cooldown_from_ms &&
+		    now_ms - activity->end_ms < 1000LL * group->cooldown_s)
+			return true;
+	}
+	return false;
+}
+
+static void begin_cooldown(struct group *group, const struct policy *policy, int64_t now_ms)
+{
+	int64_t otherwise = doc_int(group->document, "DefaultCooldown", 300);
+
+	group->cooldown_from_ms = now_ms;
+	group->cooldown_s = (int)doc_int(policy->document, "Cooldown", otherwise);
+	group->is_dirty = true;
+}
+
+/* ---- what a policy makes of the capacity ---- */
+
+struct counts {
+	int warm, warming, terminating;
+};
+
+static struct counts count(const struct group *group, const struct policy *policy, int64_t now_ms)
+{
+	int64_t warmup_ms = policy_warmup_ms(group, policy);
+	const struct instance *instance;
+	struct counts counts = {0};
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		bool is_in = instance->state == INSTANCE_IN_SERVICE;
+		bool is_warm = is_in && now_ms - instance->in_service_ms >= warmup_ms;
+
+		counts.warm += is_warm;
+		counts.warming += instance_is_live(instance) && !is_warm;
+		counts.terminating += instance->state == INSTANCE_TERMINATING;
+	}
+	return counts;
+}
+
+/*
+ * Out: those that warm up are no part of the capacity, but were asked for already.  In: those that
+ * are on their way out are still part of it, so they are not taken away twice; and nothing goes
+ * while something warms up.
+ */
+static int step_capacity(const struct group *group, const struct policy *policy, double difference,
+			 int64_t now_ms)
+{
+	const json_t *step =
+	    adjust_step(doc_array(policy->document, "StepAdjustments"), difference);
+	int adjustment = (int)doc_int(step, "ScalingAdjustment", 0);
+	struct counts counts = count(group, policy, now_ms);
+	int64_t wanted;
+
+	if (!step)
+		return group->desired;
+	wanted = counts.warm + (int64_t)adjust_change(policy->document, adjustment, counts.warm);
+	if (wanted > counts.warm)
+		return adjust_clamp(group, wanted > group->desired ? wanted : group->desired);
+	if (counts.warming > 0)
+		return group->desired;
+	wanted = counts.warm + counts.terminating;
+	wanted += adjust_change(policy->document, adjustment, (int)wanted);
+	return adjust_clamp(group, wanted < group->desired ? wanted : group->desired);
+}
+
+static int simple_capacity(const struct group *group, const struct policy *policy)
+{
+	int adjustment = (int)doc_int(policy->document, "ScalingAdjustment", 0);
+
+	return adjust_clamp(group, (int64_t)group->desired +
+				       adjust_change(policy->document, adjustment, group->desired));
+}
+
+static int refuse(struct err *err, int code, const char *why)
+{
+	err_set(err, code, "%s", why);
+	return -1;
+}
+
+/* What the run would make of the capacity; < 0 with err. */
+static int wanted_capacity(const struct group *group, const struct policy *policy,
+			   const struct policy_run *run, int64_t now_ms, struct err *err)
+{
+	if (is_type(policy, "SimpleScaling"))
+		return simple_capacity(group, policy);
+	if (!is_type(policy, "StepScaling"))
+		return refuse(err, EINVAL,
+			      "Only policies of the types SimpleScaling and StepScaling can be "
+			      "executed.");
+	if (!run->has_value)
+		return refuse(err, EINVAL,
+			      "A policy of the type StepScaling needs MetricValue and "
+			      "BreachThreshold.");
+	return step_capacity(group, policy, run->value - run->threshold, now_ms);
+}
+
+int engine_execute_policy(struct group *group, struct policy *policy, const struct policy_run *run,
+			  int64_t now_ms, struct err *err)
+{
+	int wanted = wanted_capacity(group, policy, run, now_ms, err);
+	char event[NAME_MAX_LEN + 64];
+
+	if (wanted < 0)
+		return -1;
+	if (!doc_bool(policy->document, "Enabled", true))
+		return refuse(err, EINVAL, "The policy is disabled.");
+	if (run->honors_cooldown && group_is_cooling_down(group, now_ms))
+		return refuse(
+		    err, EBUSY,
+		    "Scaling activity is in progress, or the group's cooldown is not over.");
+	snprintf(event, sizeof event, "a user request executed policy %s", policy->name);
+	if (wanted != group->desired && is_type(policy, "SimpleScaling"))
+		begin_cooldown(group, policy, now_ms);
+	group_change_desired(group, wanted, now_ms, event);
+	return 0;
+}
+
+/* ---- alarms ---- */
+
+int engine_alarm_policy(struct group *group, struct policy *policy, const struct policy_run *run,
+			int64_t now_ms, struct err *err)
+{
+	char event[4 * NAME_MAX_LEN];
+	int wanted;
+
+	/* Target tracking judges by itself; its alarms only show. */
+	if (is_type(policy, "TargetTrackingScaling") ||
+	    !doc_bool(policy->document, "Enabled", true) || group->is_deleting ||
+	    group_is_suspended(group, "AlarmNotification"))
+		return 0;
+	wanted = wanted_capacity(group, policy, run, now_ms, err);
+	if (wanted < 0)
+		return -1;
+	if (is_type(policy, "SimpleScaling") && group_is_cooling_down(group, now_ms))
+		return 0;
+	snprintf(event, sizeof event, "a monitor alarm %s in state %s triggered policy %s",
+		 doc_str(run->alarm, "AlarmName", ""),
+		 doc_str(run->alarm, "NewStateValue", "ALARM"), policy->name);
+	policies_propose(group, policy, wanted, event, run->alarm);
+	return 0;
+}
+
+/* ---- weighing ---- */
+
+void policies_propose(struct group *group, struct policy *policy, int capacity, const char *event,
+		      json_t *alarm)
+{
+	struct proposal *proposal = &group->proposal;
+
+	if (proposal->policy && proposal->capacity >= capacity)
+		return;
+	proposal->policy = policy;
+	proposal->capacity = capacity;
+	text_copy(proposal->event, sizeof proposal->event, event);
+	json_decref(proposal->alarm);
+	proposal->alarm = json_incref(alarm);
+}
+
+void policies_forget_proposal(struct group *group)
+{
+	json_decref(group->proposal.alarm);
+	group->proposal.alarm = NULL;
+	group->proposal.policy = NULL;
+}
+
+void policies_run(struct tick *tick, struct group *group)
+{
+	const struct proposal *proposal = &group->proposal;
+	int wanted = adjust_clamp(group, proposal->capacity);
+
+	if (!proposal->policy)
+		return;
+	if (wanted != group->desired) {
+		if (is_type(proposal->policy, "SimpleScaling"))
+			begin_cooldown(group, proposal->policy, tick->now_ms);
+		group_change_desired(group, wanted, tick->now_ms, proposal->event);
+		group_note_alarm(group, proposal->alarm);
+	}
+	policies_forget_proposal(group);
+}
