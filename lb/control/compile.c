@@ -12,6 +12,8 @@
 #include "lb/control/compile_edits.h"
 #include "lb/control/compile_rules.h"
 #include "lb/control/sockets.h"
+#include "lb/proxy/client.h"
+#include "lb/proxy/upstream.h"
 
 struct compilation {
 	const struct compile_input *input;
@@ -136,7 +138,8 @@ static int add_group(struct compilation *c, const json_t *document, struct err *
 	struct live_group *live = registry_group(c->input->registry, arn);
 	struct target_group_config config = {.arn = arn,
 					     .name = doc_str(document, "TargetGroupName", ""),
-					     .resource = resource_suffix(arn)};
+					     .resource = resource_suffix(arn),
+					     .protocol = &upstream_h1};
 	struct target_group *group = NULL;
 	struct target **targets;
 	json_t *attributes;
@@ -215,7 +218,8 @@ static int add_listener(struct compilation *c, struct load_balancer *load_balanc
 			const char *listen_address, const json_t *document, struct err *err)
 {
 	struct listener_config config = {.arn = doc_str(document, "ListenerArn", ""),
-					 .load_balancer = load_balancer};
+					 .load_balancer = load_balancer,
+					 .protocol = &client_h1};
 	static struct listener_edits edits; /* big; this thread's only */
 	int port = (int)doc_int(document, "Port", 0);
 	struct socket_address address;

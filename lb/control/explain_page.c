@@ -18,7 +18,7 @@
 #include "lb/api/resource.h"
 #include "lb/control/compile_rules.h"
 #include "lb/control/pages.h"
-#include "lb/proxy/compose.h"
+#include "lb/proxy/message.h"
 #include "lb/routing/redirect.h"
 #include "lb/routing/rewrite.h"
 #include "lb/routing/rules.h"
@@ -32,7 +32,7 @@ struct question {
 	struct header headers[HEADERS_MAX];
 	struct request_target target;
 	struct sockaddr_storage client;
-	char path[H1_MAX_LINE];
+	char path[MESSAGE_MAX_LINE];
 	struct rule_request request;
 };
 
@@ -126,14 +126,12 @@ static int read_headers(struct question *q, struct aws_page *page)
 
 static int read_url(struct question *q, struct aws_page *page)
 {
-	static struct h1_message message; /* big; this thread's only */
+	struct text uri = text_of(parameter(q, "url", "/")), host = {0};
 
-	memset(&message, 0, sizeof(message));
-	message.uri = text_of(parameter(q, "url", "/"));
-	for (size_t i = 0; i < q->request.n_headers && message.host.len == 0; i++)
+	for (size_t i = 0; i < q->request.n_headers && host.len == 0; i++)
 		if (text_equal_nocase(q->headers[i].name, TEXT("host")))
-			message.host = q->headers[i].value;
-	if (!request_target_parse(&message, &q->target))
+			host = q->headers[i].value;
+	if (!request_target_parse(uri, host, &q->target))
 		return refuse(page, 400, "url: \"/path?query\" or \"http://host/path\" is needed");
 	q->request.host = host_without_port(q->target.host);
 	q->request.path = path_normalise(q->target.path, q->path, sizeof(q->path));

@@ -13,7 +13,7 @@ static int64_t now_s(const struct exchange *ex)
 static enum sticky_found read_jar(struct exchange *ex, enum sticky_kind kind,
 				  struct sticky_jar *jar)
 {
-	return sticky_read(ex->worker->sticky, kind, ex->request.headers, ex->request.n_headers,
+	return sticky_read(ex->worker->sticky, kind, ex->request->headers, ex->request->n_headers,
 			   jar);
 }
 
@@ -64,7 +64,7 @@ struct target_group *affinity_choose_group(struct exchange *ex, const struct act
 /* The client must bring the application's cookie back as well; only its name counts. */
 static bool has_app_cookie(const struct exchange *ex)
 {
-	return sticky_has_cookie(ex->request.headers, ex->request.n_headers,
+	return sticky_has_cookie(ex->request->headers, ex->request->n_headers,
 				 text_of(ex->group->attributes.app_cookie), NULL);
 }
 

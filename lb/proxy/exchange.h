@@ -20,9 +20,8 @@
 #include <stdint.h>
 
 #include "lb/proxy/affinity.h"
-#include "lb/proxy/compose.h"
 #include "lb/proxy/conn.h"
-#include "lb/proxy/http1.h"
+#include "lb/proxy/message.h"
 #include "lb/proxy/transform.h"
 #include "lb/routing/desync.h"
 #include "lb/routing/snapshot.h"
@@ -47,8 +46,8 @@ enum exchange_end {
 	END_ABORT, /* the client must see that this was not the whole answer; or it is gone */
 };
 
-/* What a client's protocol is to the exchange.  HTTP/1.1 now; HTTP/2, TLS and WebSocket will be
- * other tables behind it. */
+/* What a client's protocol is to the exchange.  client_h1.c has HTTP/1.1's; HTTP/2's will be
+ * another table, TLS sits below either (conn.h). */
 struct client_ops {
 	const char *log_type;          /* access log, field 1: "http" */
 	struct text scheme;            /* X-Forwarded-Proto, access log: "http" */
@@ -63,7 +62,7 @@ struct client_ops {
 	void (*end)(struct exchange *ex, enum exchange_end how);
 };
 
-/* The same for a target's. */
+/* The same for a target's; how one is opened: upstream.h. */
 struct upstream_ops {
 	enum conn_result (*request)(struct exchange *ex); /* head and first spans of ex->request */
 	enum conn_result (*body)(struct exchange *ex);
@@ -82,13 +81,15 @@ enum upstream_failure {
 	UPSTREAM_MALFORMED, /* not HTTP, too large, or a switch of protocols nobody asked for */
 };
 
-enum { EXCHANGE_MAX_TRIES = 3, LABEL_MAX = 64 };
+enum { EXCHANGE_MAX_TRIES = 3 };
 
 struct exchange {
 	struct worker *worker;
 	enum exchange_state state;
-	struct timer timer; /* no progress for the idle timeout */
-	struct view *view;  /* leased: the snapshot it is routed by */
+	struct message *request;  /* borrowed from the client, until its end() */
+	struct message *response; /* borrowed from the upstream; NULL until one begins */
+	struct timer timer;       /* no progress for the idle timeout */
+	struct view *view;        /* leased: the snapshot it is routed by */
 	struct listener *listener;
 
 	const struct client_ops *client_ops;
@@ -133,22 +134,22 @@ struct exchange {
 	struct target *last_target; /* for the log; kept alive by the view */
 	struct text trace_id;
 	char trace[TRACE_ID_MAX];
-
-	struct h1_message *response; /* leased from the worker; NULL until one begins */
-	struct h1_message request;
 };
 
-/* The client's parser begins a request.  NULL without memory. */
-struct exchange *exchange_new(struct worker *worker);
+/* The client begins to read a request, into a message of its own.  NULL without memory. */
+struct exchange *exchange_new(struct worker *worker, struct message *request);
 /* After end(); gives back all memory. */
 void exchange_free(struct exchange *ex);
 
 /* From the client. */
 void exchange_begin(struct exchange *ex);                   /* the head is complete */
 void exchange_refuse(struct exchange *ex, unsigned status); /* the head, or the body, is bad */
-void exchange_request_body(struct exchange *ex); /* more spans; request.is_done: the last */
+void exchange_request_body(struct exchange *ex); /* more spans; request->is_done: the last */
 void exchange_client_drained(struct exchange *ex);
 void exchange_client_gone(struct exchange *ex);
+
+/* May the client read more of the body?  Else want_body will say when. */
+bool exchange_wants_body(const struct exchange *ex);
 
 /* From the upstream. */
 void exchange_upstream_ready(struct exchange *ex);

@@ -7,12 +7,17 @@
 #include "common/base/check.h"
 #include "lb/routing/desync.h"
 
-static struct h1_message *message_of(llhttp_t *llhttp)
+static struct h1_message *h1_of(llhttp_t *llhttp)
 {
 	return (struct h1_message *)(void *)llhttp;
 }
 
-static int refuse(struct h1_message *message, unsigned status, const char *reason)
+static struct message *message_of(llhttp_t *llhttp)
+{
+	return &h1_of(llhttp)->message;
+}
+
+static int refuse(struct message *message, unsigned status, const char *reason)
 {
 	if (message->error == 0) {
 		message->error = status;
@@ -21,9 +26,9 @@ static int refuse(struct h1_message *message, unsigned status, const char *reaso
 	return -1;
 }
 
-static bool is_request(const struct h1_message *message)
+static bool is_request(const struct h1_message *h1)
 {
-	return message->llhttp.type == HTTP_REQUEST;
+	return h1->llhttp.type == HTTP_REQUEST;
 }
 
 /* Adds a piece to a text that may come in several; false if they do not touch. */
@@ -37,9 +42,10 @@ static bool extend(struct text *text, const char *at, size_t len)
 	return true;
 }
 
-static int count_head(struct h1_message *message, size_t len)
+static int count_head(llhttp_t *llhttp, size_t len)
 {
-	size_t max = is_request(message) ? H1_MAX_REQUEST_HEAD : H1_MAX_RESPONSE_HEAD;
+	struct message *message = message_of(llhttp);
+	size_t max = is_request(h1_of(llhttp)) ? H1_MAX_REQUEST_HEAD : H1_MAX_RESPONSE_HEAD;
 
 	message->head_bytes += len;
 	if (message->head_bytes > max)
@@ -55,71 +61,70 @@ static int on_method(llhttp_t *llhttp, const char *at, size_t len)
 
 static int on_url(llhttp_t *llhttp, const char *at, size_t len)
 {
-	struct h1_message *message = message_of(llhttp);
+	struct message *message = message_of(llhttp);
 
 	extend(&message->uri, at, len);
-	if (message->uri.len + message->method.len + sizeof("  HTTP/1.1") > H1_MAX_LINE)
+	if (message->uri.len + message->method.len + sizeof("  HTTP/1.1") > MESSAGE_MAX_LINE)
 		return refuse(message, 414, "request line too long");
 	return 0;
 }
 
 static int on_version(llhttp_t *llhttp, const char *at, size_t len)
 {
-	struct h1_message *message = message_of(llhttp);
+	struct h1_message *h1 = h1_of(llhttp);
 
-	extend(&message->version, at, len);
-	if (is_request(message) && llhttp->method == HTTP_PRI)
-		return refuse(message, 505, "an HTTP/2 preface"); /* of any version: not a head */
+	extend(&h1->version, at, len);
+	if (is_request(h1) && llhttp->method == HTTP_PRI)
+		return refuse(&h1->message, 505,
+			      "an HTTP/2 preface"); /* of any version: not a head */
 	return 0;
 }
 
 static int on_status(llhttp_t *llhttp, const char *at, size_t len)
 {
-	struct h1_message *message = message_of(llhttp);
-
-	extend(&message->reason, at, len);
-	return count_head(message, len);
+	extend(&message_of(llhttp)->reason, at, len);
+	return count_head(llhttp, len);
 }
 
 /* Trailers are read and dropped: what they may mean differs too much between servers. */
-static int count_extra(struct h1_message *message, size_t len)
+static int count_extra(struct h1_message *h1, size_t len)
 {
-	message->extra_bytes += len;
-	if (message->extra_bytes > H1_MAX_EXTRAS)
-		return refuse(message, 400, "trailers or chunk extensions too large");
+	h1->extra_bytes += len;
+	if (h1->extra_bytes > H1_MAX_EXTRAS)
+		return refuse(&h1->message, 400, "trailers or chunk extensions too large");
 	return 0;
 }
 
 static int on_chunk_extension(llhttp_t *llhttp, const char *at, size_t len)
 {
 	(void)at;
-	return count_extra(message_of(llhttp), len + 1);
+	return count_extra(h1_of(llhttp), len + 1);
 }
 
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
 {
-	struct h1_message *message = message_of(llhttp);
+	struct message *message = message_of(llhttp);
 	struct header *last =
 	    message->headers + (message->n_headers > 0 ? message->n_headers - 1 : 0);
 
 	if (message->is_head_done)
-		return count_extra(message, len + 1);
+		return count_extra(h1_of(llhttp), len + 1);
 	/* A name goes on only while it has no value yet and the pieces touch. */
 	if (message->n_headers > 0 && !last->value.at && last->name.at + last->name.len == at)
-		return extend(&last->name, at, len) ? count_head(message, len) : -1;
-	if (message->n_headers == H1_MAX_HEADERS)
+		return extend(&last->name, at, len) ? count_head(llhttp, len) : -1;
+	if (message->n_headers == MESSAGE_MAX_HEADERS)
 		return refuse(message, 400, "too many headers");
 	message->headers[message->n_headers++] = (struct header){.name = {at, len}};
-	return count_head(message, len + 4);
+	return count_head(llhttp, len + 4);
 }
 
 static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
 {
-	struct h1_message *message = message_of(llhttp);
+	struct message *message = message_of(llhttp);
 	struct header *last;
 
 	if (message->is_head_done)
-		return count_extra(message, len + 1);
+		return count_extra(h1_of(llhttp), len + 1);
 	if (message->n_headers == 0)
 		return refuse(message, 400, "value without a name");
 	last = &message->headers[message->n_headers - 1];
@@ -127,9 +132,10 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
 		last->value = (struct text){at, len};
 	else if (!extend(&last->value, at, len)) /* RFC 9112 5.2: obs-fold */
 		return refuse(message, 400, "folded header");
-	if (last->name.len + 2 + last->value.len >= H1_MAX_LINE) /* ALB: from a line of 16,384 on */
+	if (last->name.len + 2 + last->value.len >=
+	    MESSAGE_MAX_LINE) /* ALB: from a line of 16,384 on */
 		return refuse(message, 400, "header too long");
-	return count_head(message, len);
+	return count_head(llhttp, len);
 }
 
 static bool is_blank(char c)
@@ -153,15 +159,16 @@ static struct text trimmed(struct text text)
  * blanks value CRLF, one after the other, to the empty line.  So no bare LF, no fold, no
  * blank before a colon gets through, whatever the parser thinks of it.
  */
-static bool is_exact(const struct h1_message *message)
+static bool is_exact(const struct h1_message *h1)
 {
+	const struct message *message = &h1->message;
 	const char *at = message->method.at + message->method.len;
 
-	if (message->version.len == 0) /* HTTP/0.9 */
+	if (h1->version.len == 0) /* HTTP/0.9 */
 		return false;
-	if (message->uri.at != at + 1 || message->version.at != at + 1 + message->uri.len + 6)
+	if (message->uri.at != at + 1 || h1->version.at != at + 1 + message->uri.len + 6)
 		return false;
-	at = message->version.at + message->version.len;
+	at = h1->version.at + h1->version.len;
 	for (unsigned i = 0; i < message->n_headers; i++) {
 		const struct header *header = &message->headers[i];
 
@@ -178,7 +185,7 @@ static bool is_exact(const struct h1_message *message)
 		while (is_blank(*at))
 			at++;
 	}
-	return message->end - at >= 4 && memcmp(at, "\r\n\r\n", 4) == 0;
+	return h1->end - at >= 4 && memcmp(at, "\r\n\r\n", 4) == 0;
 }
 
 /* In order of length: first_of_length[] points into it. */
@@ -254,7 +261,7 @@ static bool is_plain_name(struct text name)
 }
 
 /* A field named in Connection is of this hop only; those that frame or route are ours anyway. */
-static void mark_hop(struct h1_message *message, struct text name)
+static void mark_hop(struct message *message, struct text name)
 {
 	for (unsigned i = 0; i < message->n_headers; i++) {
 		bool is_plain =
@@ -265,7 +272,7 @@ static void mark_hop(struct h1_message *message, struct text name)
 	}
 }
 
-static void read_connection(struct h1_message *message, struct text value)
+static void read_connection(struct message *message, struct text value)
 {
 	while (value.len > 0) {
 		const char *comma = memchr(value.at, ',', value.len);
@@ -285,8 +292,9 @@ struct tally {
 	struct text encoding;
 };
 
-static int classify(struct h1_message *message, unsigned i, struct tally *tally)
+static int classify(struct h1_message *h1, unsigned i, struct tally *tally)
 {
+	struct message *message = &h1->message;
 	struct header *header = &message->headers[i];
 	enum header_kind kind = kind_of(header->name);
 
@@ -317,10 +325,10 @@ static int classify(struct h1_message *message, unsigned i, struct tally *tally)
 		if (!is_plain_name(header->name)) {
 			message->has_invalid_name = true;
 			if (header->name.len == 0)
-				return refuse(message, is_request(message) ? 400 : 502,
+				return refuse(message, is_request(h1) ? 400 : 502,
 					      "header without a name");
 		}
-		if (is_request(message) && is_suspicious(header->name))
+		if (is_request(h1) && is_suspicious(header->name))
 			return refuse(message, 400, "suspicious header");
 		return 0;
 	case HEADER_HOP:
@@ -333,48 +341,59 @@ static int classify(struct h1_message *message, unsigned i, struct tally *tally)
 	return 0;
 }
 
+static void set_body(struct message *message, bool is_chunked)
+{
+	if (is_chunked)
+		message->body = BODY_STREAM;
+	else
+		message->body = message->content_length > 0 ? BODY_LENGTH : BODY_NONE;
+}
+
 /* RFC 9112 6.1, 6.3.  What two readers could frame differently is left to the second look, which
  * knows the mode. */
-static int frame_request(struct h1_message *message, const struct tally *tally)
+static int frame_request(struct h1_message *h1, const struct tally *tally)
 {
+	struct message *message = &h1->message;
 	bool is_get_or_head =
 	    text_equal(message->method, TEXT("GET")) || text_equal(message->method, TEXT("HEAD"));
 
-	message->is_odd = is_get_or_head && tally->n_encodings + tally->n_lengths > 0;
+	h1->is_odd = is_get_or_head && tally->n_encodings + tally->n_lengths > 0;
 	if (tally->n_encodings + tally->n_lengths > 1)
 		return refuse(message, 400, "framed twice");
 	if (tally->n_encodings > 0) {
 		if (!text_equal_nocase(tally->encoding, TEXT("chunked")))
 			return refuse(message, 400, "bad Transfer-Encoding");
-		if (message->is_http10 && !message->is_rewritten)
+		if (h1->is_http10 && !h1->is_rewritten)
 			return refuse(message, 400, "Transfer-Encoding misused");
-		message->framing = BODY_CHUNKED;
-		return 0;
 	}
 	message->has_length = tally->n_lengths == 1;
-	message->content_length = message->has_length ? message->llhttp.content_length : 0;
-	message->framing = message->content_length > 0 ? BODY_LENGTH : BODY_NONE;
+	message->content_length = message->has_length ? h1->llhttp.content_length : 0;
+	set_body(message, tally->n_encodings > 0);
 	return 0;
 }
 
-static int frame_response(struct h1_message *message, const struct tally *tally)
+static bool has_no_body(const struct h1_message *response)
 {
-	const llhttp_t *llhttp = &message->llhttp;
+	unsigned status = response->message.status;
+
+	return response->is_to_head || status / 100 == 1 || status == 204 || status == 304;
+}
+
+static int frame_response(struct h1_message *h1, const struct tally *tally)
+{
+	struct message *message = &h1->message;
 
 	message->has_length = tally->n_lengths > 0;
-	message->content_length = message->has_length ? llhttp->content_length : 0;
+	message->content_length = message->has_length ? h1->llhttp.content_length : 0;
 	if (tally->n_encodings > 0 && (tally->n_encodings > 1 || tally->n_lengths > 0 ||
 				       !text_equal_nocase(tally->encoding, TEXT("chunked"))))
 		return refuse(message, 502, "bad Transfer-Encoding");
-	if (message->is_to_head || message->status / 100 == 1 || message->status == 204 ||
-	    message->status == 304)
-		message->framing = BODY_NONE;
-	else if (tally->n_encodings > 0)
-		message->framing = BODY_CHUNKED;
-	else if (message->has_length)
-		message->framing = message->content_length > 0 ? BODY_LENGTH : BODY_NONE;
-	else
-		message->framing = BODY_UNTIL_CLOSE;
+	if (has_no_body(h1)) {
+		message->body = BODY_NONE;
+		return 0;
+	}
+	h1->is_until_close = tally->n_encodings == 0 && !message->has_length;
+	set_body(message, tally->n_encodings > 0 || h1->is_until_close);
 	return 0;
 }
 
@@ -391,82 +410,81 @@ static bool has_control(struct text text)
 
 /* The parser also takes ICE and RTSP, versions we do not speak, any number as a status, and any
  * byte in its reason. */
-static int check_response(struct h1_message *message, const struct tally *tally)
+static int check_response(struct h1_message *h1, const struct tally *tally)
 {
-	if (message->version.len != 3 || memcmp(message->version.at - 4, "TTP/", 4) != 0 ||
-	    message->llhttp.http_major != 1)
+	struct message *message = &h1->message;
+
+	if (h1->version.len != 3 || memcmp(h1->version.at - 4, "TTP/", 4) != 0 ||
+	    h1->llhttp.http_major != 1)
 		return refuse(message, 502, "not HTTP/1");
 	/* RFC 9112 4: version SP status SP [reason] */
 	if (message->status < 100 || message->status > 999 ||
-	    (message->reason.len > 0 && message->reason.at != message->version.at + 8))
+	    (message->reason.len > 0 && message->reason.at != h1->version.at + 8))
 		return refuse(message, 502, "bad status");
 	if (has_control(message->reason))
 		return refuse(message, 502, "bad reason");
-	return frame_response(message, tally);
+	return frame_response(h1, tally);
 }
 
-static bool is_host_char(char c)
+static int check_request(struct h1_message *h1, const struct tally *tally)
 {
-	return is_alnum(c) || (c != '\0' && strchr("-._~:[]!$&'()*+;=%", c));
-}
+	struct message *message = &h1->message;
 
-bool h1_is_host(struct text host)
-{
-	for (size_t i = 0; i < host.len; i++)
-		if (!is_host_char(host.at[i]))
-			return false;
-	return true;
-}
-
-static int check_request(struct h1_message *message, const struct tally *tally)
-{
-	if (!is_exact(message))
+	if (!is_exact(h1))
 		return refuse(message, 400, "malformed head");
-	if (message->version.len != 3 || message->llhttp.http_major != 1 ||
-	    memcmp(message->version.at - 5, "HTTP/", 5) != 0)
+	if (h1->version.len != 3 || h1->llhttp.http_major != 1 ||
+	    memcmp(h1->version.at - 5, "HTTP/", 5) != 0)
 		return refuse(message, 505, "HTTP version");
-	if (message->llhttp.method == HTTP_CONNECT || message->llhttp.method == HTTP_TRACE)
+	if (h1->llhttp.method == HTTP_CONNECT || h1->llhttp.method == HTTP_TRACE)
 		return refuse(message, 405, "method not allowed");
-	if (tally->n_hosts == 0 && !message->is_http10)
+	if (tally->n_hosts == 0 && !h1->is_http10)
 		return refuse(message, 400, "no Host");
-	if (!h1_is_host(message->host))
+	if (!host_is_plain(message->host))
 		return refuse(message, 400, "bad Host");
-	return frame_request(message, tally);
+	return frame_request(h1, tally);
+}
+
+static bool keeps_alive(const struct h1_message *h1)
+{
+	unsigned flags = h1->llhttp.flags;
+
+	if (flags & F_CONNECTION_CLOSE || h1->is_until_close)
+		return false;
+	/* RFC 9112 6.1: HTTP/1.0 with chunks is not to be trusted further */
+	return !h1->is_http10 ||
+	       ((flags & F_CONNECTION_KEEP_ALIVE) && h1->message.body != BODY_STREAM);
 }
 
 static int on_headers_complete(llhttp_t *llhttp)
 {
-	struct h1_message *message = message_of(llhttp);
+	struct h1_message *h1 = h1_of(llhttp);
+	struct message *message = &h1->message;
 	struct tally tally = {0};
 
 	llhttp->upgrade =
 	    0; /* upgrades are not supported yet: the header is dropped as any hop's */
-	message->is_http10 = llhttp->http_minor == 0;
+	h1->is_http10 = llhttp->http_minor == 0;
+	message->protocol = h1->is_http10 ? "HTTP/1.0" : "HTTP/1.1";
 	message->status = llhttp->status_code;
 	for (unsigned i = 0; i < message->n_headers; i++)
-		if (classify(message, i, &tally) < 0)
+		if (classify(h1, i, &tally) < 0)
 			return -1;
 	for (unsigned i = 0; tally.n_connections > 0 && i < message->n_headers; i++)
 		if (message->kinds[i] == HEADER_CONNECTION)
 			read_connection(message, message->headers[i].value);
-	if ((is_request(message) ? check_request(message, &tally)
-				 : check_response(message, &tally)) < 0)
+	if ((is_request(h1) ? check_request(h1, &tally) : check_response(h1, &tally)) < 0)
 		return -1;
-	message->keeps_alive = !(llhttp->flags & F_CONNECTION_CLOSE) &&
-			       (!message->is_http10 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE)) &&
-			       message->framing != BODY_UNTIL_CLOSE &&
-			       /* RFC 9112 6.1: HTTP/1.0 with chunks is not to be trusted further */
-			       !(message->is_http10 && message->framing == BODY_CHUNKED);
+	message->keeps_alive = keeps_alive(h1);
 	message->is_head_done = true;
 	/* 1: no body, whatever Content-Length says (RFC 9112 6.3: HEAD, 1xx, 204, 304). */
-	return !is_request(message) && message->framing == BODY_NONE ? 1 : 0;
+	return !is_request(h1) && message->body == BODY_NONE ? 1 : 0;
 }
 
 static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 {
-	struct h1_message *message = message_of(llhttp);
+	struct message *message = message_of(llhttp);
 
-	CHECK(message->n_spans < H1_MAX_SPANS);
+	CHECK(message->n_spans < MESSAGE_MAX_SPANS);
 	message->spans[message->n_spans++] = (struct iovec){(char *)at, len};
 	message->span_bytes += len;
 	return 0;
@@ -475,7 +493,7 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 /* A chunk's bytes come as one span, so asking for room before each is enough. */
 static int on_chunk_header(llhttp_t *llhttp)
 {
-	return message_of(llhttp)->n_spans == H1_MAX_SPANS - 1 ? HPE_PAUSED : 0;
+	return message_of(llhttp)->n_spans == MESSAGE_MAX_SPANS - 1 ? HPE_PAUSED : 0;
 }
 
 static int on_message_complete(llhttp_t *llhttp)
@@ -499,28 +517,30 @@ static const llhttp_settings_t settings = {
     .on_chunk_header = on_chunk_header,
 };
 
-void h1_start(struct h1_message *message, enum llhttp_type type)
+void h1_start(struct h1_message *h1, enum llhttp_type type)
 {
 	/* The arrays at the end are as large as a page and need no clearing. */
-	memset(message, 0, offsetof(struct h1_message, spans));
-	llhttp_init(&message->llhttp, type, &settings);
+	memset(h1, 0, offsetof(struct h1_message, message.spans));
+	llhttp_init(&h1->llhttp, type, &settings);
+	h1->message.protocol = "HTTP/1.1"; /* until it says another */
 }
 
-static unsigned status_of(const struct h1_message *message, llhttp_errno_t error)
+static unsigned status_of(const struct h1_message *h1, llhttp_errno_t error)
 {
-	if (!is_request(message))
+	if (!is_request(h1))
 		return 502;
 	if (error == HPE_PAUSED_H2_UPGRADE || error == HPE_INVALID_VERSION)
 		return 505;
 	return 400;
 }
 
-size_t h1_parse(struct h1_message *message, const char *bytes, size_t len)
+size_t h1_parse(struct h1_message *h1, const char *bytes, size_t len)
 {
-	llhttp_t *llhttp = &message->llhttp;
+	llhttp_t *llhttp = &h1->llhttp;
+	struct message *message = &h1->message;
 	llhttp_errno_t error;
 
-	message->end = bytes + len;
+	h1->end = bytes + len;
 	message->n_spans = 0;
 	message->span_bytes = 0;
 	error = llhttp_execute(llhttp, bytes, len);
@@ -531,15 +551,17 @@ size_t h1_parse(struct h1_message *message, const char *bytes, size_t len)
 		llhttp_resume(llhttp);
 		return used;
 	}
-	refuse(message, status_of(message, error), llhttp_get_error_reason(llhttp));
+	refuse(message, status_of(h1, error), llhttp_get_error_reason(llhttp));
 	return used <= len ? used : len;
 }
 
-bool h1_end(struct h1_message *message)
+bool h1_end(struct h1_message *h1)
 {
+	struct message *message = &h1->message;
+
 	message->n_spans = 0;
 	message->span_bytes = 0;
-	if (message->is_head_done && message->framing == BODY_UNTIL_CLOSE)
+	if (message->is_head_done && h1->is_until_close)
 		message->is_done = true;
 	return message->is_done;
 }

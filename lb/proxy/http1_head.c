@@ -82,7 +82,7 @@ static bool add_header(struct h1_head *head, struct text line)
 	const char *colon = memchr(line.at, ':', line.len);
 	size_t len = colon ? (size_t)(colon - line.at) : line.len;
 
-	if (n == H1_MAX_HEADERS || line.len >= H1_MAX_LINE)
+	if (n == MESSAGE_MAX_HEADERS || line.len >= MESSAGE_MAX_LINE)
 		return false;
 	head->is_fold[n] = is_blank(line.at[0]);
 	if (head->is_fold[n])
@@ -140,12 +140,13 @@ enum h1_head_state h1_head_read(struct h1_head *head, const char *bytes, size_t 
 	return H1_HEAD_PARTIAL;
 }
 
-struct desync_verdict h1_verdict(const struct h1_message *request)
+struct desync_verdict h1_verdict(const struct h1_message *h1)
 {
+	const struct message *request = &h1->message;
 	/* The strict reader has checked that "HTTP/" stands before the number. */
 	struct desync_request parts = {.method = request->method,
 				       .uri = request->uri,
-				       .version = {request->version.at - 5, 8},
+				       .version = {h1->version.at - 5, 8},
 				       .n_headers = request->n_headers,
 				       .headers = request->headers};
 

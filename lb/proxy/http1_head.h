@@ -12,8 +12,8 @@
 #ifndef LB_PROXY_HTTP1_HEAD_H
 #define LB_PROXY_HTTP1_HEAD_H
 
-#include "lb/proxy/compose.h"
 #include "lb/proxy/http1.h"
+#include "lb/proxy/writer.h"
 #include "lb/routing/desync.h"
 
 enum h1_head_state {
@@ -25,10 +25,10 @@ enum h1_head_state {
 struct h1_head {
 	struct desync_request parts; /* a folded line counts as a header of its own */
 	struct desync_verdict verdict;
-	size_t len; /* with the empty line */
+	size_t len;        /* with the empty line */
 	bool loses_header; /* one is left out of what is put in order, and not for its framing */
-	bool is_fold[H1_MAX_HEADERS];
-	struct header headers[H1_MAX_HEADERS];
+	bool is_fold[MESSAGE_MAX_HEADERS];
+	struct header headers[MESSAGE_MAX_HEADERS];
 };
 
 /* Texts point into bytes.  verdict is set when it is whole. */
@@ -39,6 +39,6 @@ enum h1_head_state h1_head_read(struct h1_head *head, const char *bytes, size_t 
 unsigned h1_head_rewrite(const struct h1_head *head, struct writer *out);
 
 /* Of a head that the strict reader took. */
-struct desync_verdict h1_verdict(const struct h1_message *request);
+struct desync_verdict h1_verdict(const struct h1_message *h1);
 
 #endif

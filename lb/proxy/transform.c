@@ -19,7 +19,7 @@ static void rewrite_host(const struct rewrite *rewrite, struct transformed *out)
 	char *at = room(out->buffer, &size);
 	enum rewrite_result result = rewrite_apply(rewrite, host, at, size, &made);
 
-	if (result == REWRITE_DONE && (made.len == 0 || !h1_is_host(made)))
+	if (result == REWRITE_DONE && (made.len == 0 || !host_is_plain(made)))
 		result = REWRITE_INVALID_HOST;
 	out->result = result;
 	if (result != REWRITE_DONE)

@@ -5,7 +5,7 @@
 #ifndef LB_PROXY_TRANSFORM_H
 #define LB_PROXY_TRANSFORM_H
 
-#include "lb/proxy/compose.h"
+#include "lb/proxy/message.h"
 #include "lb/proxy/slab.h"
 #include "lb/routing/rewrite.h"
 

@@ -1,6 +1,6 @@
 /*
- * Connections to targets and their pools: per worker and target, newest first.
- * Plays the upstream party of an exchange (struct upstream_ops).  Worker's thread.
+ * How targets are spoken to: one table for each protocol, chosen by the target group.  What it
+ * opens plays the upstream party of an exchange (struct upstream_ops).  Worker's thread.
  */
 #ifndef LB_PROXY_UPSTREAM_H
 #define LB_PROXY_UPSTREAM_H
@@ -14,14 +14,20 @@ enum upstream_opened {
 	UPSTREAM_REFUSED, /* the kernel said no at once */
 };
 
-/*
- * Sets ex->upstream (and its ops) unless refused.  A pooled connection is taken if there is one;
- * with is_careful it is looked at first (a system call), for requests that cannot be sent
- * twice.
- */
-MUST_CHECK enum upstream_opened upstream_open(struct exchange *ex, struct target *target,
-					      bool is_careful);
-/* Never a pooled one. */
-MUST_CHECK enum upstream_opened upstream_connect(struct exchange *ex, struct target *target);
+enum upstream_wish {
+	UPSTREAM_ANY,     /* a pooled connection if there is one */
+	UPSTREAM_CAREFUL, /* the same, but looked at first (a system call): for requests that cannot
+			     be sent twice */
+	UPSTREAM_FRESH,   /* never a pooled one */
+};
+
+struct upstream_protocol {
+	const char *version; /* ProtocolVersion of target groups: "HTTP1" */
+	/* Sets ex->upstream (and its ops) unless refused. */
+	enum upstream_opened (*open)(struct exchange *ex, struct target *target,
+				     enum upstream_wish wish);
+};
+
+extern const struct upstream_protocol upstream_h1; /* pools: per worker and target, newest first */
 
 #endif

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "lb/proxy/http1.h"
+#include "lb/proxy/http1_compose.h"
 #include "lb/proxy/upstream.h"
 #include "lb/proxy/worker.h"
 
@@ -20,10 +22,7 @@ enum upstream_state {
 	UPSTREAM_GONE,
 };
 
-enum {
-	HTTP1_IOV_MAX = H1_MAX_SPANS + 4,
-	MAX_INTERIM = 32, /* 1xx before one answer */
-};
+enum { MAX_INTERIM = 32 }; /* 1xx before one answer */
 
 struct upstream {
 	struct conn conn; /* first */
@@ -31,9 +30,10 @@ struct upstream {
 	struct upstream_pool *pool;
 	struct target *target; /* a reference */
 	enum upstream_state state;
-	struct exchange *ex; /* while CONNECTING, BUSY */
-	uint32_t parsed;     /* bytes of conn.in that the head's parser has seen */
-	unsigned n_interim;  /* 1xx answers to this request */
+	struct exchange *ex;         /* while CONNECTING, BUSY */
+	struct h1_message *response; /* leased from the worker; NULL until one begins */
+	uint32_t parsed;             /* bytes of conn.in that the head's parser has seen */
+	unsigned n_interim;          /* 1xx answers to this request */
 	bool is_reused;
 	bool is_in_call;    /* pump() is on the stack */
 	struct timer timer; /* connect; idle */
@@ -55,7 +55,7 @@ static const struct upstream_ops ops;
 
 /* ---- pools ---- */
 
-void upstream_slabs_init(struct worker *worker)
+void upstream_h1_slabs_init(struct worker *worker)
 {
 	slab_init(&worker->upstreams, sizeof(struct upstream), 64);
 }
@@ -179,7 +179,7 @@ static struct upstream *upstream_new(struct exchange *ex, struct target *target,
 	return up;
 }
 
-enum upstream_opened upstream_connect(struct exchange *ex, struct target *target)
+static enum upstream_opened connect_to(struct exchange *ex, struct target *target)
 {
 	struct worker *worker = ex->worker;
 	struct upstream *up;
@@ -218,13 +218,14 @@ static bool is_alive(struct upstream *up)
 	return recv(up->conn.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-enum upstream_opened upstream_open(struct exchange *ex, struct target *target, bool is_careful)
+static enum upstream_opened open_h1(struct exchange *ex, struct target *target,
+				    enum upstream_wish wish)
 {
 	struct upstream_pool *pool = target->lanes[ex->worker->lane].pool;
 	struct upstream *up;
 
-	while (pool && (up = TAILQ_FIRST(&pool->idle))) {
-		if (is_careful && !is_alive(up)) {
+	while (wish != UPSTREAM_FRESH && pool && (up = TAILQ_FIRST(&pool->idle))) {
+		if (wish == UPSTREAM_CAREFUL && !is_alive(up)) {
 			close_now(up);
 			continue;
 		}
@@ -235,7 +236,7 @@ enum upstream_opened upstream_open(struct exchange *ex, struct target *target, b
 		attach(up, ex);
 		return UPSTREAM_READY;
 	}
-	return upstream_connect(ex, target);
+	return connect_to(ex, target);
 }
 
 /* ---- reading the response ---- */
@@ -246,22 +247,27 @@ static void fail(struct upstream *up, enum upstream_failure failure)
 	exchange_upstream_failed(up->ex, failure);
 }
 
+static void restart_response(struct upstream *up)
+{
+	h1_start(up->response, HTTP_RESPONSE);
+	up->response->is_to_head = text_equal(up->ex->request->method, TEXT("HEAD"));
+	up->parsed = 0;
+}
+
 static bool start_response(struct upstream *up)
 {
 	struct exchange *ex = up->ex;
 
-	if (!ex->response)
-		ex->response = slab_take(&up->worker->messages);
-	if (!ex->response) {
+	if (up->response)
+		return true;
+	up->response = slab_take(&up->worker->messages);
+	if (!up->response) {
 		fail(up, UPSTREAM_BROKEN);
 		return false;
 	}
-	if (ex->is_response_begun)
-		return true;
+	ex->response = &up->response->message;
 	ex->is_response_begun = true;
-	h1_start(ex->response, HTTP_RESPONSE);
-	ex->response->is_to_head = text_equal(ex->request.method, TEXT("HEAD"));
-	up->parsed = 0;
+	restart_response(up);
 	return true;
 }
 
@@ -275,8 +281,7 @@ static void skip_interim(struct upstream *up)
 		fail(up, UPSTREAM_MALFORMED);
 		return;
 	}
-	h1_start(ex->response, HTTP_RESPONSE);
-	ex->response->is_to_head = text_equal(ex->request.method, TEXT("HEAD"));
+	restart_response(up);
 }
 
 static void deliver(struct upstream *up, bool is_first)
@@ -299,9 +304,7 @@ static void await_rest_of_head(struct upstream *up)
 		fail(up, UPSTREAM_MALFORMED);
 		return;
 	}
-	h1_start(up->ex->response, HTTP_RESPONSE); /* the bytes moved */
-	up->ex->response->is_to_head = text_equal(up->ex->request.method, TEXT("HEAD"));
-	up->parsed = 0;
+	restart_response(up); /* the bytes moved */
 }
 
 /* Parses what is in the buffer.  False: more bytes are needed first. */
@@ -312,11 +315,11 @@ static bool parse(struct upstream *up)
 
 	if (!start_response(up))
 		return true;
-	struct h1_message *response = ex->response;
+	struct message *response = ex->response;
 	bool was_head_done = response->is_head_done;
 	const char *start = in->bytes + in->from + up->parsed;
 	size_t len = in->to - in->from - up->parsed;
-	size_t used = h1_parse(response, start, len);
+	size_t used = h1_parse(up->response, start, len);
 	if (response->error != 0) {
 		fail(up, was_head_done ? UPSTREAM_BROKEN : UPSTREAM_MALFORMED);
 		return true;
@@ -336,9 +339,9 @@ static void on_end(struct upstream *up)
 {
 	struct exchange *ex = up->ex;
 
-	if (!ex->response || !ex->is_response_begun) {
+	if (!up->response) {
 		fail(up, UPSTREAM_CLOSED);
-	} else if (h1_end(ex->response)) {
+	} else if (h1_end(up->response)) {
 		exchange_response_body(ex);
 	} else {
 		fail(up, UPSTREAM_BROKEN);
@@ -465,23 +468,6 @@ static struct upstream *upstream_of(const struct exchange *ex)
 	return ex->upstream;
 }
 
-/* The request's spans as they go on the wire, after the n entries there are. */
-static int frame_body(const struct h1_message *request, struct iovec *iov, int n, char *chunk_line)
-{
-	bool is_chunked = request->framing == BODY_CHUNKED;
-
-	if (is_chunked && request->span_bytes > 0)
-		iov[n++] =
-		    (struct iovec){chunk_line, compose_chunk_line(chunk_line, request->span_bytes)};
-	for (unsigned i = 0; i < request->n_spans; i++)
-		iov[n++] = request->spans[i];
-	if (is_chunked && request->span_bytes > 0)
-		iov[n++] = (struct iovec){(char *)"\r\n", 2};
-	if (is_chunked && request->is_done)
-		iov[n++] = (struct iovec){(char *)"0\r\n\r\n", 5};
-	return n;
-}
-
 static enum conn_result send_request(struct exchange *ex)
 {
 	struct upstream *up = upstream_of(ex);
@@ -489,13 +475,13 @@ static enum conn_result send_request(struct exchange *ex)
 	struct writer out = {.at = worker->scratch, .end = worker->scratch + SCRATCH_BYTES};
 	struct writer port = {.at = (char[8]){0}};
 	char *port_text = port.at;
-	struct iovec iov[HTTP1_IOV_MAX];
+	struct iovec iov[COMPOSE_IOV_MAX];
 	char chunk_line[CHUNK_LINE_MAX];
 
 	port.end = port.at + 8;
 	put_number(&port, ex->listener->port);
 	struct request_context context = {
-	    .message = &ex->request,
+	    .message = ex->request,
 	    .target = ex->outgoing,
 	    .attributes = &ex->listener->load_balancer->attributes,
 	    .edits = &ex->listener->attributes.request,
@@ -510,16 +496,16 @@ static enum conn_result send_request(struct exchange *ex)
 	if (out.is_full)
 		return CONN_NO_ROOM;
 	iov[0] = (struct iovec){worker->scratch, (size_t)(out.at - worker->scratch)};
-	int n = frame_body(&ex->request, iov, 1, chunk_line);
+	int n = compose_body(ex->request, ex->request->body == BODY_STREAM, iov, 1, chunk_line);
 	return conn_send(&up->conn, &worker->buffers, iov, n);
 }
 
 static enum conn_result send_body(struct exchange *ex)
 {
 	struct upstream *up = upstream_of(ex);
-	struct iovec iov[HTTP1_IOV_MAX];
+	struct iovec iov[COMPOSE_IOV_MAX];
 	char chunk_line[CHUNK_LINE_MAX];
-	int n = frame_body(&ex->request, iov, 0, chunk_line);
+	int n = compose_body(ex->request, ex->request->body == BODY_STREAM, iov, 0, chunk_line);
 
 	return conn_send(&up->conn, &up->worker->buffers, iov, n);
 }
@@ -558,6 +544,8 @@ static void release(struct exchange *ex, bool is_reusable)
 
 	up->ex = NULL;
 	up->pool = NULL;
+	slab_give_back(&worker->messages, up->response);
+	up->response = NULL;
 	if (is_reusable && is_poolable(up))
 		up->pool = pool_of(worker, up->target);
 	if (!up->pool) {
@@ -579,3 +567,5 @@ static const struct upstream_ops ops = {
     .is_reused = is_reused,
     .release = release,
 };
+
+const struct upstream_protocol upstream_h1 = {.version = "HTTP1", .open = open_h1};

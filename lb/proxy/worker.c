@@ -14,6 +14,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "lb/proxy/client.h"
 #include "lb/proxy/exchange.h"
 #include "lb/proxy/worker_main.h"
 
@@ -411,10 +412,9 @@ static struct worker *new_worker(const struct proxy_config *config, unsigned lan
 	worker->lane = lane;
 	worker->config = config;
 	buffer_pool_init(&worker->buffers);
-	client_slabs_init(worker);
-	upstream_slabs_init(worker);
+	client_h1_slabs_init(worker);
+	upstream_h1_slabs_init(worker);
 	slab_init(&worker->exchanges, sizeof(struct exchange), 8);
-	slab_init(&worker->messages, sizeof(struct h1_message), 8);
 	LIST_INIT(&worker->sockets);
 	LIST_INIT(&worker->pools);
 	TAILQ_INIT(&worker->all_clients);

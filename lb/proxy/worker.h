@@ -98,19 +98,9 @@ void worker_socket_unref(struct worker_socket *socket);
 /* Gives the object back to its slab, or to free(3) if that is NULL, when the turn ends. */
 void worker_bury(struct worker *worker, struct grave *grave, struct slab *slab, void *object);
 
-/* lb/proxy/client_h1.c */
-void client_slabs_init(struct worker *worker);
-void client_accept(struct worker_socket *socket, int fd, const struct sockaddr_storage *addr);
-/* Closes it unless it is in an exchange (which then ends with Connection: close). */
-void client_close_if_idle(struct client *client);
-void client_destroy(struct client *client);
-/* Ends its exchange if that waits for this target. */
-void client_cut_target(struct client *client, const struct target *target);
-struct client *client_next(struct client *client);
-bool client_uses(const struct client *client, const struct worker_socket *socket);
-
-/* lb/proxy/upstream_h1.c */
-void upstream_slabs_init(struct worker *worker);
+/* What the protocols keep in a worker: lb/proxy/client_h1.c and upstream_h1.c. */
+void client_h1_slabs_init(struct worker *worker);
+void upstream_h1_slabs_init(struct worker *worker);
 void upstream_pools_sweep(struct worker *worker); /* after an install */
 void upstream_pools_fini(struct worker *worker);
 

@@ -100,6 +100,7 @@ struct target_group *snapshot_add_target_group(struct snapshot_builder *builder,
 	group->name = arena_strdup(arena, config->name);
 	group->resource = arena_strdup(arena, config->resource);
 	group->slot = config->slot;
+	group->protocol = config->protocol;
 	group->attributes = config->attributes;
 	if (group->attributes.minimum_healthy_count == 0)
 		group->attributes.minimum_healthy_count = 1;
@@ -186,6 +187,7 @@ struct listener *snapshot_add_listener(struct snapshot_builder *builder,
 		return NULL;
 	listener->arn = arena_strdup(arena, config->arn);
 	listener->load_balancer = config->load_balancer;
+	listener->protocol = config->protocol;
 	listener->attributes.hides_server = config->attributes.hides_server;
 	listener->attributes.request = keep_edits(arena, &config->attributes.request);
 	listener->attributes.response = keep_edits(arena, &config->attributes.response);

@@ -18,7 +18,9 @@
 #include "lb/routing/target.h"
 #include "lb/routing/text.h"
 
-struct rules; /* compiled; lb/routing/rules.h */
+struct rules;             /* compiled; lb/routing/rules.h */
+struct client_protocol;   /* lb/proxy's: how a listener's clients are spoken to */
+struct upstream_protocol; /* the same for a group's targets */
 struct snapshot;
 
 enum xff_mode { XFF_APPEND, XFF_PRESERVE, XFF_REMOVE };
@@ -72,6 +74,7 @@ struct target_group {
 	const char *name;
 	const char *resource; /* "targetgroup/n/id" */
 	unsigned slot;
+	const struct upstream_protocol *protocol;
 	struct target_group_attributes attributes;
 	unsigned n_targets;
 	struct target **targets;
@@ -147,6 +150,7 @@ struct listener_attributes {
 struct listener {
 	const char *arn;
 	struct load_balancer *load_balancer;
+	const struct client_protocol *protocol;
 	struct listener_attributes attributes;
 	struct sockaddr_storage addr; /* the socket's address and port */
 	socklen_t addr_len;
@@ -157,6 +161,7 @@ struct listener {
 struct listener_config {
 	const char *arn;
 	struct load_balancer *load_balancer;
+	const struct client_protocol *protocol;
 	struct listener_attributes attributes; /* edits are copied */
 	const struct sockaddr *addr;
 	socklen_t addr_len;
@@ -180,6 +185,7 @@ struct load_balancer_config {
 struct target_group_config {
 	const char *arn, *name, *resource;
 	unsigned slot;
+	const struct upstream_protocol *protocol;
 	struct target_group_attributes attributes;
 	size_t n_targets;
 	struct target *const *targets; /* the snapshot takes a reference of its own to each */

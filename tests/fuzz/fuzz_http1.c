@@ -9,15 +9,15 @@
 #include <string.h>
 
 #include "common/base/check.h"
-#include "lb/proxy/compose.h"
 #include "lb/proxy/http1.h"
+#include "lb/proxy/http1_compose.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { ROOM = 1 << 18 };
 
 struct reading {
-	struct h1_message message;
+	struct h1_message h1;
 	size_t used;
 	size_t n_body;
 	char body[ROOM];
@@ -30,13 +30,14 @@ static char sent[ROOM];
 static void read_in_pieces(struct reading *reading, const char *bytes, size_t len, size_t piece,
 			   bool is_response)
 {
-	struct h1_message *message = &reading->message;
+	struct message *message = &reading->h1.message;
 
 	reading->used = reading->n_body = 0;
-	h1_start(message, is_response ? HTTP_RESPONSE : HTTP_REQUEST);
+	h1_start(&reading->h1, is_response ? HTTP_RESPONSE : HTTP_REQUEST);
 	while (reading->used < len && !message->is_done && message->error == 0) {
 		size_t left = len - reading->used;
-		size_t used = h1_parse(message, bytes + reading->used, left < piece ? left : piece);
+		size_t used =
+		    h1_parse(&reading->h1, bytes + reading->used, left < piece ? left : piece);
 
 		CHECK(used > 0 || message->is_done || message->error != 0);
 		reading->used += used;
@@ -52,13 +53,13 @@ static void read_in_pieces(struct reading *reading, const char *bytes, size_t le
 
 static void check_same(const struct reading *a, const struct reading *b)
 {
-	CHECK((a->message.error == 0) == (b->message.error == 0));
-	if (a->message.error != 0)
+	CHECK((a->h1.message.error == 0) == (b->h1.message.error == 0));
+	if (a->h1.message.error != 0)
 		return;
 	CHECK(a->used == b->used);
-	CHECK(a->message.is_head_done == b->message.is_head_done);
-	CHECK(a->message.is_done == b->message.is_done);
-	CHECK(a->message.framing == b->message.framing || !a->message.is_head_done);
+	CHECK(a->h1.message.is_head_done == b->h1.message.is_head_done);
+	CHECK(a->h1.message.is_done == b->h1.message.is_done);
+	CHECK(a->h1.message.body == b->h1.message.body || !a->h1.message.is_head_done);
 	CHECK(a->n_body == b->n_body && memcmp(a->body, b->body, a->n_body) == 0);
 }
 
@@ -67,7 +68,7 @@ static size_t send_on(const struct reading *from, struct request_target *target)
 	static const struct load_balancer_attributes attributes;
 	struct writer out = {.at = sent, .end = sent + ROOM};
 	struct request_context context = {
-	    .message = &from->message,
+	    .message = &from->h1.message,
 	    .target = target,
 	    .attributes = &attributes,
 	    .dns_name = TEXT("lb.example"),
@@ -80,10 +81,10 @@ static size_t send_on(const struct reading *from, struct request_target *target)
 	char line[CHUNK_LINE_MAX];
 
 	compose_request(&out, &context);
-	if (from->message.framing == BODY_CHUNKED && from->n_body > 0)
+	if (from->h1.message.body == BODY_STREAM && from->n_body > 0)
 		put(&out, line, compose_chunk_line(line, from->n_body));
 	put(&out, from->body, from->n_body);
-	if (from->message.framing == BODY_CHUNKED)
+	if (from->h1.message.body == BODY_STREAM)
 		put(&out, from->n_body > 0 ? "\r\n0\r\n\r\n" : "0\r\n\r\n",
 		    from->n_body > 0 ? 7 : 5);
 	return out.is_full ? 0 : (size_t)(out.at - sent);
@@ -94,25 +95,25 @@ static void check_round_trip(const struct reading *from)
 	struct request_target target;
 	size_t len;
 
-	if (!request_target_parse(&from->message, &target))
+	if (!request_target_parse(from->h1.message.uri, from->h1.message.host, &target))
 		return;
 	len = send_on(from, &target);
 	if (len == 0)
 		return;
 	read_in_pieces(&again, sent, len, len, false);
 	/* What we add may take a head just below a limit over it; nothing else may go wrong. */
-	if (again.message.error != 0 && from->message.head_bytes > H1_MAX_REQUEST_HEAD - 1024)
+	if (again.h1.message.error != 0 && from->h1.message.head_bytes > H1_MAX_REQUEST_HEAD - 1024)
 		return;
-	if (again.message.error != 0 && from->message.n_headers > H1_MAX_HEADERS - 8)
+	if (again.h1.message.error != 0 && from->h1.message.n_headers > MESSAGE_MAX_HEADERS - 8)
 		return;
-	if (again.message.error != 0 && from->used > H1_MAX_LINE - 1024)
+	if (again.h1.message.error != 0 && from->used > MESSAGE_MAX_LINE - 1024)
 		return;
-	CHECK(again.message.error == 0 && again.message.is_done && again.used == len);
-	CHECK(text_equal(again.message.method, from->message.method));
-	CHECK(again.message.uri.len == target.slash.len + target.uri.len);
-	CHECK(target.uri.len == 0 ||
-	      memcmp(again.message.uri.at + target.slash.len, target.uri.at, target.uri.len) == 0);
-	CHECK(again.message.framing == from->message.framing);
+	CHECK(again.h1.message.error == 0 && again.h1.message.is_done && again.used == len);
+	CHECK(text_equal(again.h1.message.method, from->h1.message.method));
+	CHECK(again.h1.message.uri.len == target.slash.len + target.uri.len);
+	CHECK(target.uri.len == 0 || memcmp(again.h1.message.uri.at + target.slash.len,
+					    target.uri.at, target.uri.len) == 0);
+	CHECK(again.h1.message.body == from->h1.message.body);
 	CHECK(again.n_body == from->n_body && memcmp(again.body, from->body, from->n_body) == 0);
 }
 
@@ -127,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_in_pieces(&whole, bytes, len, len ? len : 1, is_response);
 	read_in_pieces(&pieces, bytes, len, piece, is_response);
 	check_same(&whole, &pieces);
-	if (!is_response && whole.message.error == 0 && whole.message.is_done)
+	if (!is_response && whole.h1.message.error == 0 && whole.h1.message.is_done)
 		check_round_trip(&whole);
 	return 0;
 }

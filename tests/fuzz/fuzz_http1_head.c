@@ -16,7 +16,7 @@ enum { ROOM = 1 << 18 };
 
 static char sent[ROOM];
 static struct h1_head head;
-static struct h1_message message;
+static struct h1_message h1;
 
 /* The strict reader may refuse what is in order for other reasons (no Host, a limit), but never
  * sees more than one head in it, nor other than the bytes' own framing. */
@@ -24,13 +24,13 @@ static void check_in_order(size_t len)
 {
 	size_t used;
 
-	h1_start(&message, HTTP_REQUEST);
-	message.is_rewritten = true;
-	used = h1_parse(&message, sent, len);
-	if (message.error != 0)
+	h1_start(&h1, HTTP_REQUEST);
+	h1.is_rewritten = true;
+	used = h1_parse(&h1, sent, len);
+	if (h1.message.error != 0)
 		return;
-	CHECK(message.is_head_done && used == len);
-	CHECK(message.is_done == (message.framing == BODY_NONE));
+	CHECK(h1.message.is_head_done && used == len);
+	CHECK(h1.message.is_done == (h1.message.body == BODY_NONE));
 	CHECK(memmem(sent, len, "\r\n\r\n", 4) == sent + len - 4);
 }
 
@@ -38,16 +38,16 @@ static void check_agreement(const char *bytes, size_t len)
 {
 	enum h1_head_state state = h1_head_read(&head, bytes, len);
 
-	h1_start(&message, HTTP_REQUEST);
-	h1_parse(&message, bytes, len);
-	if (!message.is_head_done)
+	h1_start(&h1, HTTP_REQUEST);
+	h1_parse(&h1, bytes, len);
+	if (!h1.message.is_head_done)
 		return;
 	CHECK(state == H1_HEAD_WHOLE);
-	CHECK(head.parts.n_headers == message.n_headers);
-	CHECK(text_equal(head.parts.method, message.method));
-	CHECK(text_equal(head.parts.uri, message.uri));
-	CHECK(message.is_odd || head.verdict.tier == DESYNC_COMPLIANT);
-	CHECK(head.verdict.tier == h1_verdict(&message).tier);
+	CHECK(head.parts.n_headers == h1.message.n_headers);
+	CHECK(text_equal(head.parts.method, h1.message.method));
+	CHECK(text_equal(head.parts.uri, h1.message.uri));
+	CHECK(h1.is_odd || head.verdict.tier == DESYNC_COMPLIANT);
+	CHECK(head.verdict.tier == h1_verdict(&h1).tier);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,25 +9,25 @@
 
 #include <cmocka.h>
 
-#include "lb/proxy/compose.h"
 #include "lb/proxy/exchange.h"
 #include "lb/proxy/http1.h"
+#include "lb/proxy/http1_compose.h"
 
 static struct h1_message *read_as(enum llhttp_type type, const char *bytes)
 {
-	struct h1_message *message = test_malloc(sizeof(*message));
+	struct h1_message *h1 = test_malloc(sizeof(*h1));
 
-	h1_start(message, type);
-	h1_parse(message, bytes, strlen(bytes));
-	return message;
+	h1_start(h1, type);
+	h1_parse(h1, bytes, strlen(bytes));
+	return h1;
 }
 
 static unsigned error_of(const char *bytes)
 {
-	struct h1_message *message = read_as(HTTP_REQUEST, bytes);
-	unsigned error = message->error;
+	struct h1_message *h1 = read_as(HTTP_REQUEST, bytes);
+	unsigned error = h1->message.error;
 
-	test_free(message);
+	test_free(h1);
 	return error;
 }
 
@@ -135,46 +135,46 @@ static void a_request_may_come_byte_by_byte(void **state)
 {
 	const char *bytes = "POST /a?b HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nY:  z \r\n"
 			    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nT: x\r\n\r\n";
-	struct h1_message *message = test_malloc(sizeof(*message));
+	struct h1_message *h1 = test_malloc(sizeof(*h1));
 	char body[16];
 	size_t n_body = 0;
 
 	(void)state;
-	h1_start(message, HTTP_REQUEST);
+	h1_start(h1, HTTP_REQUEST);
 	for (size_t i = 0; bytes[i]; i++) {
-		assert_int_equal(h1_parse(message, bytes + i, 1), 1);
-		assert_int_equal(message->error, 0);
-		for (unsigned s = 0; s < message->n_spans; s++) {
-			memcpy(body + n_body, message->spans[s].iov_base,
-			       message->spans[s].iov_len);
-			n_body += message->spans[s].iov_len;
+		assert_int_equal(h1_parse(h1, bytes + i, 1), 1);
+		assert_int_equal(h1->message.error, 0);
+		for (unsigned s = 0; s < h1->message.n_spans; s++) {
+			memcpy(body + n_body, h1->message.spans[s].iov_base,
+			       h1->message.spans[s].iov_len);
+			n_body += h1->message.spans[s].iov_len;
 		}
 	}
-	assert_true(message->is_done);
-	assert_int_equal(message->n_headers, 4); /* the trailer is none of them */
-	assert_int_equal(message->headers[1].value.len, 0);
-	assert_true(text_equal(message->headers[2].value, TEXT("z")));
+	assert_true(h1->message.is_done);
+	assert_int_equal(h1->message.n_headers, 4); /* the trailer is none of them */
+	assert_int_equal(h1->message.headers[1].value.len, 0);
+	assert_true(text_equal(h1->message.headers[2].value, TEXT("z")));
 	assert_int_equal(n_body, 5);
 	assert_memory_equal(body, "hello", 5);
-	test_free(message);
+	test_free(h1);
 }
 
 static void a_pipelined_request_is_left_alone(void **state)
 {
 	const char *bytes = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /2 ";
-	struct h1_message *message = test_malloc(sizeof(*message));
+	struct h1_message *h1 = test_malloc(sizeof(*h1));
 
 	(void)state;
-	h1_start(message, HTTP_REQUEST);
-	assert_int_equal(h1_parse(message, bytes, strlen(bytes)), strlen(bytes) - 7);
-	assert_true(message->is_done);
-	assert_int_equal(message->span_bytes, 3);
-	test_free(message);
+	h1_start(h1, HTTP_REQUEST);
+	assert_int_equal(h1_parse(h1, bytes, strlen(bytes)), strlen(bytes) - 7);
+	assert_true(h1->message.is_done);
+	assert_int_equal(h1->message.span_bytes, 3);
+	test_free(h1);
 }
 
 static void many_chunks_come_in_several_turns(void **state)
 {
-	struct h1_message *message = read_as(
+	struct h1_message *h1 = read_as(
 	    HTTP_REQUEST, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
 	char bytes[6 * 200 + 1];
 	size_t at = 0, total = 0, len;
@@ -185,35 +185,36 @@ static void many_chunks_come_in_several_turns(void **state)
 		memcpy(bytes + 6 * i, "1\r\nx\r\n", 6);
 	len = 6 * 200;
 	while (at < len) {
-		at += h1_parse(message, bytes + at, len - at);
-		assert_int_equal(message->error, 0);
-		assert_true(message->n_spans < H1_MAX_SPANS);
-		total += message->span_bytes;
+		at += h1_parse(h1, bytes + at, len - at);
+		assert_int_equal(h1->message.error, 0);
+		assert_true(h1->message.n_spans < MESSAGE_MAX_SPANS);
+		total += h1->message.span_bytes;
 		turns++;
 	}
 	assert_int_equal(total, 200);
-	assert_int_equal(turns, 200 / (H1_MAX_SPANS - 1) + 1);
-	test_free(message);
+	assert_int_equal(turns, 200 / (MESSAGE_MAX_SPANS - 1) + 1);
+	test_free(h1);
 }
 
 static void endless_trailers_are_refused(void **state)
 {
-	struct h1_message *message = read_as(
+	struct h1_message *h1 = read_as(
 	    HTTP_REQUEST, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
 
 	(void)state;
-	for (int i = 0; i < 3000 && message->error == 0; i++)
-		h1_parse(message, "Trailer-Name: v\r\n", 17);
-	assert_int_equal(message->error, 400);
-	test_free(message);
+	for (int i = 0; i < 3000 && h1->message.error == 0; i++)
+		h1_parse(h1, "Trailer-Name: v\r\n", 17);
+	assert_int_equal(h1->message.error, 400);
+	test_free(h1);
 }
 
 static void a_response_is_framed_as_the_rfc_says(void **state)
 {
+	enum { UNTIL_CLOSE = BODY_STREAM + 1 };
 	static const struct {
 		const char *bytes;
 		bool is_to_head;
-		enum body_framing framing;
+		unsigned body;
 		bool keeps_alive;
 		unsigned error;
 	} cases[] = {
@@ -222,8 +223,8 @@ static void a_response_is_framed_as_the_rfc_says(void **state)
 	    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, BODY_NONE, true, 0},
 	    {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", false, BODY_NONE, true, 0},
 	    {"HTTP/1.1 204 No Content\r\n\r\n", false, BODY_NONE, true, 0},
-	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, BODY_CHUNKED, true, 0},
-	    {"HTTP/1.1 200 OK\r\n\r\n", false, BODY_UNTIL_CLOSE, false, 0},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, BODY_STREAM, true, 0},
+	    {"HTTP/1.1 200 OK\r\n\r\n", false, UNTIL_CLOSE, false, 0},
 	    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", false,
 	     BODY_LENGTH, false, 0},
 	    {"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false, BODY_LENGTH, false, 0},
@@ -237,25 +238,28 @@ static void a_response_is_framed_as_the_rfc_says(void **state)
 	    {"HTTP/3 200\r\n\r\n", false, 0, false, 502},
 	    {"nonsense\r\n\r\n", false, 0, false, 502},
 	};
-	struct h1_message *message = test_malloc(sizeof(*message));
+	struct h1_message *h1 = test_malloc(sizeof(*h1));
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		h1_start(message, HTTP_RESPONSE);
-		message->is_to_head = cases[i].is_to_head;
-		h1_parse(message, cases[i].bytes, strlen(cases[i].bytes));
-		if (message->error != cases[i].error)
-			fail_msg("error %u for:\n%s", message->error, cases[i].bytes);
-		if (message->error != 0)
+		h1_start(h1, HTTP_RESPONSE);
+		h1->is_to_head = cases[i].is_to_head;
+		h1_parse(h1, cases[i].bytes, strlen(cases[i].bytes));
+		if (h1->message.error != cases[i].error)
+			fail_msg("error %u for:\n%s", h1->message.error, cases[i].bytes);
+		if (h1->message.error != 0)
 			continue;
-		assert_true(message->is_head_done);
-		assert_int_equal(message->framing, cases[i].framing);
-		assert_int_equal(message->keeps_alive, cases[i].keeps_alive);
-		assert_int_equal(message->is_done, cases[i].framing == BODY_NONE);
-		assert_int_equal(h1_end(message), cases[i].framing == BODY_NONE ||
-						      cases[i].framing == BODY_UNTIL_CLOSE);
+		assert_true(h1->message.is_head_done);
+		if (cases[i].body == UNTIL_CLOSE)
+			assert_true(h1->is_until_close);
+		assert_int_equal(h1->message.body,
+				 h1->is_until_close ? BODY_STREAM : cases[i].body);
+		assert_int_equal(h1->message.keeps_alive, cases[i].keeps_alive);
+		assert_int_equal(h1->message.is_done, cases[i].body == BODY_NONE);
+		assert_int_equal(h1_end(h1),
+				 cases[i].body == BODY_NONE || cases[i].body == UNTIL_CLOSE);
 	}
-	test_free(message);
+	test_free(h1);
 }
 
 static void targets_are_taken_apart(void **state)
@@ -275,15 +279,15 @@ static void targets_are_taken_apart(void **state)
 
 		snprintf(bytes, sizeof(bytes), "%s %s HTTP/1.1\r\nHost: h\r\n\r\n",
 			 cases[i].uri[0] == '*' ? "OPTIONS" : "GET", cases[i].uri);
-		struct h1_message *message = read_as(HTTP_REQUEST, bytes);
+		struct h1_message *h1 = read_as(HTTP_REQUEST, bytes);
 
-		assert_int_equal(message->error, 0);
-		assert_true(request_target_parse(message, &target));
+		assert_int_equal(h1->message.error, 0);
+		assert_true(request_target_parse(h1->message.uri, h1->message.host, &target));
 		assert_true(text_equal(target.host, text_of(cases[i].host)));
 		assert_true(text_equal(target.path, text_of(cases[i].path)));
 		assert_true(text_equal(target.query, text_of(cases[i].query)));
 		assert_int_equal(target.slash.len + target.uri.len, strlen(cases[i].sent));
-		test_free(message);
+		test_free(h1);
 	}
 }
 
@@ -318,13 +322,13 @@ static void headers_are_known_in_any_case(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(bytes, sizeof(bytes), "GET / HTTP/1.1\r\nHost: h\r\n%s: v\r\n\r\n",
 			 cases[i].name);
-		struct h1_message *message = read_as(HTTP_REQUEST, bytes);
+		struct h1_message *h1 = read_as(HTTP_REQUEST, bytes);
 
-		assert_int_equal(message->error, 0);
-		assert_int_equal(message->kinds[0], HEADER_HOST);
-		if (message->kinds[1] != cases[i].kind)
-			fail_msg("%s is a %u", cases[i].name, message->kinds[1]);
-		test_free(message);
+		assert_int_equal(h1->message.error, 0);
+		assert_int_equal(h1->message.kinds[0], HEADER_HOST);
+		if (h1->message.kinds[1] != cases[i].kind)
+			fail_msg("%s is a %u", cases[i].name, h1->message.kinds[1]);
+		test_free(h1);
 	}
 }
 
@@ -333,12 +337,12 @@ static void headers_are_known_in_any_case(void **state)
 static char *compose(const char *bytes, const struct load_balancer_attributes *attributes,
 		     const char *port)
 {
-	struct h1_message *message = read_as(HTTP_REQUEST, bytes);
+	struct h1_message *h1 = read_as(HTTP_REQUEST, bytes);
 	struct request_target target;
 	char *text = test_calloc(1, 4096);
 	struct writer out = {.at = text, .end = text + 4095};
 	struct request_context context = {
-	    .message = message,
+	    .message = &h1->message,
 	    .target = &target,
 	    .attributes = attributes,
 	    .dns_name = TEXT("lb.example"),
@@ -349,11 +353,11 @@ static char *compose(const char *bytes, const struct load_balancer_attributes *a
 	    .trace_id = TEXT("Root=1-0-0"),
 	};
 
-	assert_int_equal(message->error, 0);
-	assert_true(request_target_parse(message, &target));
+	assert_int_equal(h1->message.error, 0);
+	assert_true(request_target_parse(h1->message.uri, h1->message.host, &target));
 	compose_request(&out, &context);
 	assert_false(out.is_full);
-	test_free(message);
+	test_free(h1);
 	return text;
 }
 
@@ -446,49 +450,50 @@ static void trace_ids_are_made_kept_or_replaced(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(bytes, sizeof(bytes), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n",
 			 cases[i].header);
-		struct h1_message *message = read_as(HTTP_REQUEST, bytes);
-		struct text got = compose_trace_id(message, TEXT("1-n-n"), out);
+		struct h1_message *h1 = read_as(HTTP_REQUEST, bytes);
+		struct text got = message_trace_id(&h1->message, TEXT("1-n-n"), out);
 
 		if (!text_equal(got, text_of(cases[i].expected)))
 			fail_msg("%s gave %.*s", cases[i].header, (int)got.len, got.at);
-		test_free(message);
+		test_free(h1);
 	}
 }
 
 static void a_chunked_answer_is_framed_for_its_client(void **state)
 {
-	struct h1_message *message =
+	struct h1_message *h1 =
 	    read_as(HTTP_RESPONSE, "HTTP/1.1 200 Fine\r\nServer: x\r\nKeep-Alive: 1\r\n"
 				   "Transfer-Encoding: chunked\r\n\r\n");
 	char text[512] = {0};
 	struct writer out = {.at = text, .end = text + sizeof(text) - 1};
-	struct response_context context = {
-	    .message = message, .framing = response_framing(message, false), .keeps_alive = true};
+	struct response_context context = {.message = &h1->message,
+					   .framing = response_framing(&h1->message, false),
+					   .keeps_alive = true};
 
 	(void)state;
-	assert_int_equal(response_framing(message, true), OUT_CLOSE);
+	assert_int_equal(response_framing(&h1->message, true), OUT_CLOSE);
 	compose_response(&out, &context);
 	assert_string_equal(text, "HTTP/1.1 200 Fine\r\nServer: x\r\nTransfer-Encoding: chunked\r\n"
 				  "Connection: keep-alive\r\n\r\n");
-	test_free(message);
+	test_free(h1);
 }
 
 static void our_answers_have_albs_wire_form(void **state)
 {
-	struct generated generated = {
-	    .status = 503, .date = "Thu, 26 Feb 2026 22:49:53 GMT", .keeps_alive = true};
+	struct generated generated = {.status = 503, .date = "Thu, 26 Feb 2026 22:49:53 GMT"};
+	struct generated_context context = {.generated = &generated, .keeps_alive = true};
 	char text[1024] = {0};
 	struct writer out = {.at = text, .end = text + sizeof(text) - 1};
 
 	(void)state;
-	compose_generated(&out, &generated);
+	compose_generated(&out, &context);
 	assert_int_equal(out.at - text, 175 + 162); /* sent_bytes 337 as logged by ALB */
 	assert_non_null(strstr(text, "Content-Length: 162\r\n"));
 	assert_non_null(strstr(text, "</html>\r\n"));
 	out.at = text;
 	generated.status = 400;
-	generated.keeps_alive = false;
-	compose_generated(&out, &generated);
+	context.keeps_alive = false;
+	compose_generated(&out, &context);
 	*out.at = '\0';
 	assert_non_null(strstr(text, "HTTP/1.1 400 Bad Request\r\nServer: awselb/2.0\r\n"));
 	assert_non_null(strstr(text, "Content-Length: 122\r\nConnection: close\r\n\r\n<html>"));

@@ -92,15 +92,15 @@ static const struct odd cases[] = {
 /* Whatever is put in order, the strict reader takes. */
 static void check_strictly(const char *bytes, size_t len)
 {
-	struct h1_message *message = test_malloc(sizeof(*message));
+	struct h1_message *h1 = test_malloc(sizeof(*h1));
 
-	h1_start(message, HTTP_REQUEST);
-	message->is_rewritten = true;
-	h1_parse(message, bytes, len);
-	if (message->error != 0)
-		fail_msg("%s in %.*s", message->error_reason, (int)len, bytes);
-	assert_true(message->is_head_done);
-	test_free(message);
+	h1_start(h1, HTTP_REQUEST);
+	h1->is_rewritten = true;
+	h1_parse(h1, bytes, len);
+	if (h1->message.error != 0)
+		fail_msg("%s in %.*s", h1->message.error_reason, (int)len, bytes);
+	assert_true(h1->message.is_head_done);
+	test_free(h1);
 }
 
 static void check_rewritten(const struct odd *odd, const struct h1_head *head)

@@ -8,19 +8,20 @@
 
 #include <cmocka.h>
 
-#include "lb/proxy/compose.h"
+#include "lb/proxy/http1.h"
+#include "lb/proxy/http1_compose.h"
 
-static struct h1_message message;
+static struct h1_message h1;
 static struct request_target target;
 static char out[65536];
 
 static void parse(const char *text)
 {
-	h1_start(&message, HTTP_REQUEST);
-	h1_parse(&message, text, strlen(text));
-	assert_int_equal(message.error, 0);
-	assert_true(message.is_head_done);
-	assert_true(request_target_parse(&message, &target));
+	h1_start(&h1, HTTP_REQUEST);
+	h1_parse(&h1, text, strlen(text));
+	assert_int_equal(h1.message.error, 0);
+	assert_true(h1.message.is_head_done);
+	assert_true(request_target_parse(h1.message.uri, h1.message.host, &target));
 }
 
 static const char *composed(const struct load_balancer_attributes *attributes, const char *port,
@@ -28,7 +29,7 @@ static const char *composed(const struct load_balancer_attributes *attributes, c
 {
 	static const struct header_edits none;
 	struct request_context context = {
-	    .message = &message,
+	    .message = &h1.message,
 	    .target = &target,
 	    .attributes = attributes,
 	    .edits = edits ? edits : &none,
@@ -88,7 +89,7 @@ static void assert_trace(const char *header, const char *expected)
 
 	snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", header);
 	parse(request);
-	trace = compose_trace_id(&message, TEXT("1-new"), id);
+	trace = message_trace_id(&h1.message, TEXT("1-new"), id);
 	assert_int_equal(trace.len, strlen(expected));
 	assert_memory_equal(trace.at, expected, trace.len);
 }
@@ -169,13 +170,12 @@ static void edits_of_what_frames_a_message_are_refused(void **state)
 
 static void generated_page(unsigned status, bool keeps_alive, bool hides_server)
 {
-	struct generated generated = {.status = status,
-				      .date = "Thu, 26 Feb 2026 22:49:53 GMT",
-				      .keeps_alive = keeps_alive,
-				      .hides_server = hides_server};
+	struct generated generated = {.status = status, .date = "Thu, 26 Feb 2026 22:49:53 GMT"};
+	struct generated_context context = {
+	    .generated = &generated, .keeps_alive = keeps_alive, .hides_server = hides_server};
 	struct writer writer = {.at = out, .end = out + sizeof(out) - 1};
 
-	compose_generated(&writer, &generated);
+	compose_generated(&writer, &context);
 	*writer.at = '\0';
 }
 

@@ -1,35 +1,7 @@
-/* Outgoing heads: see compose.h. */
-#include "lb/proxy/compose.h"
+/* Outgoing heads: see http1_compose.h. */
+#include "lb/proxy/http1_compose.h"
 
 #include <string.h>
-
-void put(struct writer *out, const char *bytes, size_t len)
-{
-	if ((size_t)(out->end - out->at) < len) {
-		out->is_full = true;
-		return;
-	}
-	if (len > 0)
-		memcpy(out->at, bytes, len);
-	out->at += len;
-}
-
-void put_text(struct writer *out, struct text text)
-{
-	put(out, text.at, text.len);
-}
-
-void put_number(struct writer *out, uint64_t number)
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	put(out, digits + at, sizeof(digits) - at);
-}
 
 static void put_header(struct writer *out, const struct header *header)
 {
@@ -37,82 +9,6 @@ static void put_header(struct writer *out, const struct header *header)
 	put_literal(out, ": ");
 	put_text(out, header->value);
 	put_literal(out, "\r\n");
-}
-
-static struct text without(struct text text, size_t n)
-{
-	return (struct text){text.at + n, text.len - n};
-}
-
-static bool take_prefix(struct text *text, struct text prefix)
-{
-	if (text->len < prefix.len || strncasecmp(text->at, prefix.at, prefix.len) != 0)
-		return false;
-	*text = without(*text, prefix.len);
-	return true;
-}
-
-bool request_target_parse(const struct h1_message *request, struct request_target *target)
-{
-	struct text uri = request->uri;
-	const char *mark;
-
-	target->host = request->host;
-	target->is_absolute = false;
-	if (take_prefix(&uri, TEXT("http://")) || take_prefix(&uri, TEXT("https://"))) {
-		size_t len = 0;
-
-		while (len < uri.len && !memchr("/?#", uri.at[len], 3))
-			len++;
-		target->host = (struct text){uri.at, len};
-		uri = without(uri, len);
-		if (target->host.len == 0 || !h1_is_host(target->host))
-			return false;
-		target->is_absolute = true;
-	} else if (uri.len == 0 || (uri.at[0] != '/' && !text_equal(uri, TEXT("*")))) {
-		return false;
-	}
-	mark = uri.len > 0 ? memchr(uri.at, '#', uri.len) : NULL;
-	if (mark) /* a fragment never goes on the wire */
-		uri.len = (size_t)(mark - uri.at);
-	target->slash = uri.len == 0 || uri.at[0] == '?' ? TEXT("/") : (struct text){0};
-	target->uri = target->path = uri;
-	target->query = (struct text){0};
-	mark = uri.len > 0 ? memchr(uri.at, '?', uri.len) : NULL;
-	if (mark) {
-		target->path.len = (size_t)(mark - uri.at);
-		target->query = without(uri, target->path.len + 1);
-	}
-	if (target->slash.len > 0)
-		target->path = target->slash;
-	return true;
-}
-
-struct text host_without_port(struct text host)
-{
-	size_t len = host.len;
-
-	while (len > 0 && host.at[len - 1] >= '0' && host.at[len - 1] <= '9')
-		len--;
-	if (len > 0 && host.at[len - 1] == ':' && (len == 1 || host.at[len - 2] != ':'))
-		host.len = len - 1;
-	return host;
-}
-
-unsigned count_forwarded_for(const struct h1_message *request)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < request->n_headers; i++) {
-		struct text value = request->headers[i].value;
-
-		if (request->kinds[i] != HEADER_FORWARDED_FOR || value.len == 0)
-			continue;
-		n++;
-		for (size_t c = 0; c < value.len; c++)
-			n += value.at[c] == ',';
-	}
-	return n;
 }
 
 static void put_lower(struct writer *out, struct text text)
@@ -149,7 +45,7 @@ static void put_host(struct writer *out, const struct request_context *context)
 
 static void put_forwarded_for(struct writer *out, const struct request_context *context)
 {
-	const struct h1_message *message = context->message;
+	const struct message *message = context->message;
 	enum xff_mode mode = context->attributes->xff_mode;
 	bool is_first = true;
 
@@ -215,7 +111,7 @@ static void put_edited(struct writer *out, const struct header *header,
 
 static void put_passed_on(struct writer *out, const struct request_context *context)
 {
-	const struct h1_message *message = context->message;
+	const struct message *message = context->message;
 	bool drops = message->has_invalid_name && context->attributes->drop_invalid_headers;
 	const struct header_edits *edits = has_any(context->edits) ? context->edits : NULL;
 
@@ -232,7 +128,7 @@ static void put_passed_on(struct writer *out, const struct request_context *cont
 
 void compose_request(struct writer *out, const struct request_context *context)
 {
-	const struct h1_message *message = context->message;
+	const struct message *message = context->message;
 
 	put_text(out, message->method);
 	put_literal(out, " ");
@@ -250,7 +146,7 @@ void compose_request(struct writer *out, const struct request_context *context)
 	put_text(out, context->trace_id);
 	put_literal(out, "\r\n");
 	put_passed_on(out, context);
-	if (message->framing == BODY_CHUNKED) {
+	if (message->body == BODY_STREAM) {
 		put_literal(out, "Transfer-Encoding: chunked\r\n");
 	} else if (message->has_length) {
 		put_literal(out, "Content-Length: ");
@@ -260,71 +156,14 @@ void compose_request(struct writer *out, const struct request_context *context)
 	put_literal(out, "\r\n");
 }
 
-/* Takes the next of the fields that semicolons separate. */
-static struct text next_trace_field(struct text *value)
+enum out_framing response_framing(const struct message *response, bool is_http10_client)
 {
-	const char *semicolon = memchr(value->at, ';', value->len);
-	size_t len = semicolon ? (size_t)(semicolon - value->at) : value->len;
-	struct text field = {value->at, len};
-
-	*value = without(*value, len + (semicolon != NULL));
-	while (field.len > 0 && field.at[0] == ' ')
-		field = without(field, 1);
-	return field;
-}
-
-static bool has_trace_field(struct text value, struct text name)
-{
-	while (value.len > 0) {
-		struct text field = next_trace_field(&value);
-
-		if (take_prefix(&field, name))
-			return true;
-	}
-	return false;
-}
-
-/* The fields of the client's header but Self, which is replaced, and what is no field. */
-static void put_trace_fields(struct writer *out, struct text value)
-{
-	while (value.len > 0) {
-		struct text field = next_trace_field(&value), probe = field;
-
-		if (take_prefix(&probe, TEXT("Self=")) || !memchr(field.at, '=', field.len))
-			continue;
-		put_literal(out, ";");
-		put_text(out, field);
-	}
-}
-
-struct text compose_trace_id(const struct h1_message *request, struct text root, char *out)
-{
-	struct writer writer = {.at = out, .end = out + TRACE_ID_MAX};
-	struct text given = {0};
-
-	for (unsigned i = 0; i < request->n_headers && given.len == 0; i++)
-		if (request->kinds[i] == HEADER_TRACE_ID)
-			given = request->headers[i].value;
-	/* AWS: with more than 7 KB of headers it starts afresh. */
-	if (given.len >= TRACE_ID_MAX - 64 || request->head_bytes > 7168)
-		given.len = 0;
-	bool is_known =
-	    has_trace_field(given, TEXT("Root=")) || has_trace_field(given, TEXT("Self="));
-	put(&writer, is_known ? "Self=" : "Root=", 5);
-	put_text(&writer, root);
-	put_trace_fields(&writer, given);
-	return (struct text){out, (size_t)(writer.at - out)};
-}
-
-enum out_framing response_framing(const struct h1_message *response, bool is_http10_client)
-{
-	switch (response->framing) {
+	switch (response->body) {
 	case BODY_NONE:
 		return OUT_NONE;
 	case BODY_LENGTH:
 		return OUT_LENGTH;
-	case BODY_CHUNKED:
-	case BODY_UNTIL_CLOSE:
+	case BODY_STREAM:
 		break;
 	}
 	return is_http10_client ? OUT_CLOSE : OUT_CHUNKED;
@@ -340,7 +179,7 @@ static void put_connection(struct writer *out, bool keeps_alive)
 
 void compose_response(struct writer *out, const struct response_context *context)
 {
-	const struct h1_message *message = context->message;
+	const struct message *message = context->message;
 	bool allows_length = message->status / 100 != 1 && message->status != 204;
 	const struct header_edits *edits = has_any(context->edits) ? context->edits : NULL;
 
@@ -418,8 +257,9 @@ static void put_page(struct writer *out, struct text title)
 
 enum { PAGE_BYTES = 92 }; /* of the page around two titles */
 
-void compose_generated(struct writer *out, const struct generated *generated)
+void compose_generated(struct writer *out, const struct generated_context *context)
 {
+	const struct generated *generated = context->generated;
 	char number[4] = {(char)('0' + generated->status / 100 % 10),
 			  (char)('0' + generated->status / 10 % 10),
 			  (char)('0' + generated->status % 10), '\0'};
@@ -433,7 +273,7 @@ void compose_generated(struct writer *out, const struct generated *generated)
 	if (line.len == 3)
 		put_literal(out, " "); /* the space stays when the reason is empty */
 	put_literal(out, "\r\n");
-	if (!generated->hides_server)
+	if (!context->hides_server)
 		put_literal(out, "Server: awselb/2.0\r\n");
 	put_literal(out, "Date: ");
 	put(out, generated->date, strlen(generated->date));
@@ -447,9 +287,9 @@ void compose_generated(struct writer *out, const struct generated *generated)
 		put_text(out, generated->location);
 		put_literal(out, "\r\n");
 	}
-	if (has_any(generated->edits))
-		put_inserted(out, generated->edits);
-	put_connection(out, generated->keeps_alive);
+	if (has_any(context->edits))
+		put_inserted(out, context->edits);
+	put_connection(out, context->keeps_alive);
 	if (generated->is_to_head)
 		return;
 	if (is_page)
@@ -472,4 +312,19 @@ size_t compose_chunk_line(char *line, size_t chunk_bytes)
 	line[len++] = '\r';
 	line[len++] = '\n';
 	return len;
+}
+
+int compose_body(const struct message *message, bool is_chunked, struct iovec *iov, int n,
+		 char *chunk_line)
+{
+	if (is_chunked && message->span_bytes > 0)
+		iov[n++] =
+		    (struct iovec){chunk_line, compose_chunk_line(chunk_line, message->span_bytes)};
+	for (unsigned i = 0; i < message->n_spans; i++)
+		iov[n++] = message->spans[i];
+	if (is_chunked && message->span_bytes > 0)
+		iov[n++] = (struct iovec){(char *)"\r\n", 2};
+	if (is_chunked && message->is_done)
+		iov[n++] = (struct iovec){(char *)"0\r\n\r\n", 5};
+	return n;
 }
