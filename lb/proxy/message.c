@@ -5,20 +5,18 @@
 
 #include "lb/proxy/writer.h"
 
-static bool is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
-static bool is_host_char(char c)
-{
-	return is_alnum(c) || (c != '\0' && strchr("-._~:[]!$&'()*+;=%", c));
-}
+static const bool is_host_char[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,  ['.'] = true,
+    ['_'] = true,         ['~'] = true,         [':'] = true,         ['['] = true,  [']'] = true,
+    ['!'] = true,         ['$'] = true,         ['&'] = true,         ['\''] = true, ['('] = true,
+    [')'] = true,         ['*'] = true,         ['+'] = true,         [';'] = true,  ['='] = true,
+    ['%'] = true,
+};
 
 bool host_is_plain(struct text host)
 {
 	for (size_t i = 0; i < host.len; i++)
-		if (!is_host_char(host.at[i]))
+		if (!is_host_char[(unsigned char)host.at[i]])
 			return false;
 	return true;
 }
