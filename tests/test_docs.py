@@ -137,3 +137,9 @@ def test_each_attribute_is_in_the_docs():
         assert len(keys) > 10
         for key in keys:
             assert f"`{key}`" in page, key
+
+
+def test_no_test_sleeps_where_it_could_wait():
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path.name != "conftest.py":
+            assert not re.search(r"^\s*time\.sleep\(", path.read_text(), re.M), path

@@ -310,7 +310,12 @@ def test_an_instance_without_user_data_idles(lab):
     lab.wait_state(instance, "running")
     done = lab.run("#!/bin/bash\ntouch done\n")
     lab.wait_state(done, "running")
-    time.sleep(0.5)
+    ending = lab.run("#!/bin/bash\nsetsid sleep 1000 &\n")
+    lab.wait_state(ending, "running")
+    for pid in processes_with(f"INSTANCE_ID={ending}"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    lab.wait_state(ending, "terminated")  # ends are noticed, and these two are none
     assert lab.instance(instance)["State"]["Name"] == "running"
     assert lab.instance(done)["State"]["Name"] == "running"
 

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import re
+import select
 import socket
 import threading
 import urllib.parse
@@ -227,6 +228,10 @@ class Wire:
     def get(self, path="/", *headers, method="GET", version="1.1", host="a.example"):
         lines = [f"{method} {path} HTTP/{version}", f"Host: {host}", *headers, "", ""]
         return self.send("\r\n".join(lines)).read(method)
+
+    def has_answer(self, within):
+        """Is there something to read, at the latest after so many seconds?"""
+        return bool(select.select([self.socket], [], [], within)[0])
 
     def is_closed(self):
         """Waits for the other side to end the connection."""

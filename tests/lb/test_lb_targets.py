@@ -381,7 +381,9 @@ def test_without_passive_checks_requests_change_no_health(start_lb, backends):
     with lb.wire() as wire:
         for _ in range(20):
             assert wire.get("/status/500").status == 500
-    time.sleep(0.3)
+    before = len(backend.probes)
+    shared.wait_for(lambda: len(backend.probes) > before + 2, what="more probes")
+    assert " state=unhealthy" not in lb.program.log()
     assert lb.health("pool")[backend.port] == ("healthy", None)
 
 

@@ -1,7 +1,5 @@
 """Stickiness: who is bound to which target or group, and what ends it (checklist rows 9 and 10)."""
 
-import time
-
 import conftest as shared
 from lb_fixtures import backends, start_lb  # noqa: F401 (fixtures)
 from lb_helpers import group
@@ -83,8 +81,10 @@ def test_a_binding_ends_with_its_duration(start_lb, backends):
     )
     browser = Browser(lb)
     browser.get()
-    time.sleep(2.1)
-    assert {browser.get(keep=False) for _ in range(8)} == {"b0", "b1"}
+    shared.wait_for(
+        lambda: {browser.get(keep=False) for _ in range(8)} == {"b0", "b1"},
+        what="the end of the binding",
+    )
 
 
 def test_a_session_leaves_a_target_that_is_unhealthy_draining_or_gone(
