@@ -197,6 +197,7 @@ static struct live_target *add_target(struct registry *registry, struct live_gro
 		free(live);
 		return NULL;
 	}
+	live_target_join(live);
 	TAILQ_INSERT_TAIL(&group->targets, live, link);
 	log_info("target-registered", "group=%s target=%s port=%u", group->arn, live->id,
 		 live->port);

@@ -38,6 +38,7 @@ struct live_target {
 	struct probe *probe;    /* the prober's, NULL while it is not probed */
 	int64_t drain_until_ms; /* while draining */
 	int64_t ramp_from_ms;   /* slow start; 0 = not in it */
+	bool is_founder;        /* registered while no target was healthy: has no slow start */
 	bool is_published_healthy;
 	struct anomaly anomaly;
 	uint64_t seen_requests, seen_failures; /* at the last judgement */

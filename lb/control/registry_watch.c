@@ -27,14 +27,27 @@ static bool has_steady_peer(const struct live_target *live, int64_t now_ms)
 	return false;
 }
 
+/* AWS: what one call registers in an empty group does not ramp up, though one is healthy first. */
+void live_target_join(struct live_target *live)
+{
+	const struct live_target *peer;
+
+	live->is_founder = true;
+	TAILQ_FOREACH (peer, &live->group->targets, link)
+		live->is_founder &= !is_healthy(peer);
+}
+
 static void set_ramp(struct live_target *live, bool becomes_healthy)
 {
 	int64_t now_ms = clock_monotonic_us() / 1000;
 
 	if (!is_healthy(live))
 		live->ramp_from_ms = 0;
-	else if (becomes_healthy && live->group->slow_start_s > 0 && has_steady_peer(live, now_ms))
+	else if (becomes_healthy && !live->is_founder && live->group->slow_start_s > 0 &&
+		 has_steady_peer(live, now_ms))
 		live->ramp_from_ms = now_ms;
+	if (becomes_healthy)
+		live->is_founder = false; /* from now on it is one like the others */
 }
 
 /* ---- publishing ---- */

@@ -10,6 +10,9 @@
 
 enum { WATCH_LOOK_MS = 100 }; /* how often live_group_look() wants to be called */
 
+/* It has just been registered, and is not among the group's targets yet. */
+void live_target_join(struct live_target *live);
+
 /* The state machine was fed or set: workers obey from now on. */
 void live_target_publish(struct live_target *live);
 
