@@ -31,7 +31,7 @@ endif
 OBJ := build/obj/$(MODE)
 
 DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev libxml2-dev \
-	libsqlite3-dev libpcre2-dev zlib1g-dev uthash-dev libbsd-dev node-llhttp python3
+	libsqlite3-dev libpcre2-dev libcbor-dev zlib1g-dev uthash-dev libbsd-dev node-llhttp python3
 TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
 	python3-pytest-xdist python3-pytest-timeout apache2-utils curl procps iproute2
 # What the walk through the lab in README.md types.
@@ -56,7 +56,7 @@ CFLAGS += -std=gnu17 -fPIE -pthread -fstack-protector-strong -fstack-clash-prote
 	-fcf-protection $(CFLAGS_$(MODE))
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS_$(MODE))
 LDLIBS := -levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 \
-	-lcrypto -lz -lm
+	-lcbor -lcrypto -lz -lm
 
 sources = $(shell find $(1) -name '*.c' -o -name '*.S' 2>/dev/null | sort)
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
@@ -138,6 +138,7 @@ lab:
 
 test: test-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit-programs
+	@tests/js/install.sh
 	@$(PYTHON) tests/run.py --mode $(MODE) --bin $(BIN) --unit $(OBJ)/tests/unit --pytest tests
 
 unit:

@@ -24,8 +24,8 @@ LISTS = [
 HEAD = """# The API
 
 The actions that each program answers, in AWS's Query protocol; generated from the action lists by `tools/api_doc.py`.
-Any other action of these services answers 400 `InvalidAction`. CloudWatch is also spoken to in JSON 1.0, as newer SDKs and CLIs
-do; its CBOR protocol is not supported yet.
+Any other action of these services answers 400 `InvalidAction`. CloudWatch is also spoken to in JSON 1.0 and in CBOR (Smithy RPC
+v2), as newer SDKs and CLIs do.
 
 Without `Credentials` in the program's section of the configuration an API listens on loopback only and takes every signature;
 with them SigV4 is verified on every request.

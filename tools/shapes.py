@@ -235,9 +235,12 @@ def write_table(service, metadata, overrides, operations, errors, shapes):
     model = {
         "service": service,
         "version": metadata["apiVersion"],
-        "namespace": metadata["xmlNamespace"],
+        "namespace": metadata.get("xmlNamespace", ""),
         "protocol": metadata["protocol"],
     }
+    if metadata["protocol"] == "json":
+        model["target"] = metadata["targetPrefix"]
+        model["json_type"] = "application/x-amz-json-" + metadata["jsonVersion"]
     for patch in overrides:
         model.update(patch.get("model", {}))
     out = ["{", '"model":' + json.dumps(model, sort_keys=True) + ","]

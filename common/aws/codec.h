@@ -45,8 +45,9 @@ void aws_error_encode(const struct aws_model *model, const struct aws_error *err
 		      const char *request_id, struct buf *xml);
 
 /*
- * The same three in AWS JSON 1.0 (POST with X-Amz-Target: PREFIX.Action; CloudWatch only).  Errors
- * also want the header x-amzn-query-error: CODE;Sender|Receiver.
+ * The same three in AWS JSON (POST with X-Amz-Target: PREFIX.Action; the model has the prefix and
+ * the version).  Errors of a Query service also want the header x-amzn-query-error:
+ * CODE;Sender|Receiver.
  */
 MUST_CHECK json_t *aws_json_request_decode(const struct aws_model *model,
 					   const struct aws_operation *operation, const char *text,
@@ -55,6 +56,15 @@ void aws_json_response_encode(const struct aws_operation *operation, const json_
 			      struct buf *json);
 void aws_json_error_encode(const struct aws_model *model, const struct aws_error *error,
 			   struct buf *json);
+
+/* And in Smithy RPC v2 CBOR (POST .../service/PREFIX/operation/Action). */
+MUST_CHECK json_t *aws_cbor_request_decode(const struct aws_model *model,
+					   const struct aws_operation *operation, const char *bytes,
+					   size_t len, struct aws_error *error);
+void aws_cbor_response_encode(const struct aws_operation *operation, const json_t *output,
+			      struct buf *cbor);
+void aws_cbor_error_encode(const struct aws_model *model, const struct aws_error *error,
+			   struct buf *cbor);
 
 /* Client side.  Appends "Action=..&Version=..&..." to form. -1 with err if input does not fit the
  * shape. */

@@ -1,12 +1,14 @@
 /*
- * AWS JSON 1.0 on the server's side, which newer SDKs speak to CloudWatch: the same
- * documents as ours but for times, which are numbers of seconds on the wire.  Numbers and order
- * of checks are as in query_decode.c, so that a handler cannot tell the protocols apart.
+ * AWS JSON on the server's side, which newer SDKs speak to CloudWatch (1.0) and everybody to ACM
+ * (1.1): the same documents as ours but for times, which are numbers of seconds on the wire.
+ * Numbers and order of checks are as in query_decode.c, so that a handler cannot tell the protocols
+ * apart.
  */
 #include <math.h>
 #include <string.h>
 
 #include "common/aws/codec.h"
+#include "common/aws/json_wire.h"
 #include "common/aws/shape_walk.h"
 #include "common/aws/utf8.h"
 #include "common/aws/validate.h"
@@ -142,29 +144,56 @@ static json_t *convert(const json_t *value, const struct shape *shape, bool is_a
 	return convert_scalar(value, shape, is_answer);
 }
 
-json_t *aws_json_request_decode(const struct aws_model *model,
-				const struct aws_operation *operation, const char *text, size_t len,
-				struct aws_error *error)
+json_t *json_wire_input(const struct aws_model *model, const struct aws_operation *operation,
+			const json_t *wire, struct aws_error *error)
 {
-	json_error_t why = {0};
-	json_t *value =
-	    len == 0 ? json_object() : json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-	json_t *input = NULL;
+	json_t *input = convert(wire, operation->input, false, 0);
 
-	if (json_is_object(value))
-		input = convert(value, operation->input, false, 0);
-	if (!json_is_object(value))
-		aws_error_set(error, 400, "SerializationException",
-			      "The request is not a JSON object%s%s", why.text[0] ? ": " : "",
-			      why.text);
-	else if (!input)
+	if (!input)
 		aws_error_set(error, 400, "SerializationException",
 			      "The request does not have the form of a %s", operation->input->name);
 	else if (aws_validate(model, operation->input, input, error) < 0) {
 		json_decref(input);
 		input = NULL;
 	}
-	json_decref(value);
+	return input;
+}
+
+json_t *json_wire_output(const struct aws_operation *operation, const json_t *output)
+{
+	return operation->output && json_is_object(output)
+		   ? convert(output, operation->output, true, 0)
+		   : json_object();
+}
+
+const char *json_wire_error_name(const struct aws_model *model, const struct aws_error *error)
+{
+	const struct aws_error_shape *shape = model ? aws_error_find(model, error->code) : NULL;
+
+	return shape ? shape->name : error->code;
+}
+
+const char *json_wire_error_text(const struct aws_error *error)
+{
+	return utf8_is_valid(error->message, strlen(error->message)) ? error->message : NULL;
+}
+
+json_t *aws_json_request_decode(const struct aws_model *model,
+				const struct aws_operation *operation, const char *text, size_t len,
+				struct aws_error *error)
+{
+	json_error_t why = {0};
+	json_t *wire =
+	    len == 0 ? json_object() : json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	json_t *input = NULL;
+
+	if (json_is_object(wire))
+		input = json_wire_input(model, operation, wire, error);
+	else
+		aws_error_set(error, 400, "SerializationException",
+			      "The request is not a JSON object%s%s", why.text[0] ? ": " : "",
+			      why.text);
+	json_decref(wire);
 	return input;
 }
 
@@ -184,21 +213,14 @@ static void dump(json_t *value, struct buf *json)
 void aws_json_response_encode(const struct aws_operation *operation, const json_t *output,
 			      struct buf *json)
 {
-	json_t *value = operation->output && json_is_object(output)
-			    ? convert(output, operation->output, true, 0)
-			    : json_object();
-
-	dump(value, json);
+	dump(json_wire_output(operation, output), json);
 }
 
 void aws_json_error_encode(const struct aws_model *model, const struct aws_error *error,
 			   struct buf *json)
 {
-	const struct aws_error_shape *shape = model ? aws_error_find(model, error->code) : NULL;
-
-	/* The message may have been cut within a character: "s" would fail then. */
-	dump(json_pack("{s:s, s:s?}", "__type", shape ? shape->name : error->code, "message",
-		       utf8_is_valid(error->message, strlen(error->message)) ? error->message
-									     : NULL),
+	/* "s" would fail on a message that is no text. */
+	dump(json_pack("{s:s, s:s?}", "__type", json_wire_error_name(model, error), "message",
+		       json_wire_error_text(error)),
 	     json);
 }

@@ -54,9 +54,27 @@ static const char *xml_type(const struct aws_model *model)
 								 : "text/xml";
 }
 
-void answer_xml(const struct answer *answer, int status, const struct buf *xml)
+void answer_body(const struct answer *answer, int status, const struct buf *body)
 {
-	send_body(answer, status, xml_type(answer->model), buf_text(xml), xml->len);
+	const char *type = NULL;
+
+	switch (answer->form) {
+	case ANSWER_QUERY:
+		type = xml_type(answer->model);
+		break;
+	case ANSWER_JSON:
+		type = answer->json_type;
+		break;
+	case ANSWER_CBOR:
+		type = "application/cbor";
+		/* Without it clients take the answer for another protocol's. */
+		add_header(answer->http, "smithy-protocol", "rpc-v2-cbor");
+		break;
+	case ANSWER_TEXT:
+		type = "text/plain; charset=utf-8";
+		break;
+	}
+	send_body(answer, status, type, buf_text(body), body->len);
 }
 
 void answer_page(const struct answer *answer, int status, const char *content_type,
@@ -100,71 +118,43 @@ static void add_query_error(const struct answer *answer, const struct aws_error 
 	add_header(answer->http, "x-amzn-query-error", text);
 }
 
-static void answer_json_error(const struct answer *answer, const struct aws_error *error)
+/* The code that clients of a Query service know, for those that now speak another protocol. */
+static bool wants_query_error(const struct answer *answer)
 {
-	struct buf body = {0};
-
-	add_query_error(answer, error);
-	aws_json_error_encode(answer->model, error, &body);
-	answer_page(answer, error->http_status, ANSWER_JSON_TYPE, &body);
-	buf_fini(&body);
+	return answer->form == ANSWER_CBOR || answer->model == NULL ||
+	       answer->model->protocol == AWS_QUERY;
 }
 
-/* RFC 8949 3: a text string's head, then its bytes. */
-static void add_cbor_text(struct buf *cbor, const char *text)
+static void encode_error(const struct answer *answer, const struct aws_error *error,
+			 struct buf *body)
 {
-	size_t len = strlen(text);
-
-	if (len < 24) {
-		buf_add_char(cbor, (char)(0x60 | len));
-	} else if (len < 256) {
-		buf_add_char(cbor, 0x78);
-		buf_add_char(cbor, (char)len);
-	} else {
-		buf_add_char(cbor, 0x79);
-		buf_add_char(cbor, (char)(len >> 8));
-		buf_add_char(cbor, (char)len);
+	switch (answer->form) {
+	case ANSWER_JSON:
+		aws_json_error_encode(answer->model, error, body);
+		break;
+	case ANSWER_CBOR:
+		aws_cbor_error_encode(answer->model, error, body);
+		break;
+	case ANSWER_TEXT:
+		buf_printf(body, "%s\n", error->message);
+		break;
+	case ANSWER_QUERY:
+		if (answer->model != NULL)
+			aws_error_encode(answer->model, error, answer->request_id, body);
+		else
+			encode_plain_error(error, answer->request_id, body);
+		break;
 	}
-	buf_add(cbor, text, len);
-}
-
-static void answer_cbor_error(const struct answer *answer, const struct aws_error *error)
-{
-	struct buf cbor = {0};
-
-	buf_add_char(&cbor, (char)0xa2); /* a map of two */
-	add_cbor_text(&cbor, "__type");
-	add_cbor_text(&cbor, error->code);
-	add_cbor_text(&cbor, "message");
-	add_cbor_text(&cbor, error->message);
-	add_query_error(answer, error);
-	add_header(answer->http, "smithy-protocol", "rpc-v2-cbor");
-	send_body(answer, error->http_status, "application/cbor", buf_text(&cbor), cbor.len);
-	buf_fini(&cbor);
 }
 
 void answer_error(const struct answer *answer, const struct aws_error *error)
 {
+	bool is_binary = answer->form == ANSWER_JSON || answer->form == ANSWER_CBOR;
 	struct buf body = {0};
 
-	switch (answer->form) {
-	case ANSWER_JSON:
-		answer_json_error(answer, error);
-		return;
-	case ANSWER_CBOR:
-		answer_cbor_error(answer, error);
-		return;
-	case ANSWER_TEXT:
-		buf_printf(&body, "%s\n", error->message);
-		answer_page(answer, error->http_status, "text/plain; charset=utf-8", &body);
-		break;
-	case ANSWER_QUERY:
-		if (answer->model != NULL)
-			aws_error_encode(answer->model, error, answer->request_id, &body);
-		else
-			encode_plain_error(error, answer->request_id, &body);
-		answer_xml(answer, error->http_status, &body);
-		break;
-	}
+	encode_error(answer, error, &body);
+	if (is_binary && wants_query_error(answer))
+		add_query_error(answer, error);
+	answer_body(answer, error->http_status, &body);
 	buf_fini(&body);
 }

@@ -11,24 +11,23 @@
 
 enum answer_form {
 	ANSWER_QUERY, /* XML, by the model where there is one */
-	ANSWER_JSON,  /* AWS JSON 1.0 */
-	ANSWER_CBOR,  /* Smithy RPC v2 CBOR: errors only */
+	ANSWER_JSON,  /* AWS JSON 1.0 or 1.1 */
+	ANSWER_CBOR,  /* Smithy RPC v2 CBOR */
 	ANSWER_TEXT,  /* plain text, for people and browsers */
 };
-
-#define ANSWER_JSON_TYPE "application/x-amz-json-1.0"
 
 struct answer {
 	struct evhttp_request *http;
 	const char *request_id;
 	const struct aws_model *model; /* NULL: no service was found, or none of ours */
 	enum answer_form form;
+	const char *json_type; /* of ANSWER_JSON: the media type */
 };
 
 void answer_error(const struct answer *answer, const struct aws_error *error);
 
-/* xml is a whole document. */
-void answer_xml(const struct answer *answer, int status, const struct buf *xml);
+/* body is a whole document in the answer's form. */
+void answer_body(const struct answer *answer, int status, const struct buf *body);
 
 void answer_page(const struct answer *answer, int status, const char *content_type,
 		 const struct buf *body);

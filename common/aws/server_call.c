@@ -5,6 +5,7 @@
  */
 #include <event2/buffer.h>
 #include <event2/keyvalq_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +13,7 @@
 #include "common/aws/gzip.h"
 #include "common/aws/server_answer.h"
 #include "common/aws/server_private.h"
+#include "common/aws/server_protocol.h"
 #include "common/aws/server_route.h"
 #include "common/aws/sigv4.h"
 #include "common/base/clock.h"
@@ -19,9 +21,6 @@
 #include "common/base/log.h"
 
 enum { MAX_INFLATED = 2 << 20 }; /* as large as a body may be that is not compressed */
-
-/* The prefix of X-Amz-Target that CloudWatch's clients send, and the only one served. */
-static const char json_prefix[] = "GraniteServiceVersion20100801.";
 
 /* One request. */
 struct call {
@@ -33,8 +32,8 @@ struct call {
 	const char *body; /* inflated where the request's is compressed */
 	size_t body_len;
 	char *inflated;
-	bool is_json;          /* AWS JSON 1.0 in place of the Query protocol */
-	struct aws_form *form; /* NULL when is_json */
+	struct protocol protocol;
+	struct aws_form *form; /* the Query protocol's only */
 	const struct service *service;
 	const char *action; /* the peer's; "" when there is none */
 	const char *counted_service, *counted_action;
@@ -46,6 +45,11 @@ struct call {
 static const char *header(const struct call *call, const char *name)
 {
 	return evhttp_find_header(evhttp_request_get_input_headers(call->answer.http), name);
+}
+
+static bool is_query(const struct call *call)
+{
+	return call->protocol.form == ANSWER_QUERY;
 }
 
 static const char *method_name(enum evhttp_cmd_type type)
@@ -145,33 +149,6 @@ static int check_not_a_browser(struct call *call)
 	return 0;
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-	return text != NULL && strncasecmp(text, start, strlen(start)) == 0;
-}
-
-/* CloudWatch alone is also spoken to in JSON (newer SDKs and CLIs do): X-Amz-Target has the action.
- */
-static int check_json(struct call *call)
-{
-	const char *target = header(call, "X-Amz-Target");
-	const char *type = header(call, "Content-Type");
-
-	call->answer.form = ANSWER_JSON;
-	if (target == NULL)
-		return refuse(call, 400, "MissingAction",
-			      "A request in the AWS JSON protocol needs the header X-Amz-Target");
-	if (strncmp(target, json_prefix, sizeof(json_prefix) - 1) != 0 ||
-	    !starts_with(type, "application/x-amz-json-1.0"))
-		return refuse(call, 400, "UnsupportedOperation",
-			      "Of the services in the AWS JSON protocols only CloudWatch "
-			      "(JSON 1.0) is supported");
-	call->answer.model = aws_model("monitoring", NULL);
-	call->is_json = true;
-	call->action = target + sizeof(json_prefix) - 1;
-	return 0;
-}
-
 static int inflate_body(struct call *call)
 {
 	switch (gzip_inflate(call->request.body, call->request.body_len, MAX_INFLATED,
@@ -204,27 +181,20 @@ static int check_encoding(struct call *call)
 		      "Content-Encoding must be gzip or identity");
 }
 
-/* Protocols that exist and that we do not speak are refused in their own form. */
 static int check_protocol(struct call *call)
 {
-	const char *type = header(call, "Content-Type");
+	const struct protocol_hints hints = {.path = call->path,
+					     .target = header(call, "X-Amz-Target"),
+					     .smithy = header(call, "smithy-protocol"),
+					     .content_type = header(call, "Content-Type"),
+					     .has_body = call->request.body_len > 0};
+	int result = protocol_find(&hints, &call->protocol, &call->error);
 
-	if (strstr(call->path, "/operation/") != NULL || header(call, "smithy-protocol") != NULL) {
-		call->answer.form = ANSWER_CBOR;
-		return refuse(call, 400, "UnsupportedOperation",
-			      "The RPC v2 CBOR protocol is not supported yet; this endpoint "
-			      "speaks the Query protocol");
-	}
-	if (header(call, "X-Amz-Target") != NULL || starts_with(type, "application/x-amz-json"))
-		return check_json(call);
-	if (strcmp(call->path, "/") != 0)
-		return refuse(call, 404, "InvalidAction",
-			      "The API is at the path / of this endpoint");
-	if (call->request.body_len > 0 && type != NULL &&
-	    !starts_with(type, "application/x-www-form-urlencoded"))
-		return refuse(call, 415, "UnsupportedMediaType",
-			      "Content-Type must be application/x-www-form-urlencoded");
-	return 0;
+	call->answer.form = call->protocol.form;
+	call->answer.json_type = call->protocol.json_type;
+	if (call->protocol.action != NULL)
+		call->action = call->protocol.action;
+	return result;
 }
 
 static int read_form(struct call *call)
@@ -232,7 +202,7 @@ static int read_form(struct call *call)
 	bool is_in_body = call->body_len > 0;
 	const char *text = is_in_body ? call->body : call->request.query;
 
-	if (call->is_json)
+	if (!is_query(call))
 		return 0;
 	call->form = aws_form_parse(text, is_in_body ? call->body_len : strlen(call->request.query),
 				    &call->error);
@@ -258,31 +228,33 @@ static int refuse_service(struct call *call, const char *name)
 	return -1;
 }
 
-static int find_service(struct call *call)
+/* Of a Query request; NULL with the error when nothing tells. */
+static const char *service_name(struct call *call)
 {
-	const char *version = call->is_json ? NULL : aws_form_get(call->form, "Version");
 	const struct route_hints hints = {.scope_service = call->scope.service,
-					  .version = version,
+					  .version = aws_form_get(call->form, "Version"),
 					  .host = header(call, "Host"),
 					  .user_agent = header(call, "User-Agent")};
-	const char *name = call->is_json ? "monitoring" : route_service(&hints);
-	const struct aws_model *model;
+	const char *name = route_service(&hints);
 
-	if (name == NULL)
-		return call->action[0] == '\0'
-			   ? refuse(call, 400, "MissingAction",
-				    "The request has no Action, no signature and no Version: "
-				    "nothing tells which service and action it is for")
-			   : refuse(call, 400, "MissingAuthenticationToken",
-				    "The request has neither a signature nor a Version: nothing "
-				    "tells which service its Action is of");
-	call->answer.model = aws_model(name, NULL);
-	call->service = server_service(call->server, name);
-	if (call->service == NULL)
-		return refuse_service(call, name);
-	model = call->service->model;
-	call->answer.model = model;
-	call->counted_service = model->service;
+	if (name != NULL)
+		return name;
+	if (call->action[0] == '\0')
+		refuse(call, 400, "MissingAction",
+		       "The request has no Action, no signature and no Version: nothing tells "
+		       "which service and action it is for");
+	else
+		refuse(call, 400, "MissingAuthenticationToken",
+		       "The request has neither a signature nor a Version: nothing tells which "
+		       "service its Action is of");
+	return NULL;
+}
+
+static int check_version(struct call *call)
+{
+	const struct aws_model *model = call->service->model;
+	const char *version = aws_form_get(call->form, "Version");
+
 	if (version == NULL || strcmp(version, model->version) == 0 ||
 	    model->protocol == AWS_EC2_QUERY)
 		return 0;
@@ -294,6 +266,43 @@ static int find_service(struct call *call)
 		      "Version '%.32s' of %s is not supported; use %s", version, model->service,
 		      model->version);
 	return -1;
+}
+
+static int find_query_service(struct call *call)
+{
+	const char *name = service_name(call);
+
+	if (name == NULL)
+		return -1;
+	call->answer.model = aws_model(name, NULL);
+	call->service = server_service(call->server, name);
+	if (call->service == NULL || call->service->model->protocol == AWS_JSON)
+		return refuse_service(call, name);
+	return check_version(call);
+}
+
+/* JSON and CBOR name their service in header or path. */
+static int find_target_service(struct call *call)
+{
+	char name[64];
+
+	for (size_t i = 0; i < call->server->n_services; i++) {
+		if (!protocol_fits(&call->protocol, call->server->services[i].model))
+			continue;
+		call->service = &call->server->services[i];
+		return 0;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)call->protocol.target_len, call->protocol.target);
+	return refuse_service(call, name);
+}
+
+static int find_service(struct call *call)
+{
+	if ((is_query(call) ? find_query_service(call) : find_target_service(call)) != 0)
+		return -1;
+	call->answer.model = call->service->model;
+	call->counted_service = call->service->model->service;
+	return 0;
 }
 
 static int check_credentials(struct call *call)
@@ -312,21 +321,33 @@ static const struct aws_action *find_action(const struct service *service, const
 	return NULL;
 }
 
+static void encode_answer(const struct call *call, const struct aws_operation *operation,
+			  const json_t *output, struct buf *body)
+{
+	switch (call->protocol.form) {
+	case ANSWER_JSON:
+		aws_json_response_encode(operation, output, body);
+		break;
+	case ANSWER_CBOR:
+		aws_cbor_response_encode(operation, output, body);
+		break;
+	case ANSWER_QUERY:
+	case ANSWER_TEXT:
+		aws_response_encode(call->service->model, operation, output, call->id, body);
+		break;
+	}
+}
+
 static void answer_call(struct call *call, const struct aws_operation *operation,
 			const json_t *output)
 {
 	struct buf body = {0};
 
-	if (call->is_json)
-		aws_json_response_encode(operation, output, &body);
-	else
-		aws_response_encode(call->service->model, operation, output, call->id, &body);
+	encode_answer(call, operation, output, &body);
 	if (buf_failed(&body))
 		aws_error_set(&call->error, 500, "InternalFailure", "out of memory");
-	else if (call->is_json)
-		answer_page(&call->answer, 200, ANSWER_JSON_TYPE, &body);
 	else
-		answer_xml(&call->answer, 200, &body);
+		answer_body(&call->answer, 200, &body);
 	buf_fini(&body);
 }
 
@@ -356,6 +377,24 @@ static int run_handler(struct call *call, const struct aws_action *action,
 	return call->error.http_status == 0 ? 0 : -1;
 }
 
+static json_t *decode_input(struct call *call, const struct aws_operation *operation)
+{
+	const struct aws_model *model = call->service->model;
+
+	switch (call->protocol.form) {
+	case ANSWER_JSON:
+		return aws_json_request_decode(model, operation, call->body, call->body_len,
+					       &call->error);
+	case ANSWER_CBOR:
+		return aws_cbor_request_decode(model, operation, call->body, call->body_len,
+					       &call->error);
+	case ANSWER_QUERY:
+	case ANSWER_TEXT:
+		break;
+	}
+	return aws_request_decode(model, operation, call->form, &call->error);
+}
+
 static int run_action(struct call *call)
 {
 	const struct aws_action *action;
@@ -374,10 +413,7 @@ static int run_action(struct call *call)
 		return -1;
 	}
 	call->counted_action = action->name;
-	input = call->is_json
-		    ? aws_json_request_decode(call->service->model, operation, call->body,
-					      call->body_len, &call->error)
-		    : aws_request_decode(call->service->model, operation, call->form, &call->error);
+	input = decode_input(call, operation);
 	if (input == NULL)
 		return -1;
 	result = run_handler(call, action, operation, input);

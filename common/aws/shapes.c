@@ -380,6 +380,13 @@ static int enter_errors(struct table *table, struct err *err)
 	return 0;
 }
 
+static enum aws_protocol protocol_from_name(const char *name)
+{
+	if (strcmp(name, "ec2") == 0)
+		return AWS_EC2_QUERY;
+	return strcmp(name, "json") == 0 ? AWS_JSON : AWS_QUERY;
+}
+
 static int read_table(struct table *table, struct err *err)
 {
 	json_error_t why;
@@ -396,8 +403,10 @@ static int read_table(struct table *table, struct err *err)
 	table->model.service = table->service;
 	table->model.version = text_of(model, "version", "");
 	table->model.xml_namespace = text_of(model, "namespace", "");
-	table->model.protocol =
-	    strcmp(text_of(model, "protocol", ""), "ec2") == 0 ? AWS_EC2_QUERY : AWS_QUERY;
+	table->model.protocol = protocol_from_name(text_of(model, "protocol", ""));
+	table->model.target = text_of(model, "target", "");
+	table->model.json_type = text_of(model, "json_type", "");
+	table->model.smithy_namespace = text_of(model, "smithy_namespace", "");
 	if (enter_shapes(table, err) < 0 || enter_operations(table, err) < 0)
 		return -1;
 	return enter_errors(table, err);

@@ -69,14 +69,17 @@ struct aws_error_shape {
 	int http_status;
 };
 
-enum aws_protocol { AWS_QUERY, AWS_EC2_QUERY };
+enum aws_protocol { AWS_QUERY, AWS_EC2_QUERY, AWS_JSON };
 
 struct aws_model {
 	const char *service; /* SigV4 scope name: "elasticloadbalancing", "autoscaling",
-				"monitoring", "ec2", "sts" */
+				"monitoring", "ec2", "sts", .. */
 	const char *version; /* "2015-12-01" */
 	const char *xml_namespace;
 	enum aws_protocol protocol;
+	const char *target;           /* prefix of X-Amz-Target: "CertificateManager"; "" = none */
+	const char *json_type;        /* the JSON protocol's media type; "" = not spoken */
+	const char *smithy_namespace; /* "com.amazonaws.cloudwatch"; "" = no CBOR */
 	const struct aws_operation *operations; /* sorted by name */
 	size_t n_operations;
 	const struct aws_error_shape *errors; /* sorted by name */

@@ -28,7 +28,7 @@ SERVICES = {
     "ec2": "ec2",
     "sts": "sts",
 }
-LIBRARIES = "-levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 -lcrypto -lm"
+LIBRARIES = "-levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 -lcbor -lcrypto -lm"
 SANITIZE = {
     "asan": ["-fsanitize=address,undefined"],
     "tsan": ["-fsanitize=thread"],

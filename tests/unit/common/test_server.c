@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/aws/server.h"
+#include "common/aws/server_protocol.h"
 #include "common/aws/server_route.h"
 #include "common/http/curl_loop.h"
 #include "common/http/listener.h"
@@ -347,9 +348,9 @@ static void other_protocols_are_refused_in_their_own_form(void **state)
 	world->headers[1] = "Content-Type: application/x-amz-json-1.1";
 	ask(world, "/", "{}");
 	assert_int_equal(world->status, 400);
-	assert_head(world, "Content-Type: application/x-amz-json-1.0");
-	assert_head(world, "x-amzn-query-error: UnsupportedOperation;Sender");
-	assert_body(world, "\"__type\":\"UnsupportedOperation\"");
+	assert_head(world, "Content-Type: application/x-amz-json-1.1");
+	assert_body(world, "\"__type\":\"InvalidAction\"");
+	assert_body(world, "'CertificateManager'");
 	world->headers[0] = "smithy-protocol: rpc-v2-cbor";
 	world->headers[1] = "Content-Type: application/cbor";
 	ask(world, "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "x");
@@ -357,6 +358,71 @@ static void other_protocols_are_refused_in_their_own_form(void **state)
 	assert_head(world, "smithy-protocol: rpc-v2-cbor");
 	assert_head(world, "Content-Type: application/cbor");
 	assert_int_equal((unsigned char)world->body.data[0], 0xa2);
+}
+
+static int find(struct protocol *protocol, struct aws_error *error, struct protocol_hints hints)
+{
+	return protocol_find(&hints, protocol, error);
+}
+
+static void expect_target(const struct protocol *protocol, const char *target, const char *action)
+{
+	assert_int_equal(protocol->target_len, strlen(target));
+	assert_memory_equal(protocol->target, target, strlen(target));
+	assert_string_equal(protocol->action, action);
+}
+
+static void paths_and_headers_tell_the_protocol(void **state)
+{
+	struct aws_error error;
+	struct protocol p;
+
+	(void)state;
+	assert_int_equal(find(&p, &error, (struct protocol_hints){.path = "/"}), 0);
+	assert_int_equal(p.form, ANSWER_QUERY);
+	assert_int_equal(
+	    find(&p, &error,
+		 (struct protocol_hints){.path = "/",
+					 .target = "CertificateManager.Get.It",
+					 .content_type = "application/x-amz-json-1.1; x=y"}),
+	    0);
+	assert_int_equal(p.form, ANSWER_JSON);
+	assert_string_equal(p.json_type, "application/x-amz-json-1.1");
+	expect_target(&p, "CertificateManager", "Get.It");
+	assert_int_equal(
+	    find(&p, &error,
+		 (struct protocol_hints){.path = "/a/service/com.amazonaws.x.Svc/operation/Do",
+					 .smithy = "rpc-v2-cbor",
+					 .content_type = "application/cbor",
+					 .has_body = true}),
+	    0);
+	assert_int_equal(p.form, ANSWER_CBOR);
+	expect_target(&p, "Svc", "Do");
+}
+
+static void cbor_that_is_not_quite_is_refused_as_cbor(void **state)
+{
+	static const struct protocol_hints hints[] = {
+	    {.path = "/", .smithy = "rpc-v2-cbor"},
+	    {.path = "/service//operation/", .smithy = "rpc-v2-cbor"},
+	    {.path = "/service/S/operation/A"},
+	    {.path = "/service/S/operation/A", .smithy = "rpc-v2-json"},
+	    {.path = "/service/S/operation/A", .smithy = "rpc-v2-cbor", .target = "S.A"},
+	    {.path = "/service/S/operation/A", .smithy = "rpc-v2-cbor", .has_body = true},
+	    {.path = "/service/S/operation/A",
+	     .smithy = "rpc-v2-cbor",
+	     .has_body = true,
+	     .content_type = "application/cbor-seq"},
+	};
+	struct aws_error error;
+	struct protocol p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		assert_int_equal(find(&p, &error, hints[i]), -1);
+		assert_int_equal(p.form, ANSWER_CBOR);
+		assert_in_range(error.http_status, 400, 499);
+	}
 }
 
 static void bodies_that_we_cannot_read_are_refused(void **state)
@@ -652,6 +718,8 @@ int main(void)
 	    TEST(a_wrong_parameter_is_refused_before_the_handler),
 	    TEST(web_pages_are_kept_out),
 	    TEST(other_protocols_are_refused_in_their_own_form),
+	    TEST(paths_and_headers_tell_the_protocol),
+	    TEST(cbor_that_is_not_quite_is_refused_as_cbor),
 	    TEST(bodies_that_we_cannot_read_are_refused),
 	    TEST(a_body_of_two_mebibytes_passes_and_one_more_byte_is_too_large),
 	    TEST(headers_beyond_the_limit_are_refused),
