@@ -87,7 +87,7 @@ def test_errors_carry_the_shape_and_the_query_code(scaler):
     status, headers, body = ask(scaler, "PutDashboardOfMine", {})
     assert (status, headers["x-amzn-query-error"]) == (400, "InvalidAction;Sender")
     status, _, body = ask(scaler, "ListCertificates", {}, prefix="CertificateManager")
-    assert (status, body["__type"]) == (400, "UnsupportedOperation")
+    assert (status, body["__type"]) == (400, "InvalidAction")
     status, _, body = ask(scaler, "ListMetrics", {"Namespace": 5})
     assert status == 400 and "'namespace'" in body["message"]
     wait_for(
