@@ -8,7 +8,8 @@
 #   make fuzz       the fuzzers over their corpora, then FUZZ_SECONDS of new inputs each
 #   make lint       clang-format, clang-tidy, shellcheck, black, layering
 #   make format     rewrites the sources in the house style
-#   make bench      load benchmark of the load balancer (one worker against the bare target)
+#   make bench      the load balancer, nginx, HAProxy and a bare relay side by side (docs/benchmark.md);
+#                   make bench-quick: the first row alone, 40 s; ARGS='--row NAME' and more: bench/run.py --help
 #   make shapes     re-extracts the AWS shape tables from python3-botocore
 #   make deps       installs the Debian packages to build and run; make test-deps those to test
 #   make install    into $(DESTDIR)$(PREFIX)
@@ -37,7 +38,7 @@ TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest 
 # What the walk through the lab in README.md types.
 LAB_DEPS := apache2-utils awscli curl
 LINT_DEPS := clang-format clang-tidy clang shellcheck black git
-BENCH_DEPS := apache2-utils curl
+BENCH_DEPS := apache2-utils nginx haproxy
 
 LLHTTP ?= /usr/share/llhttp
 LLHTTP_INCLUDE ?= /usr/share/include/llhttp
@@ -63,7 +64,7 @@ objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
 AREAS := common lb scaler lab
 PROGRAMS := $(foreach p,lb scaler lab,$(if $(wildcard $(p)/main.c),$(BIN)/albatross-$(p)))
 UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/unit/%,$(shell find tests/unit -name 'test_*.c'))
-BENCHES := $(patsubst bench/%.c,$(BIN)/bench/%,$(wildcard bench/*.c))
+BENCHES := $(addprefix $(BIN)/bench/,load relay rules target)
 LLHTTP_OBJECTS := $(OBJ)/llhttp/llhttp.o $(OBJ)/llhttp/api.o $(OBJ)/llhttp/http.o
 
 .PHONY: all lab test unit asan tsan fuzz lint format bench bench-quick shapes deps test-deps install clean \
@@ -171,10 +172,14 @@ $(BIN)/bench/%: $(OBJ)/bench/%.o $(LIBS_lb) $(OBJ)/libcommon.a
 	@echo 'LD   $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-bench: deps
+$(BIN)/bench/load: $(addprefix $(OBJ)/bench/,load_cpu.o load_options.o)
+
+bench bench-quick: deps
 	@tools/deps.sh $(BENCH_DEPS)
 	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
-	@bench/run.sh
+	@NGINX='$(NGINX)' HAPROXY='$(HAPROXY)' $(PYTHON) bench/run.py --bin $(BIN) $(if $(filter bench-quick,$@),--quick) \
+		$(if $(LB2),--lb head=$(BIN)/albatross-lb --lb other=$(LB2)) $(ARGS)
+	@$(if $(filter bench,$@),$(if $(ARGS),,$(BIN)/bench/rules))
 
 shapes:
 	@tools/deps.sh python3-botocore

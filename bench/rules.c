@@ -1,7 +1,7 @@
 /*
  * What choosing a rule costs, by number of rules: nanoseconds and instructions a match, the
  * last rule hit, and a hit spread over all of them.  Also how long building takes and what it
- * holds.  bench/run.sh calls it.
+ * holds.  make bench calls it.
  */
 #include <linux/perf_event.h>
 #include <malloc.h>

@@ -1,7 +1,8 @@
 /*
  * The benchmark's target: a bare epoll HTTP server, one thread, one fixed answer.
- * It looks for the empty line that ends a head and for "keep-alive" or "close", and
- * for nothing else: it is no server, only the least work a target can do.
+ * It looks for the empty line that ends a head, for "keep-alive" or "close", and where the method
+ * starts with P for the length of the body that follows; for nothing else: it is no server,
+ * only the least work a target can do.
  *
  *   build/bench/target [ADDRESS [PORT [BODY_BYTES]]]     default 127.0.0.1 9000 64
  */
@@ -17,28 +18,41 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_FDS = 65536, IN_BYTES = 16384, OUT_BYTES = 1 << 20, MAX_BODY = 65536 };
+enum { MAX_FDS = 65536, IN_BYTES = 16384, MAX_BODY = 1 << 20, EVENTS = 256 };
 
-static char answer_keep[MAX_BODY + 256], answer_close[MAX_BODY + 256];
-static size_t keep_len, close_len;
-static char *pending[MAX_FDS]; /* of a head that came in pieces; IN_BYTES each */
-static size_t n_pending[MAX_FDS];
-static char out[OUT_BYTES];
+struct answer {
+	char bytes[MAX_BODY + 256];
+	size_t len;
+};
 
-static size_t make_answer(char *answer, const char *connection, int body_bytes)
+struct conn {
+	char *in; /* IN_BYTES; kept for the next connection of this number */
+	size_t n_in;
+	size_t upload_left;       /* of a request's body */
+	const char *out;          /* what of an answer could not be sent yet */
+	size_t n_out;             /* 0 = nothing */
+	bool is_last, is_waiting; /* closes after the answer; asked to be told of room to send */
+};
+
+static struct answer answer_keep, answer_close;
+static struct conn conns[MAX_FDS];
+static char sink[MAX_BODY]; /* never written */
+static int ep, listener;
+
+static void make_answer(struct answer *answer, const char *connection, int body_bytes)
 {
-	int len = snprintf(answer, 256,
+	int len = snprintf(answer->bytes, 256,
 			   "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: "
 			   "%d\r\nConnection: %s\r\n\r\n",
 			   body_bytes, connection);
 
-	memset(answer + len, 'x', (size_t)body_bytes);
-	return (size_t)len + (size_t)body_bytes;
+	memset(answer->bytes + len, 'x', (size_t)body_bytes);
+	answer->len = (size_t)len + (size_t)body_bytes;
 }
 
 static void drop(int fd)
 {
-	n_pending[fd] = 0;
+	conns[fd] = (struct conn){.in = conns[fd].in};
 	close(fd);
 }
 
@@ -52,12 +66,98 @@ static bool is_kept(const char *head, size_t len)
 	return !memmem(head, len, "onnection: close", 16);
 }
 
+/* No other field of these clients ends so. */
+static size_t body_of(const char *head, size_t len)
+{
+	const char *found = memmem(head, len, "ength: ", 7);
+
+	return found ? strtoul(found + 7, NULL, 10) : 0;
+}
+
+static void watch(int fd, bool for_room)
+{
+	struct epoll_event event = {.events = for_room ? EPOLLOUT : EPOLLIN, .data.fd = fd};
+
+	if (conns[fd].is_waiting != for_room)
+		epoll_ctl(ep, EPOLL_CTL_MOD, fd, &event);
+	conns[fd].is_waiting = for_room;
+}
+
+/* False when the connection is gone. */
+static bool flush(int fd)
+{
+	struct conn *conn = &conns[fd];
+
+	while (conn->n_out > 0) {
+		ssize_t n = send(fd, conn->out, conn->n_out, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN) {
+			watch(fd, true);
+			return true;
+		}
+		if (n < 0) {
+			drop(fd);
+			return false;
+		}
+		conn->out += n;
+		conn->n_out -= (size_t)n;
+	}
+	if (conn->is_last) {
+		drop(fd);
+		return false;
+	}
+	watch(fd, false);
+	return true;
+}
+
+static bool answer(int fd)
+{
+	struct conn *conn = &conns[fd];
+	const struct answer *answer = conn->is_last ? &answer_close : &answer_keep;
+
+	conn->out = answer->bytes;
+	conn->n_out = answer->len;
+	return flush(fd);
+}
+
+/* Answers each request that is there in full, until an answer does not fit the socket. */
+static bool take_requests(int fd)
+{
+	struct conn *conn = &conns[fd];
+	size_t from = 0;
+
+	while (conn->n_out == 0) {
+		char *head = conn->in + from, *end;
+		size_t left = conn->n_in - from;
+
+		end = memmem(head, left, "\r\n\r\n", 4);
+		if (!end)
+			break;
+		size_t head_len = (size_t)(end + 4 - head), body;
+		conn->is_last = !is_kept(head, head_len);
+		conn->upload_left = *head == 'P' ? body_of(head, head_len) : 0;
+		left -= head_len;
+		body = conn->upload_left < left ? conn->upload_left : left;
+		from += head_len + body;
+		conn->upload_left -= body;
+		if (conn->upload_left > 0)
+			break;
+		if (!answer(fd))
+			return false;
+	}
+	memmove(conn->in, conn->in + from, conn->n_in - from);
+	conn->n_in -= from;
+	return true;
+}
+
 static void on_bytes(int fd)
 {
-	char *in = pending[fd];
-	ssize_t n = recv(fd, in + n_pending[fd], IN_BYTES - n_pending[fd], 0);
-	size_t from = 0, to, out_len = 0;
-	bool goes_on = true;
+	struct conn *conn = &conns[fd];
+	bool is_upload = conn->upload_left > 0;
+	size_t sink_len = conn->upload_left < MAX_BODY ? conn->upload_left : MAX_BODY;
+	/* A body's bytes are dropped in the kernel. */
+	ssize_t n = is_upload ? recv(fd, sink, sink_len, MSG_TRUNC)
+			      : recv(fd, conn->in + conn->n_in, IN_BYTES - conn->n_in, 0);
 
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -65,38 +165,27 @@ static void on_bytes(int fd)
 		drop(fd);
 		return;
 	}
-	to = n_pending[fd] + (size_t)n;
-	while (goes_on && from < to) {
-		char *end = memmem(in + from, to - from, "\r\n\r\n", 4);
-
-		if (!end || out_len + keep_len > OUT_BYTES)
-			break;
-		size_t head_len = (size_t)(end + 4 - (in + from));
-		goes_on = is_kept(in + from, head_len);
-		memcpy(out + out_len, goes_on ? answer_keep : answer_close,
-		       goes_on ? keep_len : close_len);
-		out_len += goes_on ? keep_len : close_len;
-		from += head_len;
+	if (is_upload) {
+		conn->upload_left -= (size_t)n;
+		if (conn->upload_left == 0)
+			answer(fd);
+		return;
 	}
-	memmove(in, in + from, to - from);
-	n_pending[fd] = to - from;
-	if (out_len > 0 && send(fd, out, out_len, MSG_NOSIGNAL) != (ssize_t)out_len)
-		goes_on = false;
-	if (!goes_on || n_pending[fd] == IN_BYTES)
+	conn->n_in += (size_t)n;
+	if (take_requests(fd) && conn->n_in == IN_BYTES)
 		drop(fd);
 }
 
-static void on_accept(int epoll_fd, int listen_fd)
+static void on_accept(void)
 {
 	int fd;
 
-	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
-		if (fd < MAX_FDS && !pending[fd])
-			pending[fd] = malloc(IN_BYTES);
-		if (fd >= MAX_FDS || !pending[fd] ||
-		    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		if (fd < MAX_FDS && !conns[fd].in)
+			conns[fd].in = malloc(IN_BYTES);
+		if (fd >= MAX_FDS || !conns[fd].in || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) < 0)
 			close(fd);
 	}
 }
@@ -115,30 +204,39 @@ static int listen_on(const char *address, int port)
 	return fd;
 }
 
+static void on_event(const struct epoll_event *event)
+{
+	int fd = event->data.fd;
+
+	if (fd == listener)
+		on_accept();
+	else if (conns[fd].n_out == 0)
+		on_bytes(fd);
+	else if (flush(fd) && conns[fd].n_out == 0)
+		take_requests(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *address = argc > 1 ? argv[1] : "127.0.0.1";
 	int port = argc > 2 ? atoi(argv[2]) : 9000;
 	int body = argc > 3 ? atoi(argv[3]) : 64;
-	int listen_fd = listen_on(address, port), epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = listen_fd}, events[256];
+	struct epoll_event event = {.events = EPOLLIN}, events[EVENTS];
 
-	if (body < 0 || body > MAX_BODY || listen_fd < 0 || epoll_fd < 0 ||
-	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listen_fd, &event) < 0) {
+	listener = event.data.fd = listen_on(address, port);
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	if (body < 0 || body > MAX_BODY || listener < 0 || ep < 0 ||
+	    epoll_ctl(ep, EPOLL_CTL_ADD, listener, &event) < 0) {
 		fprintf(stderr, "target: cannot listen on %s:%d: %s\n", address, port,
 			strerror(errno));
 		return 1;
 	}
-	keep_len = make_answer(answer_keep, "keep-alive", body);
-	close_len = make_answer(answer_close, "close", body);
+	make_answer(&answer_keep, "keep-alive", body);
+	make_answer(&answer_close, "close", body);
 	for (;;) {
-		int n = epoll_wait(epoll_fd, events, 256, -1);
+		int n = epoll_wait(ep, events, EVENTS, -1);
 
-		for (int i = 0; i < n; i++) {
-			if (events[i].data.fd == listen_fd)
-				on_accept(epoll_fd, listen_fd);
-			else
-				on_bytes(events[i].data.fd);
-		}
+		for (int i = 0; i < n; i++)
+			on_event(&events[i]);
 	}
 }

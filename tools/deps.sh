@@ -1,5 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages named that are missing. Asks apt only when there is something to do.
+# What is installed to be tested or measured against (nginx, haproxy) must not become a service of this machine: nothing
+# is started, now or at the next boot.
 set -eu
 missing=
 for package in "$@"; do
@@ -20,6 +22,18 @@ if [ "$(id -u)" -ne 0 ]; then
   sudo=sudo
 fi
 echo "deps: installing$missing"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap '$sudo rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+  $sudo chmod 755 "$policy"
+fi
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086 # the list is meant to be split
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+for package in $missing; do
+  unit=/lib/systemd/system/$package.service
+  if [ -e "$unit" ] && command -v systemctl >/dev/null; then
+    $sudo systemctl disable --quiet "$package" || true
+  fi
+done
