@@ -122,6 +122,53 @@ def test_c14_19_https_listeners_are_refused(start_lb, backends):
         )
 
 
+# ---- fixed responses ----
+
+
+def fixed_response(**config):
+    return [{"Type": "fixed-response", "FixedResponseConfig": config}]
+
+
+def test_c14_8_fixed_responses_are_held_to_their_limits(start_lb):
+    lb = start_lb(actions=fixed(404))
+    client = lb.client()
+    balancer = client.describe_load_balancers()["LoadBalancers"][0]
+    listener = client.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])[
+        "Listeners"
+    ][0]["ListenerArn"]
+
+    def modify(**config):
+        client.modify_listener(
+            ListenerArn=listener, DefaultActions=fixed_response(**config)
+        )
+
+    for bad in (
+        {"StatusCode": "301"},
+        {"StatusCode": "600"},
+        {"StatusCode": "20"},
+        {"StatusCode": "200", "MessageBody": "x" * 1025},
+        {"StatusCode": "200", "ContentType": "image/png"},
+    ):
+        with pytest.raises(botocore.exceptions.ClientError):
+            modify(**bad)
+    with lb.wire() as wire:
+        assert wire.get().status == 404
+        modify(StatusCode="599", ContentType="text/css", MessageBody="x" * 1024)
+        answer = shared.wait_for(
+            lambda: (a := wire.get()).status == 599 and a, what="the change"
+        )
+        assert (answer.header("Content-Type"), answer.body) == (
+            "text/css",
+            b"x" * 1024,
+        )
+        modify(StatusCode="200")
+        answer = shared.wait_for(
+            lambda: (a := wire.get()).status == 200 and a, what="the change"
+        )
+        assert (answer.header("Content-Length"), answer.body) == ("0", b"")
+        assert answer.header("Content-Type") == "text/plain; charset=utf-8"
+
+
 # ---- trailers: of one hop ----
 
 

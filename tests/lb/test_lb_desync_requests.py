@@ -49,7 +49,7 @@ def fields_of(line):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_odd_requests_fare_as_the_mode_says(start_lb, programs, mode):
+def test_c14_5_odd_requests_fare_as_the_mode_says(start_lb, programs, mode):
     log = programs.folder / "access.log"
     with RawTarget() as target:
         lb = start_lb(

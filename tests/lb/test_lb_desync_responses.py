@@ -155,7 +155,9 @@ def test_slow_reader_gets_all_though_the_load_balancer_ends(start_lb, backends):
     assert reading.partition(b"\r\n\r\n")[2] == pattern(n)
 
 
-def test_answer_that_outlives_the_deregistration_delay_is_502(start_lb, backends):
+def test_c14_14_answer_that_outlives_the_deregistration_delay_is_502(
+    start_lb, backends
+):
     leaving, staying = backends(2)
     lb = start_lb(leaving, staying)
     elb, arn = lb.client(), lb.group_arn()

@@ -235,7 +235,7 @@ def test_463_is_for_more_than_thirty_addresses(start_lb, backends):
     assert answer.line == "HTTP/1.1 463 " and b"<title>463</title>" in answer.body
 
 
-def test_group_cookie_that_is_not_ours_is_the_error_reason(
+def test_c14_20_group_cookie_that_is_not_ours_is_the_error_reason(
     start_lb, backends, programs
 ):
     path = programs.folder / "access.log"

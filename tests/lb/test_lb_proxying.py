@@ -277,7 +277,7 @@ def test_all_unhealthy_serves_all(start_lb, backends):
     assert lb.get() == "b0"
 
 
-def test_probe_says_what_it_is(start_lb, backends):
+def test_c14_13_probe_says_what_it_is(start_lb, backends):
     backend = backends()
     lb = start_lb(backend)
     lb.wait_health({backend: "healthy"})

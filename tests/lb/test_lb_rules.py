@@ -60,7 +60,7 @@ def explain(lb, url="/", *headers, **more):
         return json.load(answer)
 
 
-def test_conditions_of_every_kind_choose_the_rule(start_lb):
+def test_c14_6_conditions_of_every_kind_choose_the_rule(start_lb):
     """alb.md 14, 6: case, wildcards, any and all, the default."""
     lb = start_lb(
         actions=fixed(404),
@@ -199,7 +199,7 @@ def test_transform_replaces_only_what_matched_and_survives_a_long_url(
         assert wire.get("/grow/" + "y" * 7000).status == 500
 
 
-def test_redirect_fills_in_the_keywords(start_lb):
+def test_c14_7_redirect_fills_in_the_keywords(start_lb):
     """alb.md 14, 7."""
 
     def to(**config):
@@ -237,7 +237,7 @@ def test_redirect_fills_in_the_keywords(start_lb):
         assert wire.get("/moved/" + "a" * 8200, host="a.b").status == 507
 
 
-def test_weighted_groups_share_and_zero_gets_nothing(start_lb, backends):
+def test_c14_9_weighted_groups_share_and_zero_gets_nothing(start_lb, backends):
     """alb.md 14, 9."""
     one, two, three = backends(3)
     config = {

@@ -288,7 +288,9 @@ def test_the_target_optimizer_is_refused(start_lb):
     assert "targetControlPort" in told and "supported by this endpoint" in told, told
 
 
-def test_a_draining_target_gets_no_new_request_and_finishes_the_old(start_lb, backends):
+def test_c14_14_a_draining_target_gets_no_new_request_and_finishes_the_old(
+    start_lb, backends
+):
     leaving, staying = backends(2)
     lb = start_healthy(
         start_lb, [leaving], {"deregistration_delay.timeout_seconds": "60"}

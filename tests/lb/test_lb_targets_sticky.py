@@ -73,7 +73,7 @@ def test_forged_and_garbled_cookies_are_ignored(start_lb, backends):
         assert seen == {"b0", "b1"}, bad
 
 
-def test_a_binding_ends_with_its_duration(start_lb, backends):
+def test_c14_10_a_binding_ends_with_its_duration(start_lb, backends):
     lb = start(
         start_lb,
         backends(2),
@@ -87,7 +87,7 @@ def test_a_binding_ends_with_its_duration(start_lb, backends):
     )
 
 
-def test_a_session_leaves_a_target_that_is_unhealthy_draining_or_gone(
+def test_c14_10_a_session_leaves_a_target_that_is_unhealthy_draining_or_gone(
     start_lb, backends
 ):
     targets = {b.name: b for b in backends(3)}
@@ -131,7 +131,7 @@ def test_a_cookie_outlives_a_restart_of_the_lb(start_lb, backends, tmp_path):
     assert {browser.get(keep=False) for _ in range(8)} == {first}
 
 
-def test_the_applications_cookie_begins_the_session(start_lb, backends):
+def test_c14_10_the_applications_cookie_begins_the_session(start_lb, backends):
     targets = {b.name: b for b in backends(3)}
     lb = start(start_lb, list(targets.values()), APP_COOKIE)
     browser = Browser(lb)
@@ -170,7 +170,7 @@ def weighted(*weights, sticky=None):
     return [{"Type": "forward", "ForwardConfig": config}]
 
 
-def test_a_client_stays_with_its_weighted_group(start_lb, backends):
+def test_c14_9_a_client_stays_with_its_weighted_group(start_lb, backends):
     blue, green = backends(2)
     lb = start_lb(
         groups=[group("blue", blue), group("green", green)],

@@ -142,7 +142,7 @@ static void with_none_healthy_all_registered_ones_serve(void **state)
 	}
 }
 
-static void below_the_least_number_of_healthy_targets_it_fails_open(void **state)
+static void c14_12_below_the_least_number_of_healthy_targets_it_fails_open(void **state)
 {
 	static const struct {
 		unsigned count, percent;
@@ -170,7 +170,7 @@ static void below_the_least_number_of_healthy_targets_it_fails_open(void **state
 	}
 }
 
-static void draining_targets_do_not_count_in_the_percentage(void **state)
+static void c14_12_draining_targets_do_not_count_in_the_percentage(void **state)
 {
 	struct fixture f =
 	    new_group((struct target_group_attributes){.minimum_healthy_percent = 100});
@@ -334,7 +334,7 @@ static void a_share_grows_from_little_to_all(void **state)
 	assert_int_equal(slow_start_share(0, 30, 5), SHARE_FULL);
 }
 
-static void in_slow_start_a_target_gets_its_share(void **state)
+static void c14_11_in_slow_start_a_target_gets_its_share(void **state)
 {
 	struct fixture f = new_group((struct target_group_attributes){.slow_start_s = 30});
 	int counts[N_TARGETS];
@@ -533,8 +533,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(round_robin_takes_turns_over_the_healthy),
 	    cmocka_unit_test(with_none_healthy_all_registered_ones_serve),
-	    cmocka_unit_test(below_the_least_number_of_healthy_targets_it_fails_open),
-	    cmocka_unit_test(draining_targets_do_not_count_in_the_percentage),
+	    cmocka_unit_test(c14_12_below_the_least_number_of_healthy_targets_it_fails_open),
+	    cmocka_unit_test(c14_12_draining_targets_do_not_count_in_the_percentage),
 	    cmocka_unit_test(a_target_already_tried_is_not_chosen_again),
 	    cmocka_unit_test(least_outstanding_goes_to_the_idlest_of_all_workers),
 	    cmocka_unit_test(least_outstanding_breaks_ties_in_turn),
@@ -544,7 +544,7 @@ int main(void)
 	    cmocka_unit_test(random_finds_the_only_candidate_of_least_weight),
 	    cmocka_unit_test(who_is_bound_stays_with_a_target_that_may_serve),
 	    cmocka_unit_test(a_share_grows_from_little_to_all),
-	    cmocka_unit_test(in_slow_start_a_target_gets_its_share),
+	    cmocka_unit_test(c14_11_in_slow_start_a_target_gets_its_share),
 	    cmocka_unit_test(when_all_are_in_slow_start_somebody_serves),
 	    cmocka_unit_test(who_fails_more_than_its_peers_is_anomalous),
 	    cmocka_unit_test(when_all_fail_alike_none_is_anomalous),

@@ -389,7 +389,7 @@ static json_t *redirect_at(struct fixture *f, const char *balancer, int port, co
 }
 
 /* alb.md 5.4: protocol, host, port or path must change; the query does not count. */
-static void redirect_to_itself_is_a_loop(void **state)
+static void c14_7_redirect_to_itself_is_a_loop(void **state)
 {
 	static const char *const loops[] = {
 	    "",
@@ -478,7 +478,7 @@ static void weighted_groups_with_sticky_targets_need_group_stickiness(void **sta
 	free(grey);
 }
 
-static void conditions_are_held_to_their_limits(void **state)
+static void c14_6_conditions_are_held_to_their_limits(void **state)
 {
 	static const char *const bad[] = {
 	    "{'Field': 'path-pattern', 'Values': ['/a b']}",
@@ -661,10 +661,10 @@ int main(void)
 	    TEST(conditions_return_both_spellings),
 	    TEST(two_rules_swap_priorities_in_one_call),
 	    TEST(default_rule_is_not_to_be_changed),
-	    TEST(redirect_to_itself_is_a_loop),
+	    TEST(c14_7_redirect_to_itself_is_a_loop),
 	    TEST(redirect_becomes_a_loop_when_its_listener_moves),
 	    TEST(weighted_groups_with_sticky_targets_need_group_stickiness),
-	    TEST(conditions_are_held_to_their_limits),
+	    TEST(c14_6_conditions_are_held_to_their_limits),
 	    TEST(targets_are_registered_once_with_the_group_s_port),
 	    TEST(asking_for_an_unregistered_target_says_so),
 	    TEST(tags_are_added_listed_and_removed),

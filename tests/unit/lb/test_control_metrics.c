@@ -200,7 +200,7 @@ static void times_are_cut_into_data_of_150_values(void **state)
 	json_decref(context.data);
 }
 
-static void matcher_knows_lists_and_ranges(void **state)
+static void c14_13_matcher_knows_lists_and_ranges(void **state)
 {
 	(void)state;
 	assert_true(matcher_has("200", 200));
@@ -221,7 +221,7 @@ int main(void)
 	    cmocka_unit_test(with_stickiness_on_requests_that_were_not_sticky_count_at_zero_too),
 	    cmocka_unit_test(a_zone_doubles_every_datum_but_the_group_s_own),
 	    cmocka_unit_test(times_are_cut_into_data_of_150_values),
-	    cmocka_unit_test(matcher_knows_lists_and_ranges),
+	    cmocka_unit_test(c14_13_matcher_knows_lists_and_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

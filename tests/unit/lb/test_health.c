@@ -24,7 +24,7 @@ static bool probe_fails(struct health *health, enum probe_result result, int cod
 	return health_probe(health, &thresholds, result, code);
 }
 
-static void one_pass_makes_an_initial_target_healthy(void **state)
+static void c14_13_one_pass_makes_an_initial_target_healthy(void **state)
 {
 	struct health health;
 
@@ -67,7 +67,7 @@ static void failures_must_be_consecutive(void **state)
 	assert_string_equal(health_reason_name(health.reason), "Target.Timeout");
 }
 
-static void an_unhealthy_target_needs_all_its_passes_in_a_row(void **state)
+static void c14_13_an_unhealthy_target_needs_all_its_passes_in_a_row(void **state)
 {
 	struct health health;
 
@@ -209,10 +209,10 @@ static void a_probe_is_logged_in_albs_field_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(one_pass_makes_an_initial_target_healthy),
+	    cmocka_unit_test(c14_13_one_pass_makes_an_initial_target_healthy),
 	    cmocka_unit_test(an_initial_target_that_fails_says_so_and_then_is_unhealthy),
 	    cmocka_unit_test(failures_must_be_consecutive),
-	    cmocka_unit_test(an_unhealthy_target_needs_all_its_passes_in_a_row),
+	    cmocka_unit_test(c14_13_an_unhealthy_target_needs_all_its_passes_in_a_row),
 	    cmocka_unit_test(the_newest_failure_is_the_one_described),
 	    cmocka_unit_test(draining_ignores_probes),
 	    cmocka_unit_test(requests_can_eject_a_healthy_target_only),
