@@ -32,7 +32,8 @@ endif
 OBJ := build/obj/$(MODE)
 
 DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev libxml2-dev \
-	libsqlite3-dev libpcre2-dev libcbor-dev zlib1g-dev uthash-dev libbsd-dev node-llhttp python3
+	libsqlite3-dev libpcre2-dev libcbor-dev libglib2.0-dev zlib1g-dev uthash-dev libbsd-dev tzdata \
+	node-llhttp python3
 TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
 	python3-pytest-xdist python3-pytest-timeout apache2-utils curl procps iproute2
 # What the walk through the lab in README.md types.
@@ -57,7 +58,7 @@ CFLAGS += -std=gnu17 -fPIE -pthread -fstack-protector-strong -fstack-clash-prote
 	-fcf-protection $(CFLAGS_$(MODE))
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS_$(MODE))
 LDLIBS := -levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 \
-	-lcbor -lcrypto -lz -lm
+	-lcbor -lcrypto -lz -lm -lglib-2.0
 
 sources = $(shell find $(1) -name '*.c' -o -name '*.S' 2>/dev/null | sort)
 objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
@@ -102,6 +103,10 @@ $(OBJ)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	@echo 'AS   $<'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# The one file that uses GLib (its time zones).
+$(OBJ)/common/base/time_zone.o: CPPFLAGS += \
+	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I glib-2.0 2>/dev/null))
 
 # The tables that .incbin embeds.
 $(OBJ)/common/aws/shapes_data.o: $(wildcard common/aws/shapes/*.json)

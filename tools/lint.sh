@@ -73,6 +73,8 @@ git grep --untracked -nE '\b(clock_now_ms|clock_monotonic_us|clock_gettime|getti
 
 flags=(-I. -D_GNU_SOURCE -DHASH_NONFATAL_OOM=1 -std=gnu17 -isystem /usr/include/libxml2
   -isystem "${LLHTTP_INCLUDE:-/usr/share/include/llhttp}")
+mapfile -t glib < <(pkg-config --cflags-only-I glib-2.0 | sed 's/-I//g' | tr -s ' ' '\n' | sed '/^$/d; s/^/-isystem\n/')
+flags+=("${glib[@]}")
 analyzer=(-Xclang -analyzer-config -Xclang "max-nodes=${LINT_NODES:-50000}")
 # shellcheck disable=SC2317 # called through xargs
 tidy() { # tidy SETTINGS FILE FLAGS...

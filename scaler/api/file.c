@@ -52,23 +52,53 @@ static int check_groups(struct autoscaling *as, const json_t *config, struct err
 	return 0;
 }
 
+/* Does the group that the entry names exist, or will it? */
+static int check_group_of(struct autoscaling *as, const json_t *config, const char *section,
+			  size_t i, struct err *err)
+{
+	const json_t *input = json_array_get(doc_array(config, section), i);
+	const char *group = doc_str(input, "AutoScalingGroupName", "");
+	char why[NAME_MAX_LEN + 64];
+
+	if (find(doc_array(config, "AutoScalingGroups"), "AutoScalingGroupName", group) ||
+	    engine_group(as->engine, group))
+		return 0;
+	snprintf(why, sizeof why, "there is no group '%s'", group);
+	return refuse(err, section, i, why);
+}
+
 static int check_policies(struct autoscaling *as, const json_t *config, struct err *err)
 {
 	const json_t *input;
 	size_t i;
 
 	json_array_foreach (doc_array(config, "ScalingPolicies"), i, input) {
-		const char *group = doc_str(input, "AutoScalingGroupName", "");
 		struct aws_error error = {0};
-		char why[NAME_MAX_LEN + 64];
 
 		if (policy_check(input, true, &error) < 0)
 			return refuse(err, "ScalingPolicies", i, error.message);
-		if (find(doc_array(config, "AutoScalingGroups"), "AutoScalingGroupName", group) ||
-		    engine_group(as->engine, group))
-			continue;
-		snprintf(why, sizeof why, "there is no group '%s'", group);
-		return refuse(err, "ScalingPolicies", i, why);
+		if (check_group_of(as, config, "ScalingPolicies", i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_schedules(struct autoscaling *as, const json_t *config, struct err *err)
+{
+	const json_t *input;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "ScheduledActions"), i, input) {
+		struct aws_error error = {0};
+
+		if (schedule_check(input, &error) < 0)
+			return refuse(err, "ScheduledActions", i, error.message);
+		if (!doc_has(input, "StartTime") && !doc_has(input, "Time") &&
+		    !doc_has(input, "Recurrence"))
+			return refuse(err, "ScheduledActions", i,
+				      "a StartTime or a Recurrence is needed");
+		if (check_group_of(as, config, "ScheduledActions", i, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -91,7 +121,7 @@ static int check_alarms(const json_t *config, struct err *err)
 
 int autoscaling_check_file(struct autoscaling *as, const json_t *config, struct err *err)
 {
-	static const char *const later[] = {"ScheduledActions", "LifecycleHooks"};
+	static const char *const later[] = {"LifecycleHooks"};
 
 	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
 		if (json_array_size(doc_array(config, later[i])) == 0)
@@ -99,7 +129,8 @@ int autoscaling_check_file(struct autoscaling *as, const json_t *config, struct 
 		err_set(err, ENOTSUP, "%s: not supported yet", later[i]);
 		return -1;
 	}
-	if (check_groups(as, config, err) < 0 || check_policies(as, config, err) < 0)
+	if (check_groups(as, config, err) < 0 || check_policies(as, config, err) < 0 ||
+	    check_schedules(as, config, err) < 0)
 		return -1;
 	return check_alarms(config, err);
 }
@@ -241,14 +272,15 @@ static void drop_groups(struct autoscaling *as, const json_t *config)
 
 /* ---- applying: policies ---- */
 
-static bool names_policy(const json_t *config, const struct group *group,
-			 const struct policy *policy)
+/* Is there an entry of that name for the group? */
+static bool names(const json_t *list, const struct group *group, const char *member,
+		  const char *name)
 {
 	const json_t *input;
 	size_t i;
 
-	json_array_foreach (doc_array(config, "ScalingPolicies"), i, input) {
-		if (strcmp(doc_str(input, "PolicyName", ""), policy->name) == 0 &&
+	json_array_foreach (list, i, input) {
+		if (strcmp(doc_str(input, member, ""), name) == 0 &&
 		    strcmp(doc_str(input, "AutoScalingGroupName", ""), group->name) == 0)
 			return true;
 	}
@@ -263,7 +295,8 @@ static void drop_policies(struct autoscaling *as, const json_t *config)
 	TAILQ_FOREACH (group, &as->engine->groups, link) {
 		TAILQ_FOREACH_SAFE (policy, &group->policies, link, next) {
 			if (doc_bool(policy->document, FROM_FILE, false) &&
-			    !names_policy(config, group, policy))
+			    !names(doc_array(config, "ScalingPolicies"), group, "PolicyName",
+				   policy->name))
 				policy_delete(as, group, policy);
 		}
 	}
@@ -283,11 +316,63 @@ static int apply_policy(struct autoscaling *as, const json_t *input, struct err 
 	return 0;
 }
 
+/* ---- applying: scheduled actions ---- */
+
+static void drop_schedules(struct autoscaling *as, const json_t *config)
+{
+	struct schedule *schedule, *next;
+	struct group *group;
+
+	TAILQ_FOREACH (group, &as->engine->groups, link) {
+		TAILQ_FOREACH_SAFE (schedule, &group->schedules, link, next) {
+			if (doc_bool(schedule->document, FROM_FILE, false) &&
+			    !names(doc_array(config, "ScheduledActions"), group,
+				   "ScheduledActionName", schedule->name))
+				engine_remove_schedule(as->engine, group, schedule);
+		}
+	}
+}
+
+/* A file is read again and again: what it wants once and had its time is no mistake. */
+static bool is_past(struct autoscaling *as, const json_t *input)
+{
+	int64_t now_ms = reply_now_ms(as), at_ms;
+	const char *start = doc_str(input, "StartTime", doc_str(input, "Time", ""));
+
+	if (clock_parse_iso(doc_str(input, "EndTime", ""), &at_ms) == 0 && at_ms <= now_ms)
+		return true;
+	return !doc_has(input, "Recurrence") && clock_parse_iso(start, &at_ms) == 0 &&
+	       at_ms <= now_ms;
+}
+
+static int apply_schedule(struct autoscaling *as, const json_t *input, struct err *err)
+{
+	struct group *group = engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
+	json_t *copy = json_deep_copy(input);
+	struct aws_error error = {0};
+	struct schedule *schedule;
+	int64_t start_ms;
+
+	if (clock_parse_iso(doc_str(copy, "StartTime", ""), &start_ms) == 0 &&
+	    start_ms <= reply_now_ms(as))
+		json_object_del(copy, "StartTime");
+	if (!group || schedule_put(as, group, copy, &error) < 0) {
+		json_decref(copy);
+		err_set(err, EINVAL, "%s", group ? error.message : "its group is gone");
+		return -1;
+	}
+	json_decref(copy);
+	schedule = group_schedule(group, doc_str(input, "ScheduledActionName", ""));
+	json_object_set_new(schedule->document, FROM_FILE, json_true());
+	return 0;
+}
+
 int autoscaling_apply_file(struct autoscaling *as, const json_t *config, struct err *err)
 {
 	const json_t *input;
 	size_t i;
 
+	drop_schedules(as, config);
 	drop_policies(as, config);
 	drop_groups(as, config);
 	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, input) {
@@ -299,6 +384,12 @@ int autoscaling_apply_file(struct autoscaling *as, const json_t *config, struct 
 	json_array_foreach (doc_array(config, "ScalingPolicies"), i, input) {
 		if (apply_policy(as, input, err) < 0) {
 			err_wrap(err, "ScalingPolicies[%zu]: ", i);
+			return -1;
+		}
+	}
+	json_array_foreach (doc_array(config, "ScheduledActions"), i, input) {
+		if (!is_past(as, input) && apply_schedule(as, input, err) < 0) {
+			err_wrap(err, "ScheduledActions[%zu]: ", i);
 			return -1;
 		}
 	}

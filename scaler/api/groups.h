@@ -14,6 +14,12 @@ MUST_CHECK int target_groups_check(const json_t *arns, struct aws_error *error);
 /* The group, its policies and their alarms; the group itself goes when its instances have. */
 void group_delete(struct autoscaling *as, struct group *group);
 
+enum { BATCH_SCHEDULES_MAX = 50 };
+/* Can the scheduled action be, whatever the time is? */
+MUST_CHECK int schedule_check(const json_t *input, struct aws_error *error);
+MUST_CHECK int schedule_put(struct autoscaling *as, struct group *group, const json_t *input,
+			    struct aws_error *error);
+
 MUST_CHECK int policy_check(const json_t *input, bool is_from_file, struct aws_error *error);
 /* Creates or overwrites; NULL with error. */
 MUST_CHECK struct policy *policy_put(struct autoscaling *as, struct group *group,

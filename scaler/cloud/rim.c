@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/time_zone.h"
 #include "common/doc/doc.h"
 #include "scaler/cloud/rim_parts.h"
 
@@ -206,6 +207,8 @@ struct rim *rim_new(const struct rim_config *config, struct err *err)
 	rim->elb_reach.service = "elasticloadbalancing";
 	rim->elb_reach.endpoint = config->elb_endpoint ? config->elb_endpoint : "aws";
 	rim->engine = engine_new(config->region, config->account_id, NULL);
+	if (rim->engine)
+		engine_set_zones(rim->engine, time_zone_offset);
 	rim->names = json_object();
 	if (!rim->engine || !rim->names) {
 		err_set(err, ENOMEM, "out of memory");

@@ -19,6 +19,8 @@
 /* region and account are copied; ids is borrowed, NULL for the kernel's randomness. */
 MUST_CHECK struct engine *engine_new(const char *region, const char *account,
 				     struct id_source *ids);
+/* Seconds that a zone's clock is ahead of UTC at a Unix time; without it every zone is UTC. */
+void engine_set_zones(struct engine *engine, int (*offset)(const char *zone, int64_t at_s));
 void engine_free(struct engine *engine); /* NULL is fine */
 
 struct group *engine_group(struct engine *engine, const char *name); /* NULL: none */
@@ -156,6 +158,14 @@ bool group_is_cooling_down(const struct group *group, int64_t now_ms);
  * NULL without memory. */
 json_t *alarm_detail(const struct engine *engine, const json_t *alarm, const char *old_state,
 		     const char *new_state, int64_t at_ms);
+/* The group's scheduled action of that name; NULL: none. */
+struct schedule *group_schedule(const struct group *group, const char *name);
+/* PutScheduledUpdateGroupAction's input, its members checked one by one; an action of the name is
+ * changed.  -1 with err: EEXIST another begins at the same time, EINVAL it cannot be. */
+MUST_CHECK int engine_put_schedule(struct engine *engine, struct group *group, const json_t *input,
+				   int64_t now_ms, struct err *err);
+void engine_remove_schedule(struct engine *engine, struct group *group, struct schedule *schedule);
+json_t *schedule_describe(const struct schedule *schedule);
 void engine_remove_policy(struct engine *engine, struct group *group, struct policy *policy);
 void engine_attach(struct group *group, const char *arn);
 void engine_detach(struct group *group, const char *arn);

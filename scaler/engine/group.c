@@ -141,6 +141,7 @@ void group_free(struct group *group)
 	struct instance *instance, *next_instance;
 	struct activity *activity, *next_activity;
 	struct policy *policy, *next_policy;
+	struct schedule *schedule, *next_schedule;
 	struct attachment *attachment, *next_attachment;
 
 	if (!group)
@@ -151,6 +152,8 @@ void group_free(struct group *group)
 		activity_free(activity);
 	TAILQ_FOREACH_SAFE (policy, &group->policies, link, next_policy)
 		policy_free(policy);
+	TAILQ_FOREACH_SAFE (schedule, &group->schedules, link, next_schedule)
+		schedule_free(schedule);
 	TAILQ_FOREACH_SAFE (attachment, &group->attachments, link, next_attachment)
 		group_attachment_free(group, attachment);
 	json_decref(group->document);
@@ -405,6 +408,7 @@ struct group *group_new(struct engine *engine, const char *name)
 	TAILQ_INIT(&group->instances);
 	TAILQ_INIT(&group->activities);
 	TAILQ_INIT(&group->policies);
+	TAILQ_INIT(&group->schedules);
 	TAILQ_INIT(&group->attachments);
 	text_copy(group->name, sizeof group->name, name);
 	group->document = json_object();
@@ -484,13 +488,13 @@ static bool changes_launches(const struct group *group, const json_t *input)
 	       is_other(group->document, input, "VPCZoneIdentifier");
 }
 
-int engine_update_group(struct group *group, const json_t *input, int64_t now_ms, struct err *err)
+int group_set_sizes(struct group *group, const json_t *input, const char *who, int64_t now_ms,
+		    struct err *err)
 {
 	int min = (int)doc_int(input, "MinSize", group->min);
 	int max = (int)doc_int(input, "MaxSize", group->max);
 	int desired = group->desired;
-	bool is_new_start = changes_launches(group, input);
-	char event[160];
+	char event[NAME_MAX_LEN + 160];
 
 	if (doc_has(input, "DesiredCapacity"))
 		desired = (int)doc_int(input, "DesiredCapacity", desired);
@@ -500,18 +504,26 @@ int engine_update_group(struct group *group, const json_t *input, int64_t now_ms
 		desired = max;
 	if (check_sizes(min, max, desired, err) < 0)
 		return -1;
+	snprintf(event, sizeof event,
+		 "%s update of AutoScalingGroup constraints to min: %d, max: %d, desired: %d", who,
+		 min, max, desired);
+	group->min = min;
+	group->max = max;
+	group->is_dirty = true;
+	group_change_desired(group, desired, now_ms, event);
+	return 0;
+}
+
+int engine_update_group(struct group *group, const json_t *input, int64_t now_ms, struct err *err)
+{
+	bool is_new_start = changes_launches(group, input);
+
+	if (group_set_sizes(group, input, "a user request", now_ms, err) < 0)
+		return -1;
 	if (copy_members(group->document, input) < 0) {
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}
-	group->min = min;
-	group->max = max;
-	group->is_dirty = true;
-	snprintf(event, sizeof event,
-		 "a user request update of AutoScalingGroup constraints to min: %d, max: %d, "
-		 "desired: %d",
-		 min, max, desired);
-	group_change_desired(group, desired, now_ms, event);
 	if (doc_has(input, "AvailabilityZones") || doc_has(input, "VPCZoneIdentifier"))
 		group_read_zones(group);
 	if (is_new_start)

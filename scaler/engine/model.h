@@ -25,6 +25,7 @@ enum {
 	MAX_GROUPS = 500,
 	MAX_ZONES = 32,
 	MAX_POLICIES = 50,
+	MAX_SCHEDULES = 125,
 	MAX_ACTIVITIES = 500, /* kept of a group */
 	MAX_BATCH = 20,       /* instances of one RunInstances */
 };
@@ -130,6 +131,14 @@ struct policy {
 	TAILQ_ENTRY(policy) link;
 };
 
+struct schedule {
+	char name[NAME_MAX_LEN];
+	json_t *document; /* DescribeScheduledActions' shape */
+	int64_t next_ms;  /* when it runs next */
+	bool is_dirty;
+	TAILQ_ENTRY(schedule) link;
+};
+
 struct zone {
 	char name[ZONE_MAX];
 	char subnet_id[ZONE_MAX]; /* "": EC2's default of the zone */
@@ -180,6 +189,7 @@ struct group {
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */
 	TAILQ_HEAD(, policy) policies;
+	TAILQ_HEAD(, schedule) schedules; /* by name */
 	TAILQ_HEAD(, attachment) attachments;
 
 	/* Not stored. */
@@ -204,10 +214,11 @@ struct group {
 
 struct engine {
 	char region[64], account[16];
-	struct id_source *ids;            /* borrowed; NULL: the kernel's randomness */
-	TAILQ_HEAD(, group) groups;       /* by name */
-	struct activities old_activities; /* of deleted groups, newest first */
-	json_t *removed;                  /* array: keys of the store that are to go */
+	struct id_source *ids; /* borrowed; NULL: the kernel's randomness */
+	int (*zone_offset)(const char *zone, int64_t at_s); /* NULL: every zone is UTC */
+	TAILQ_HEAD(, group) groups;                         /* by name */
+	struct activities old_activities;                   /* of deleted groups, newest first */
+	json_t *removed; /* array: keys of the store that are to go */
 	uint64_t ticks;
 };
 

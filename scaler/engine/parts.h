@@ -47,6 +47,10 @@ void group_change_desired(struct group *group, int desired, int64_t now_ms, cons
 void group_note_alarm(struct group *group, json_t *alarm);
 /* Desired has been acted on. */
 void group_forget_why(struct group *group);
+/* MinSize, MaxSize, DesiredCapacity of input, as an update; who: the cause's sentence up to
+ * "update of".  -1 with err: nothing has changed. */
+MUST_CHECK int group_set_sizes(struct group *group, const json_t *input, const char *who,
+			       int64_t now_ms, struct err *err);
 struct instance *group_instance(const struct group *group, const char *id);
 struct instance *group_launching(const struct group *group, const char *launch_id);
 struct attachment *group_attachment(const struct group *group, const char *arn);
@@ -120,8 +124,17 @@ void policies_propose(struct group *group, struct policy *policy, int capacity, 
 void policies_forget_proposal(struct group *group);
 void policies_run(struct tick *tick, struct group *group);
 
+/* schedules.c */
+MUST_CHECK struct schedule *schedule_new(struct group *group,
+					 const char *name); /* NULL: no memory */
+void schedule_free(struct schedule *schedule);              /* NULL is fine */
+void schedules_run(struct tick *tick, struct group *group);
+
 /* tracking.c */
 void tracking_run(struct tick *tick, struct group *group);
+
+/* reconcile.c: the document of the store is to go. */
+void engine_forget_key(struct engine *engine, const char *kind, const char *group, const char *id);
 
 /* actions.c (in reconcile.c): a zeroed action to fill in, or NULL without memory. */
 struct action *action_add(struct tick *tick, enum action_kind kind, const struct group *group,

@@ -28,6 +28,11 @@ struct engine *engine_new(const char *region, const char *account, struct id_sou
 	return NULL;
 }
 
+void engine_set_zones(struct engine *engine, int (*offset)(const char *zone, int64_t at_s))
+{
+	engine->zone_offset = offset;
+}
+
 void engine_free(struct engine *engine)
 {
 	struct activity *activity;
@@ -124,7 +129,7 @@ static void reconcile(struct tick *tick, struct group *group)
 		group_forget_why(group);
 }
 
-static void remove_key(struct engine *engine, const char *kind, const char *group, const char *id)
+void engine_forget_key(struct engine *engine, const char *kind, const char *group, const char *id)
 {
 	char key[2 * NAME_MAX_LEN + 64];
 
@@ -140,7 +145,7 @@ static void sweep_instances(struct engine *engine, struct group *group)
 	TAILQ_FOREACH_SAFE (instance, &group->instances, link, next) {
 		if (instance->state != INSTANCE_TERMINATED)
 			continue;
-		remove_key(engine, "instance", group->name, instance->launch_id);
+		engine_forget_key(engine, "instance", group->name, instance->launch_id);
 		TAILQ_REMOVE(&group->instances, instance, link);
 		instance_free(instance);
 	}
@@ -149,6 +154,7 @@ static void sweep_instances(struct engine *engine, struct group *group)
 static void bury(struct engine *engine, struct group *group)
 {
 	struct activity *activity;
+	struct schedule *schedule;
 	struct policy *policy;
 
 	while ((activity = TAILQ_LAST(&group->activities, activities))) {
@@ -159,8 +165,10 @@ static void bury(struct engine *engine, struct group *group)
 	}
 	activities_trim(engine, &engine->old_activities, 2 * MAX_ACTIVITIES);
 	TAILQ_FOREACH (policy, &group->policies, link)
-		remove_key(engine, "policy", group->name, policy->name);
-	remove_key(engine, "group", group->name, NULL);
+		engine_forget_key(engine, "policy", group->name, policy->name);
+	TAILQ_FOREACH (schedule, &group->schedules, link)
+		engine_forget_key(engine, "schedule", group->name, schedule->name);
+	engine_forget_key(engine, "group", group->name, NULL);
 	TAILQ_REMOVE(&engine->groups, group, link);
 	group_free(group);
 }
@@ -169,7 +177,7 @@ void engine_remove_policy(struct engine *engine, struct group *group, struct pol
 {
 	if (group->proposal.policy == policy)
 		policies_forget_proposal(group);
-	remove_key(engine, "policy", group->name, policy->name);
+	engine_forget_key(engine, "policy", group->name, policy->name);
 	TAILQ_REMOVE(&group->policies, policy, link);
 	policy_free(policy);
 }
@@ -178,6 +186,7 @@ static void tick_group(struct tick *tick, struct group *group)
 {
 	launch_progress(tick, group);
 	health_check(tick, group);
+	schedules_run(tick, group);
 	tracking_run(tick, group);
 	policies_run(tick, group);
 	launch_zones_known(tick, group);

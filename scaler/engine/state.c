@@ -2,6 +2,7 @@
  * State as documents of the store and back:
  *   autoscaling/activity/GROUP:ID   autoscaling/group/GROUP
  *   autoscaling/instance/GROUP:ID   autoscaling/policy/GROUP:NAME
+ *   autoscaling/schedule/GROUP:NAME
  * (group names hold no colon; an instance's ID is its launch's.)  What AWS has a name for carries
  * that name.  Pure: who writes and reads is the owner.
  */
@@ -215,8 +216,22 @@ static json_t *save_group(const struct group *group)
 	return document;
 }
 
+/* The document with what is not shown. */
+static json_t *save_schedule(const struct schedule *schedule)
+{
+	json_t *document = json_copy(schedule->document);
+
+	if (document &&
+	    json_object_set_new(document, "NextMs", json_integer(schedule->next_ms)) < 0) {
+		json_decref(document);
+		return NULL;
+	}
+	return document;
+}
+
 static void group_changes(struct group *group, struct teller *teller)
 {
+	struct schedule *schedule;
 	struct instance *instance;
 	struct activity *activity;
 	struct policy *policy;
@@ -237,6 +252,11 @@ static void group_changes(struct group *group, struct teller *teller)
 		if (policy->is_dirty)
 			tell(teller, "policy", group->name, policy->name,
 			     json_deep_copy(policy->document));
+	}
+	TAILQ_FOREACH (schedule, &group->schedules, link) {
+		if (schedule->is_dirty)
+			tell(teller, "schedule", group->name, schedule->name,
+			     save_schedule(schedule));
 	}
 }
 
@@ -262,10 +282,15 @@ int engine_changes(struct engine *engine, engine_change_fn fn, void *arg)
 
 static bool is_group_changed(const struct group *group)
 {
+	const struct schedule *schedule;
 	const struct instance *instance;
 	const struct activity *activity;
 	const struct policy *policy;
 
+	TAILQ_FOREACH (schedule, &group->schedules, link) {
+		if (schedule->is_dirty)
+			return true;
+	}
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		if (instance->is_dirty)
 			return true;
@@ -302,6 +327,7 @@ bool engine_has_changes(const struct engine *engine)
 void engine_saved(struct engine *engine)
 {
 	struct instance *instance;
+	struct schedule *schedule;
 	struct activity *activity;
 	struct policy *policy;
 	struct group *group;
@@ -315,6 +341,8 @@ void engine_saved(struct engine *engine)
 			activity->is_dirty = false;
 		TAILQ_FOREACH (policy, &group->policies, link)
 			policy->is_dirty = false;
+		TAILQ_FOREACH (schedule, &group->schedules, link)
+			schedule->is_dirty = false;
 	}
 	TAILQ_FOREACH (activity, &engine->old_activities, link)
 		activity->is_dirty = false;
@@ -391,6 +419,20 @@ static int load_policy(struct engine *engine, const char *rest, const json_t *do
 	return policy->document ? 0 : -1;
 }
 
+static int load_schedule(struct engine *engine, const char *rest, const json_t *document)
+{
+	const char *name;
+	struct group *group = group_of_key(engine, rest, &name);
+	struct schedule *schedule = group ? schedule_new(group, name) : NULL;
+
+	if (!schedule)
+		return -1;
+	schedule->document = json_deep_copy(document);
+	schedule->next_ms = doc_int(document, "NextMs", 0);
+	schedule->is_dirty = false;
+	return schedule->document && json_object_del(schedule->document, "NextMs") == 0 ? 0 : -1;
+}
+
 int engine_load(struct engine *engine, const char *key, const json_t *document)
 {
 	const char *kind = key + strlen(ENGINE_KEYS), *rest;
@@ -406,6 +448,8 @@ int engine_load(struct engine *engine, const char *key, const json_t *document)
 		return load_instance(engine, rest, document);
 	if (strncmp(kind, "policy/", 7) == 0)
 		return load_policy(engine, rest, document);
+	if (strncmp(kind, "schedule/", 9) == 0)
+		return load_schedule(engine, rest, document);
 	return -1;
 }
 

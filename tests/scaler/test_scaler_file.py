@@ -47,7 +47,10 @@ def edited(**changes):
             ["AutoScalingGroups[0]", "wep"],
         ),
         (
-            {**DOCUMENT, "ScalingPolicies": [{**POLICY, "PolicyType": "PredictiveScaling"}]},
+            {
+                **DOCUMENT,
+                "ScalingPolicies": [{**POLICY, "PolicyType": "PredictiveScaling"}],
+            },
             ["ScalingPolicies[0]", "PredictiveScaling is not supported yet"],
         ),
         (
@@ -61,7 +64,7 @@ def edited(**changes):
                     }
                 ],
             },
-            ["ScheduledActions", "not supported yet"],
+            ["ScheduledActions[0]", "a StartTime or a Recurrence is needed"],
         ),
     ],
 )
