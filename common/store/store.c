@@ -1,7 +1,8 @@
 /*
  * See store.h.  Every document lives in one tree sorted by key; reads touch nothing
  * else.  A commit goes to the backend first and to the tree, where nothing can fail
- * any more, after it.  Runs on the thread that owns the store.
+ * any more, after it.  A fork's tree holds only what differs from its base: reads look there first.
+ * Runs on the thread that owns the store.
  */
 #include "common/store/store.h"
 
@@ -16,7 +17,7 @@
 
 struct entry {
 	RB_ENTRY(entry) link;
-	json_t *document;
+	json_t *document; /* NULL: in a fork, of what the base has and the fork deleted */
 	int64_t revision;
 	char key[];
 };
@@ -25,7 +26,7 @@ struct entry {
 struct change {
 	RB_ENTRY(change) link;
 	json_t *document;    /* NULL: delete */
-	struct entry *entry; /* for a put: made beforehand, so that applying cannot fail */
+	struct entry *entry; /* made beforehand where needed, so that applying cannot fail */
 	bool is_dropped;     /* changes nothing */
 	char key[];
 };
@@ -65,6 +66,9 @@ struct store {
 	bool has_txn;
 	bool is_notifying;
 	unsigned n_scans; /* running now */
+
+	struct store *base; /* of a fork; borrowed: outlives it.  NULL: not a fork */
+	unsigned n_forks;   /* open now */
 };
 
 static int compare_entries(const struct entry *a, const struct entry *b)
@@ -153,6 +157,19 @@ static const struct backend_ops *find_backend(const char *url)
 	return NULL;
 }
 
+static struct store *store_new(struct err *err)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (store == NULL) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	RB_INIT(&store->entries);
+	STAILQ_INIT(&store->watches);
+	return store;
+}
+
 struct store *store_open(const char *url, struct err *err)
 {
 	const struct backend_ops *ops = find_backend(url);
@@ -162,13 +179,9 @@ struct store *store_open(const char *url, struct err *err)
 		err_set(err, EINVAL, "'%s' is no store: use sqlite:PATH or memory:", url);
 		return NULL;
 	}
-	store = calloc(1, sizeof(*store));
-	if (store == NULL) {
-		err_set(err, ENOMEM, "out of memory");
+	store = store_new(err);
+	if (store == NULL)
 		return NULL;
-	}
-	RB_INIT(&store->entries);
-	STAILQ_INIT(&store->watches);
 	if (ops->open(url + strlen(ops->scheme), &store->handle, err) != 0) {
 		free(store);
 		return NULL;
@@ -181,20 +194,29 @@ struct store *store_open(const char *url, struct err *err)
 	return store;
 }
 
+static void forget_entries(struct store *store)
+{
+	struct entry *entry, *next;
+
+	RB_FOREACH_SAFE(entry, entry_tree, &store->entries, next)
+	{
+		RB_REMOVE(entry_tree, &store->entries, entry);
+		entry_free(entry);
+	}
+}
+
 void store_close(struct store *store)
 {
-	struct entry *entry, *next_entry;
 	struct watch *watch;
 
 	if (store == NULL)
 		return;
 	CHECK(!store->has_txn && !store->is_notifying && store->n_scans == 0);
+	CHECK(store->n_forks == 0);
 	store->ops->close(store->handle);
-	RB_FOREACH_SAFE(entry, entry_tree, &store->entries, next_entry)
-	{
-		RB_REMOVE(entry_tree, &store->entries, entry);
-		entry_free(entry);
-	}
+	if (store->base != NULL)
+		store->base->n_forks--;
+	forget_entries(store);
 	while ((watch = STAILQ_FIRST(&store->watches)) != NULL) {
 		STAILQ_REMOVE_HEAD(&store->watches, link);
 		free(watch);
@@ -207,10 +229,14 @@ void store_close(struct store *store)
 const json_t *store_peek(const struct store *store, const char *key, int64_t *revision)
 {
 	const struct entry *entry = seek(store, key, true);
+	bool is_there;
 
+	if (entry == NULL && store->base != NULL)
+		entry = seek(store->base, key, true);
+	is_there = entry != NULL && entry->document != NULL;
 	if (revision != NULL)
-		*revision = entry == NULL ? 0 : entry->revision;
-	return entry == NULL ? NULL : entry->document;
+		*revision = is_there ? entry->revision : 0;
+	return is_there ? entry->document : NULL;
 }
 
 json_t *store_get(struct store *store, const char *key, int64_t *revision)
@@ -220,23 +246,44 @@ json_t *store_get(struct store *store, const char *key, int64_t *revision)
 	return document == NULL ? NULL : json_deep_copy(document);
 }
 
+/* Where a scan is: in the store's own tree, and in that of a fork's base. */
+struct cursor {
+	struct entry *own, *base;
+};
+
+/* The next entry in key order, of which the fork's own hides the base's; NULL at the end. */
+static struct entry *cursor_next(struct cursor *cursor)
+{
+	struct entry *own = cursor->own, *base = cursor->base;
+	int order = own == NULL ? 1 : base == NULL ? -1 : strcmp(own->key, base->key);
+
+	if (own != NULL && order <= 0)
+		cursor->own = RB_NEXT(entry_tree, , own);
+	if (base != NULL && order >= 0)
+		cursor->base = RB_NEXT(entry_tree, , base);
+	return order <= 0 ? own : base;
+}
+
 void store_scan(struct store *store, const char *prefix, store_scan_fn fn, void *arg)
 {
+	struct cursor cursor = {.own = seek(store, prefix, false)};
 	size_t len = strlen(prefix);
-	struct entry *entry = seek(store, prefix, false);
+	struct entry *entry;
 
+	if (store->base != NULL)
+		cursor.base = seek(store->base, prefix, false);
 	store->n_scans++;
-	while (entry != NULL && strncmp(entry->key, prefix, len) == 0) {
-		if (!fn(arg, entry->key, entry->document, entry->revision))
+	while ((entry = cursor_next(&cursor)) != NULL && strncmp(entry->key, prefix, len) == 0) {
+		if (entry->document != NULL &&
+		    !fn(arg, entry->key, entry->document, entry->revision))
 			break;
-		entry = RB_NEXT(entry_tree, &store->entries, entry);
 	}
 	store->n_scans--;
 }
 
 /* Gathering a transaction. */
 
-struct store_txn *store_begin(struct store *store)
+static struct store_txn *begin(struct store *store)
 {
 	CHECK(!store->has_txn);
 	CHECK(!store->is_notifying); /* a watch decides later, from its event loop */
@@ -245,6 +292,12 @@ struct store_txn *store_begin(struct store *store)
 	RB_INIT(&store->txn.changes);
 	STAILQ_INIT(&store->txn.expectations);
 	return &store->txn;
+}
+
+struct store_txn *store_begin(struct store *store)
+{
+	CHECK(store->n_forks == 0); /* what they show must stay */
+	return begin(store);
 }
 
 static void change_free(struct change *change)
@@ -313,25 +366,37 @@ static struct change *add_change(struct store_txn *txn, const char *key)
 	return change;
 }
 
-void store_put(struct store_txn *txn, const char *key, json_t *document)
+void store_put_frozen(struct store_txn *txn, const char *key, json_t *document)
 {
 	struct change *change = add_change(txn, key);
 
-	if (change == NULL)
-		goto out;
-	/* A copy: whatever else holds the caller's document, or a part of it, may go on to change
-	 * it. */
-	change->document = document == NULL ? NULL : json_deep_copy(document);
+	if (change == NULL) {
+		json_decref(document);
+		return;
+	}
+	change->document = document;
 	change->entry = entry_new(key);
 	if (change->document == NULL || change->entry == NULL)
 		txn_out_of_memory(txn);
-out:
+}
+
+void store_put(struct store_txn *txn, const char *key, json_t *document)
+{
+	/* A copy: whatever else holds the caller's document, or a part of it, may go on to change
+	 * it. */
+	store_put_frozen(txn, key, document == NULL ? NULL : json_deep_copy(document));
 	json_decref(document);
 }
 
 void store_delete(struct store_txn *txn, const char *key)
 {
-	add_change(txn, key);
+	struct change *change = add_change(txn, key);
+
+	if (change == NULL || txn->store->base == NULL)
+		return;
+	change->entry = entry_new(key);
+	if (change->entry == NULL)
+		txn_out_of_memory(txn);
 }
 
 void store_expect(struct store_txn *txn, const char *key, int64_t revision)
@@ -418,8 +483,9 @@ fail:
 static void apply_change(struct store *store, struct change *change)
 {
 	struct entry *entry = seek(store, change->key, true);
+	bool is_hiding = store->base != NULL && seek(store->base, change->key, true) != NULL;
 
-	if (change->document == NULL) {
+	if (change->document == NULL && !is_hiding) {
 		RB_REMOVE(entry_tree, &store->entries, entry);
 		entry_free(entry);
 		return;
@@ -514,6 +580,52 @@ enum store_result store_delete_one(struct store *store, const char *key, struct 
 
 	store_delete(txn, key);
 	return store_commit(txn, err);
+}
+
+/* Forks. */
+
+struct store *store_fork(struct store *base, struct err *err)
+{
+	struct store *store;
+
+	CHECK(base->base == NULL && !base->has_txn);
+	store = store_new(err);
+	if (store == NULL)
+		return NULL;
+	store->ops = &backend_memory;
+	store->base = base;
+	store->revision = base->revision;
+	base->n_forks++;
+	return store;
+}
+
+enum store_result store_merge(struct store *fork, struct err *err)
+{
+	struct store_txn *txn;
+	struct entry *entry;
+
+	CHECK(fork->base != NULL && fork->base->n_forks == 1);
+	txn = begin(fork->base);
+	RB_FOREACH(entry, entry_tree, &fork->entries)
+	{
+		if (entry->document != NULL)
+			store_put_frozen(txn, entry->key, json_incref(entry->document));
+		else
+			store_delete(txn, entry->key);
+	}
+	return store_commit(txn, err);
+}
+
+void store_revert(struct store *fork)
+{
+	struct entry *entry;
+
+	CHECK(fork->base != NULL && !fork->has_txn && fork->n_scans == 0);
+	fork->is_notifying = true;
+	RB_FOREACH(entry, entry_tree, &fork->entries)
+	notify(fork, entry->key, store_peek(fork->base, entry->key, NULL));
+	fork->is_notifying = false;
+	forget_entries(fork);
 }
 
 int store_watch(struct store *store, const char *prefix, store_watch_fn fn, void *arg)

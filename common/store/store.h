@@ -50,6 +50,9 @@ struct store_txn *store_begin(struct store *store);
 /* Takes over the reference to document and keeps a copy; NULL (a builder without memory) fails the
  * commit.  What equals the document that is there changes nothing: no revision, no watch. */
 void store_put(struct store_txn *txn, const char *key, json_t *document);
+/* The same without the copy, which costs much: for a document that nobody changes any more, nor any
+ * part of it. */
+void store_put_frozen(struct store_txn *txn, const char *key, json_t *document);
 void store_delete(struct store_txn *txn, const char *key); /* absent is fine */
 /* The commit fails with STORE_CONFLICT unless key now has this revision (0 = absent). */
 void store_expect(struct store_txn *txn, const char *key, int64_t revision);
@@ -63,6 +66,17 @@ MUST_CHECK enum store_result store_put_one(struct store *store, const char *key,
 					   struct err *err);
 MUST_CHECK enum store_result store_delete_one(struct store *store, const char *key,
 					      struct err *err);
+
+/*
+ * A store that shows what base holds and keeps its own changes to itself, so that many can be tried
+ * and then taken over at once, or not.  Costs what is changed, not what base holds.  While it is
+ * open, base does not change but by store_merge().  NULL only without memory.
+ */
+MUST_CHECK struct store *store_fork(struct store *base, struct err *err);
+/* Commits what differs to the base, in one transaction.  Close the fork after it. */
+MUST_CHECK enum store_result store_merge(struct store *fork, struct err *err);
+/* Forgets what differs; the fork's watches hear of each key as the base has it. */
+void store_revert(struct store *fork);
 
 /* After each commit, for each changed key under prefix, in key order (document NULL = deleted).
  * Lives until store_close.  fn may read the store; it may not begin a transaction. */

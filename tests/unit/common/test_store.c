@@ -368,6 +368,98 @@ static void random_operations_agree_with_an_array(void **state)
 	}
 }
 
+/* ---- forks ---- */
+
+static bool join_key(void *arg, const char *key, const json_t *document, int64_t revision)
+{
+	(void)revision;
+	buf_printf(arg, "%s=%d ", key, (int)doc_int(document, "n", -1));
+	return true;
+}
+
+static void assert_numbers(struct store *store, const char *expected)
+{
+	struct buf text = {0};
+
+	store_scan(store, "k/", join_key, &text);
+	assert_string_equal(text.len > 0 ? buf_text(&text) : "", expected);
+	buf_fini(&text);
+}
+
+static void put_number(struct store *store, const char *key, int n)
+{
+	assert_int_equal(store_put_one(store, key, json_pack("{s:i}", "n", n), NULL), STORE_OK);
+}
+
+/* a and b stay, b is changed and c deleted in the fork, d is its own. */
+static struct store *changed_fork(struct store *base)
+{
+	struct store *fork;
+
+	put_number(base, "k/a", 1);
+	put_number(base, "k/b", 2);
+	put_number(base, "k/c", 3);
+	fork = store_fork(base, NULL);
+	assert_non_null(fork);
+	assert_numbers(fork, "k/a=1 k/b=2 k/c=3 ");
+	put_number(fork, "k/b", 20);
+	put_number(fork, "k/d", 4);
+	assert_int_equal(store_delete_one(fork, "k/c", NULL), STORE_OK);
+	return fork;
+}
+
+static void a_fork_keeps_its_changes_to_itself(void **state)
+{
+	struct fixture *f = *state;
+	struct store *fork = changed_fork(f->store);
+
+	assert_numbers(fork, "k/a=1 k/b=20 k/d=4 ");
+	assert_numbers(f->store, "k/a=1 k/b=2 k/c=3 ");
+	assert_null(store_peek(fork, "k/c", NULL));
+	put_number(fork, "k/c", 30);
+	assert_numbers(fork, "k/a=1 k/b=20 k/c=30 k/d=4 ");
+	assert_int_equal(store_delete_one(fork, "k/c", NULL), STORE_OK);
+	assert_int_equal(store_delete_one(fork, "k/d", NULL), STORE_OK);
+	assert_numbers(fork, "k/a=1 k/b=20 ");
+	store_close(fork);
+	assert_numbers(f->store, "k/a=1 k/b=2 k/c=3 ");
+	put_number(f->store, "k/a", 9);
+}
+
+static void a_merge_makes_the_base_what_the_fork_shows(void **state)
+{
+	struct fixture *f = *state;
+	struct store *fork = changed_fork(f->store);
+
+	assert_int_equal(store_merge(fork, NULL), STORE_OK);
+	store_close(fork);
+	assert_numbers(f->store, "k/a=1 k/b=20 k/d=4 ");
+	if (f->url[0] == '\0')
+		return;
+	store_close(f->store);
+	f->store = store_open(f->url, NULL);
+	assert_numbers(f->store, "k/a=1 k/b=20 k/d=4 ");
+}
+
+static void note_number(void *arg, const char *key, const json_t *document)
+{
+	buf_printf(arg, "%s=%d ", key, document == NULL ? 0 : (int)doc_int(document, "n", -1));
+}
+
+static void a_reverted_fork_tells_its_watches_what_the_base_has(void **state)
+{
+	struct fixture *f = *state;
+	struct store *fork = changed_fork(f->store);
+	struct buf text = {0};
+
+	assert_int_equal(store_watch(fork, "k/", note_number, &text), 0);
+	store_revert(fork);
+	assert_string_equal(buf_text(&text), "k/b=2 k/c=3 k/d=0 ");
+	assert_numbers(fork, "k/a=1 k/b=2 k/c=3 ");
+	store_close(fork);
+	buf_fini(&text);
+}
+
 static void an_unknown_store_is_refused(void **state)
 {
 	struct err err = {0};
@@ -402,6 +494,9 @@ int main(void)
 	    over_both(a_document_that_could_not_be_built_fails_the_commit),
 	    over_both(a_watch_that_begins_a_transaction_is_our_bug),
 	    over_both(random_operations_agree_with_an_array),
+	    over_both(a_fork_keeps_its_changes_to_itself),
+	    over_both(a_merge_makes_the_base_what_the_fork_shows),
+	    over_both(a_reverted_fork_tells_its_watches_what_the_base_has),
 	    cmocka_unit_test(an_unknown_store_is_refused),
 	};
 
