@@ -45,6 +45,10 @@ MUST_CHECK json_t *doc_parse(const char *text, size_t len, const char *name, str
 /* The bytes of a regular file (NUL added, not counted; free() them), or NULL with err naming it. */
 MUST_CHECK char *doc_read_file(const char *path, size_t max_bytes, size_t *len, struct err *err);
 
+/* A number that two documents share if they are equal, and hardly ever if not.  Not for what an
+ * enemy makes: it is no cryptographic hash.  NULL is fine. */
+uint64_t doc_digest(const json_t *document);
+
 /* The entry of candidates (NULL-terminated) that text is likeliest a slip of, case aside, or NULL
  * if none is near (did-you-mean).  Texts of more than 64 bytes are near nothing. */
 const char *doc_nearest(const char *text, const char *const candidates[]);

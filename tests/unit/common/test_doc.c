@@ -192,6 +192,55 @@ static void far_names_are_not_suggested(void **state)
 	assert_null(doc_nearest(huge, names));
 }
 
+static uint64_t digest_text(const char *text)
+{
+	json_t *document = json_loads(text, JSON_DECODE_ANY, NULL);
+	uint64_t digest = doc_digest(document);
+
+	assert_non_null(document);
+	json_decref(document);
+	return digest;
+}
+
+static void a_digest_tells_documents_apart_and_not_their_members_order(void **state)
+{
+	static const char *const all[] = {
+	    "{}",
+	    "[]",
+	    "null",
+	    "true",
+	    "false",
+	    "0",
+	    "0.0",
+	    "\"\"",
+	    "\"0\"",
+	    "[[]]",
+	    "[0]",
+	    "[1, 2]",
+	    "[2, 1]",
+	    "{\"a\": 1}",
+	    "{\"a\": 2}",
+	    "{\"b\": 1}",
+	    "{\"a\": []}",
+	    "{\"a\": null}",
+	    "[[1], 2]",
+	    "[1, [2]]",
+	    "\"abcdefgh\"",
+	    "\"abcdefg\"",
+	    "\"abcdefghi\"",
+	    "[\"ab\", \"c\"]",
+	    "[\"a\", \"bc\"]",
+	};
+	size_t n = sizeof(all) / sizeof(all[0]);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < n; j++)
+			assert_int_equal(digest_text(all[i]) == digest_text(all[j]), i == j);
+	assert_true(digest_text("{\"a\": 1, \"b\": [2]}") == digest_text("{\"b\": [2], \"a\": 1}"));
+	assert_false(digest_text("{\"a\": 1, \"b\": 2}") == digest_text("{\"a\": 2, \"b\": 1}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +254,7 @@ int main(void)
 	    cmocka_unit_test(a_good_file_is_loaded),
 	    cmocka_unit_test(the_nearest_name_is_found),
 	    cmocka_unit_test(far_names_are_not_suggested),
+	    cmocka_unit_test(a_digest_tells_documents_apart_and_not_their_members_order),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
