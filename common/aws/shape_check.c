@@ -194,42 +194,6 @@ int shape_check(const json_t *value, const struct shape *shape, const char *path
 	return shape_walk(&walk, value, shape) ? 0 : -1;
 }
 
-static json_t *coerce_list(const json_t *value, const struct shape *shape)
-{
-	json_t *list = json_array(), *child;
-	size_t i;
-
-	json_array_foreach (value, i, child) {
-		if (json_array_append_new(list, shape_coerce(child, shape->element.shape)) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-/* Structures and maps.  What a structure does not know is left as it is. */
-static json_t *coerce_object(const json_t *value, const struct shape *shape)
-{
-	json_t *object = json_object(), *child;
-	const char *key;
-
-	json_object_foreach ((json_t *)value, key, child) {
-		const struct shape_member *member =
-		    shape->kind == SHAPE_MAP ? &shape->element : shape_member_find(shape, key);
-		json_t *copy;
-
-		if (json_is_null(child))
-			continue;
-		copy = member ? shape_coerce(child, member->shape) : json_deep_copy(child);
-		if (json_object_set_new(object, key, copy) < 0) {
-			json_decref(object);
-			return NULL;
-		}
-	}
-	return object;
-}
-
 static json_t *coerce_timestamp(const json_t *value)
 {
 	char text[CLOCK_TEXT_MAX];
@@ -275,11 +239,99 @@ static json_t *coerce_scalar(const json_t *value, const struct shape *shape)
 	return coerce_number(value, shape);
 }
 
-json_t *shape_coerce(const json_t *value, const struct shape *shape)
+static bool is_of_its_type(const json_t *value, const struct shape *shape)
+{
+	switch (shape->kind) {
+	case SHAPE_STRING:
+	case SHAPE_BLOB:
+		return json_is_string(value);
+	case SHAPE_BOOLEAN:
+		return json_is_boolean(value);
+	case SHAPE_INTEGER:
+	case SHAPE_LONG:
+		return json_is_integer(value);
+	case SHAPE_FLOAT:
+	case SHAPE_DOUBLE:
+		return json_is_real(value);
+	case SHAPE_TIMESTAMP:
+	case SHAPE_LIST:
+	case SHAPE_MAP:
+	case SHAPE_STRUCTURE:
+		break;
+	}
+	return false;
+}
+
+/* What is to stand in the child's place: new reference, or NULL when it may stay (as it is, or
+ * changed within).  -1 without memory. */
+static int coerce_child(json_t *child, const struct shape *shape, json_t **instead)
+{
+	*instead = NULL;
+	if (json_is_object(child) || json_is_array(child))
+		return shape_coerce_in_place(child, shape);
+	if (is_of_its_type(child, shape))
+		return 0;
+	*instead = coerce_scalar(child, shape);
+	return *instead ? 0 : -1;
+}
+
+static int coerce_list(json_t *list, const struct shape *shape)
+{
+	json_t *child, *instead;
+	size_t i;
+
+	json_array_foreach (list, i, child) {
+		if (coerce_child(child, shape->element.shape, &instead) < 0)
+			return -1;
+		if (instead && json_array_set_new(list, i, instead) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Structures and maps.  What a structure does not know is left as it is. */
+static int coerce_object(json_t *object, const struct shape *shape)
+{
+	json_t *child, *instead;
+	const char *key;
+	void *next;
+
+	json_object_foreach_safe (object, next, key, child) {
+		const struct shape_member *member =
+		    shape->kind == SHAPE_MAP ? &shape->element : shape_member_find(shape, key);
+
+		if (json_is_null(child)) {
+			json_object_del(object, key);
+			continue;
+		}
+		if (!member)
+			continue;
+		if (coerce_child(child, member->shape, &instead) < 0)
+			return -1;
+		if (instead && json_object_set_new(object, key, instead) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int shape_coerce_in_place(json_t *value, const struct shape *shape)
 {
 	if (shape->kind == SHAPE_LIST && json_is_array(value))
 		return coerce_list(value, shape);
 	if ((shape->kind == SHAPE_STRUCTURE || shape->kind == SHAPE_MAP) && json_is_object(value))
 		return coerce_object(value, shape);
-	return coerce_scalar(value, shape);
+	return 0;
+}
+
+json_t *shape_coerce(const json_t *value, const struct shape *shape)
+{
+	json_t *copy;
+
+	if (!json_is_object(value) && !json_is_array(value))
+		return coerce_scalar(value, shape);
+	copy = json_deep_copy(value);
+	if (copy && shape_coerce_in_place(copy, shape) == 0)
+		return copy;
+	json_decref(copy);
+	return NULL;
 }

@@ -111,5 +111,8 @@ MUST_CHECK int shape_check(const json_t *value, const struct shape *shape, const
  * NULL without memory.
  */
 MUST_CHECK json_t *shape_coerce(const json_t *value, const struct shape *shape);
+/* The same in the document itself, which must be an object or an array and may be half done when
+ * there is no memory (-1). */
+MUST_CHECK int shape_coerce_in_place(json_t *value, const struct shape *shape);
 
 #endif

@@ -192,52 +192,61 @@ static int check_settings(const json_t *config, const char *name, struct err *er
 	return 0;
 }
 
-json_t *config_check(const json_t *document, const char *folder, struct err *err)
+static int check_owned(json_t *config, const char *folder, struct err *err)
 {
 	const struct aws_model *model = aws_model("config", err);
 	const struct shape *shape;
-	json_t *config;
 
 	if (model == NULL)
-		return NULL;
+		return -1;
 	shape = aws_shape_find(model, "Config");
 	CHECK(shape != NULL);
-	if (shape_check(document, shape, NULL, true, err) != 0)
-		return NULL;
-	config = shape_coerce(document, shape);
-	if (config == NULL) {
-		out_of_memory(err);
-		return NULL;
-	}
+	if (shape_check(config, shape, NULL, true, err) != 0)
+		return -1;
+	if (shape_coerce_in_place(config, shape) != 0)
+		return out_of_memory(err);
 	if (unify_names(config, "LoadBalancers", "LoadBalancerName", err) != 0 ||
 	    unify_names(config, "TargetGroups", "TargetGroupName", err) != 0 ||
 	    resolve_all_user_data(config, folder, err) != 0 ||
 	    config_check_references(config, err) != 0 || check_settings(config, "Lb", err) != 0 ||
-	    check_settings(config, "Scaler", err) != 0 || check_settings(config, "Lab", err) != 0) {
-		json_decref(config);
+	    check_settings(config, "Scaler", err) != 0 || check_settings(config, "Lab", err) != 0)
+		return -1;
+	return 0;
+}
+
+json_t *config_check(const json_t *document, const char *folder, struct err *err)
+{
+	json_t *config = json_deep_copy(document);
+
+	if (config == NULL) {
+		out_of_memory(err);
 		return NULL;
 	}
-	return config;
+	if (check_owned(config, folder, err) == 0)
+		return config;
+	json_decref(config);
+	return NULL;
 }
 
 json_t *config_load(const char *path, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
-	json_t *document, *config = NULL;
+	json_t *config;
 	char *folder;
 
-	document = doc_load(path, err);
-	if (document == NULL)
+	config = doc_load(path, err);
+	if (config == NULL)
 		return NULL;
 	/* With the slash, so that "/x.json" stands in "/"; "" is the folder of "x.json". */
 	folder = strndup(path, slash == NULL ? 0 : (size_t)(slash - path) + 1);
 	if (folder == NULL)
 		out_of_memory(err);
-	else
-		config = config_check(document, folder, err);
-	if (config == NULL)
-		err_wrap(err, "%s: ", path);
+	else if (check_owned(config, folder, err) == 0)
+		goto out;
+	err_wrap(err, "%s: ", path);
+	json_decref(config);
+	config = NULL;
+out:
 	free(folder);
-	json_decref(document);
 	return config;
 }

@@ -211,9 +211,11 @@ static int check_rule(struct scope *scope, const json_t *rule, size_t index)
 	return check_each(scope, rule, "Actions", check_action);
 }
 
+enum { PRIORITY_MAX = 50000 }; /* the shape's */
+
 static int check_priorities(struct scope *scope, const json_t *listener)
 {
-	json_t *taken = json_object();
+	uint32_t *taken = calloc(PRIORITY_MAX + 1, sizeof(*taken)); /* by which rule, from 1 on */
 	const json_t *rule;
 	int status = 0;
 	size_t i;
@@ -221,17 +223,21 @@ static int check_priorities(struct scope *scope, const json_t *listener)
 	if (taken == NULL)
 		return out_of_memory(scope);
 	json_array_foreach (doc_array(listener, "Rules"), i, rule) {
-		char priority[32], place[32];
+		int64_t priority = doc_int(rule, "Priority", 0);
 
-		snprintf(priority, sizeof(priority), "%" PRId64, doc_int(rule, "Priority", 0));
-		snprintf(place, sizeof(place), "Rules[%zu]", i);
-		status = claim(scope, taken, priority, place, priority);
-		if (status == 0)
+		if (priority < 0 || priority > PRIORITY_MAX)
 			continue;
-		err_wrap(scope->err, "%s.Priority: ", place);
+		if (taken[priority] == 0) {
+			taken[priority] = (uint32_t)i + 1;
+			continue;
+		}
+		err_set(scope->err, EINVAL,
+			"Rules[%zu].Priority: %" PRId64 " is also that of Rules[%" PRIu32 "]", i,
+			priority, taken[priority] - 1);
+		status = -1;
 		break;
 	}
-	json_decref(taken);
+	free(taken);
 	return status;
 }
 
