@@ -14,24 +14,29 @@ void anomaly_init(struct anomaly *anomaly)
 	*anomaly = (struct anomaly){.weight = SHARE_FULL};
 }
 
-/* The healthy peers that are not under suspicion themselves; all healthy peers if all are. */
-static void sum_peers(struct anomaly *const *targets, size_t n, const struct anomaly *self,
-		      bool takes_anomalous, double *requests, double *failures)
-{
-	*requests = *failures = 0;
-	for (size_t i = 0; i < n; i++) {
-		const struct anomaly *peer = targets[i];
+/* Requests and failures of many targets. */
+struct sum {
+	double requests, failures;
+};
 
-		if (peer == self || !peer->is_healthy || (peer->is_anomalous && !takes_anomalous))
-			continue;
-		*requests += peer->requests;
-		*failures += peer->failures;
-	}
+/* Of the healthy targets: those under suspicion, and the others. */
+struct sums {
+	struct sum steady, anomalous;
+};
+
+static void add(struct sums *sums, const struct anomaly *target, int by)
+{
+	struct sum *sum = target->is_anomalous ? &sums->anomalous : &sums->steady;
+
+	if (!target->is_healthy)
+		return;
+	sum->requests += by * target->requests;
+	sum->failures += by * target->failures;
 }
 
-static bool is_out_of_line(const struct anomaly *target, double peer_requests, double peer_failures)
+static bool is_out_of_line(const struct anomaly *target, const struct sum *sum)
 {
-	double peers = peer_failures / peer_requests;
+	double peers = sum->failures > 0 ? sum->failures / sum->requests : 0;
 	double own = target->failures / target->requests;
 	double rate = peers > LEAST_RATE ? peers : LEAST_RATE;
 	double margin = DEVIATIONS * sqrt(rate * (1 - rate) / target->requests);
@@ -42,17 +47,20 @@ static bool is_out_of_line(const struct anomaly *target, double peer_requests, d
 	return own > peers + (target->is_anomalous ? margin / 2 : margin);
 }
 
-static bool judge(struct anomaly *const *targets, size_t n, const struct anomaly *target)
+/* By the healthy peers that are not under suspicion themselves; by all healthy peers if too few are
+ * left.  peers: without the target's own. */
+static bool judge(const struct sums *peers, const struct anomaly *target)
 {
-	double requests, failures;
+	struct sum sum = peers->steady;
 
-	sum_peers(targets, n, target, false, &requests, &failures);
-	if (requests < ANOMALY_LEAST_REQUESTS)
-		sum_peers(targets, n, target, true, &requests, &failures);
+	if (sum.requests < ANOMALY_LEAST_REQUESTS) {
+		sum.requests += peers->anomalous.requests;
+		sum.failures += peers->anomalous.failures;
+	}
 	/* Too little is known: as it was. */
-	if (requests < ANOMALY_LEAST_REQUESTS || target->requests < ANOMALY_LEAST_REQUESTS)
+	if (sum.requests < ANOMALY_LEAST_REQUESTS || target->requests < ANOMALY_LEAST_REQUESTS)
 		return target->is_anomalous;
-	return is_out_of_line(target, requests, failures);
+	return is_out_of_line(target, &sum);
 }
 
 static void take_counts(struct anomaly *target)
@@ -75,17 +83,21 @@ static void set_weight(struct anomaly *target, bool mitigates)
 
 void anomaly_judge(struct anomaly *const *targets, size_t n, bool mitigates)
 {
+	struct sums sums = {0};
 	size_t healthy = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		take_counts(targets[i]);
+		add(&sums, targets[i], 1);
 		healthy += targets[i]->is_healthy;
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct anomaly *target = targets[i];
 
-		target->is_anomalous = healthy >= ANOMALY_LEAST_HEALTHY && target->is_healthy &&
-				       judge(targets, n, target);
+		add(&sums, target, -1);
+		target->is_anomalous =
+		    healthy >= ANOMALY_LEAST_HEALTHY && target->is_healthy && judge(&sums, target);
+		add(&sums, target, 1);
 		set_weight(target, mitigates);
 	}
 }
