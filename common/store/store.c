@@ -599,6 +599,22 @@ struct store *store_fork(struct store *base, struct err *err)
 	return store;
 }
 
+void store_differences(struct store *fork, store_difference_fn fn, void *arg)
+{
+	struct entry *entry;
+
+	CHECK(fork->base != NULL);
+	fork->n_scans++;
+	RB_FOREACH(entry, entry_tree, &fork->entries)
+	{
+		const json_t *was = store_peek(fork->base, entry->key, NULL);
+
+		if (was == NULL ? entry->document != NULL : !json_equal(was, entry->document))
+			fn(arg, entry->key, was, entry->document);
+	}
+	fork->n_scans--;
+}
+
 enum store_result store_merge(struct store *fork, struct err *err)
 {
 	struct store_txn *txn;

@@ -73,6 +73,10 @@ MUST_CHECK enum store_result store_delete_one(struct store *store, const char *k
  * open, base does not change but by store_merge().  NULL only without memory.
  */
 MUST_CHECK struct store *store_fork(struct store *base, struct err *err);
+/* Calls fn for each key whose document is another than the base's; NULL = there is none. */
+typedef void (*store_difference_fn)(void *arg, const char *key, const json_t *was,
+				    const json_t *is);
+void store_differences(struct store *fork, store_difference_fn fn, void *arg);
 /* Commits what differs to the base, in one transaction.  Close the fork after it. */
 MUST_CHECK enum store_result store_merge(struct store *fork, struct err *err);
 /* Forgets what differs; the fork's watches hear of each key as the base has it. */

@@ -41,7 +41,7 @@ struct elb_hooks {
 struct elb_api {
 	struct store *store;           /* borrowed: closed after the API */
 	const struct elb_hooks *hooks; /* NULL: none */
-	const struct rule_uses *uses;  /* of the store; NULL: rules are read through instead */
+	struct rule_uses *uses;        /* of the store; NULL: rules are read through instead */
 	void *hooks_context;
 	bool is_of_file; /* a file is being applied: groups first, then the rules about them */
 };

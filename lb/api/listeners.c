@@ -59,7 +59,7 @@ static bool search_socket(void *arg, const char *key, const json_t *listener, in
 	struct socket_search *search = arg;
 	const char *arn = doc_str(listener, "LoadBalancerArn", "");
 	struct aws_error ignored = {0};
-	json_t *load_balancer;
+	const json_t *load_balancer;
 	const char *address;
 
 	(void)key;
@@ -67,12 +67,11 @@ static bool search_socket(void *arg, const char *key, const json_t *listener, in
 	if (doc_int(listener, "Port", 0) != search->port ||
 	    strcmp(arn, search->load_balancer_arn) == 0)
 		return true;
-	load_balancer = resource_get(search->api, RESOURCE_LOAD_BALANCER, arn, &ignored);
+	load_balancer = resource_peek(search->api, RESOURCE_LOAD_BALANCER, arn, &ignored);
 	address = doc_str(load_balancer, "ListenAddress", "");
 	if (is_any(address) || is_any(search->address) || strcmp(address, search->address) == 0)
 		snprintf(search->taken_by, sizeof(search->taken_by), "%s",
 			 doc_str(load_balancer, "LoadBalancerName", "?"));
-	json_decref(load_balancer);
 	return !search->taken_by[0];
 }
 
@@ -268,23 +267,34 @@ static int modify_port(struct elb_api *api, json_t *listener, const json_t *inpu
 	return result;
 }
 
+static bool search_default(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	const json_t **found = arg;
+
+	(void)key;
+	(void)revision;
+	if (doc_bool(rule, "IsDefault", false))
+		*found = rule;
+	return !*found;
+}
+
 /* The default rule gets the new actions too. */
 static void put_default_rule(struct elb_api *api, struct store_txn *txn, const char *listener_arn,
 			     json_t *actions)
 {
-	json_t *rules = resource_children(api, listener_arn, RESOURCE_RULE);
-	char key[ELB_KEY_MAX];
+	char prefix[ELB_KEY_MAX + 16], key[ELB_KEY_MAX];
+	const json_t *found = NULL;
 	json_t *rule;
-	size_t i;
 
-	json_array_foreach (rules, i, rule) {
-		if (!doc_bool(rule, "IsDefault", false))
-			continue;
+	if (resource_children_prefix(listener_arn, RESOURCE_RULE, prefix) < 0)
+		return;
+	store_scan(api->store, prefix, search_default, &found);
+	if (!found || resource_key(doc_str(found, "RuleArn", ""), RESOURCE_RULE, key) < 0)
+		return;
+	rule = json_copy((json_t *)found);
+	if (rule)
 		json_object_set(rule, "Actions", actions);
-		if (resource_key(doc_str(rule, "RuleArn", ""), RESOURCE_RULE, key) == 0)
-			store_put(txn, key, json_incref(rule));
-	}
-	json_decref(rules);
+	store_put(txn, key, rule);
 }
 
 /* On another port a redirect may lead to itself. */

@@ -109,34 +109,40 @@ static void error_not_found(struct aws_error *error, enum resource_kind kind)
 		      kinds[kind].plural);
 }
 
-json_t *resource_get(struct elb_api *api, enum resource_kind kind, const char *arn,
-		     struct aws_error *error)
+const json_t *resource_peek(const struct elb_api *api, enum resource_kind kind, const char *arn,
+			    struct aws_error *error)
 {
 	char key[ELB_KEY_MAX];
-	json_t *document;
+	const json_t *document;
 
 	if (resource_key(arn, kind, key) < 0) {
 		error_validation(error, "'%.200s' is not a valid ARN of %s", arn,
 				 kinds[kind].plural);
 		return NULL;
 	}
-	document = store_get(api->store, key, NULL);
+	document = store_peek(api->store, key, NULL);
 	if (!document)
 		error_not_found(error, kind);
 	return document;
+}
+
+json_t *resource_get(struct elb_api *api, enum resource_kind kind, const char *arn,
+		     struct aws_error *error)
+{
+	const json_t *document = resource_peek(api, kind, arn, error);
+	json_t *copy = document ? json_copy((json_t *)document) : NULL;
+
+	if (document && !copy)
+		error_memory(error);
+	return copy;
 }
 
 bool resource_exists(struct elb_api *api, const char *arn)
 {
 	enum resource_kind kind = resource_kind_of(arn);
 	struct aws_error ignored = {0};
-	json_t *document;
 
-	if (kind == RESOURCE_KINDS)
-		return false;
-	document = resource_get(api, kind, arn, &ignored);
-	json_decref(document);
-	return document != NULL;
+	return kind != RESOURCE_KINDS && resource_peek(api, kind, arn, &ignored) != NULL;
 }
 
 struct gather {
@@ -147,7 +153,7 @@ struct gather {
 static bool gather_document(void *arg, const char *key, const json_t *document, int64_t revision)
 {
 	struct gather *gather = arg;
-	json_t *copy = json_deep_copy(document);
+	json_t *copy = json_copy((json_t *)document);
 
 	(void)key;
 	(void)revision;
@@ -208,17 +214,22 @@ json_t *resource_by_name(struct elb_api *api, enum resource_kind kind, const cha
 	return found;
 }
 
+const json_t *resource_side_peek(const struct elb_api *api, const char *arn, const char *area,
+				 const char *member)
+{
+	char key[ELB_KEY_MAX];
+
+	if (resource_side_key(arn, area, key) < 0)
+		return NULL;
+	return doc_array(store_peek(api->store, key, NULL), member);
+}
+
 json_t *resource_side_list(struct elb_api *api, const char *arn, const char *area,
 			   const char *member)
 {
-	char key[ELB_KEY_MAX];
-	json_t *document = NULL, *list;
+	const json_t *list = resource_side_peek(api, arn, area, member);
 
-	if (resource_side_key(arn, area, key) == 0)
-		document = store_get(api->store, key, NULL);
-	list = json_incref(doc_array(document, member));
-	json_decref(document);
-	return list ? list : json_array();
+	return list ? json_deep_copy(list) : json_array();
 }
 
 json_t *resource_get_all(struct elb_api *api, enum resource_kind kind, const json_t *arns,
@@ -446,7 +457,6 @@ bool actions_use_group(const json_t *actions, const char *group_arn)
 
 struct group_search {
 	const char *group_arn;
-	struct elb_api *api;
 	json_t *arns;
 };
 
@@ -482,9 +492,9 @@ static bool search_rule(void *arg, const char *key, const json_t *rule, int64_t 
 	return true;
 }
 
-json_t *group_load_balancers(struct elb_api *api, const char *group_arn)
+json_t *group_load_balancers(const struct elb_api *api, const char *group_arn)
 {
-	struct group_search search = {group_arn, api, NULL};
+	struct group_search search = {group_arn, NULL};
 
 	if (rule_uses_are_complete(api->uses))
 		return rule_uses_load_balancers(api->uses, group_arn);
@@ -492,37 +502,4 @@ json_t *group_load_balancers(struct elb_api *api, const char *group_arn)
 	/* A listener's default actions are in its default rule too. */
 	store_scan(api->store, "elb/listener-rule/", search_rule, &search);
 	return search.arns;
-}
-
-static bool note_groups(void *arg, const char *key, const json_t *rule, int64_t revision)
-{
-	json_t *groups = arg;
-	const json_t *action, *tuple;
-	char arn[ARN_TEXT_MAX];
-	size_t i, j;
-
-	(void)key;
-	(void)revision;
-	if (!rule_load_balancer_arn(doc_str(rule, "RuleArn", ""), arn))
-		return true;
-	json_array_foreach (doc_array(rule, "Actions"), i, action) {
-		const json_t *config = doc_object(action, "ForwardConfig");
-
-		if (doc_has(action, "TargetGroupArn"))
-			json_object_set_new(groups, doc_str(action, "TargetGroupArn", ""),
-					    json_string(arn));
-		json_array_foreach (doc_array(config, "TargetGroups"), j, tuple)
-			json_object_set_new(groups, doc_str(tuple, "TargetGroupArn", ""),
-					    json_string(arn));
-	}
-	return true;
-}
-
-json_t *groups_in_use(struct store *store)
-{
-	json_t *groups = json_object();
-
-	if (groups)
-		store_scan(store, "elb/listener-rule/", note_groups, groups);
-	return groups;
 }

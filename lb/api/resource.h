@@ -34,19 +34,26 @@ MUST_CHECK int resource_side_key(const char *arn, const char *area, char key[ELB
 /* The part of the ARN after "loadbalancer/", or from "targetgroup/" on: metric dimensions, logs. */
 const char *resource_suffix(const char *arn);
 
-/* New reference to the document; NULL with the kind's NotFound or ValidationError. */
+/* A copy whose members may be set; what is in them is the store's and stays as it is.  So are all
+ * the copies below.  NULL with the kind's NotFound or ValidationError. */
 json_t *resource_get(struct elb_api *api, enum resource_kind kind, const char *arn,
 		     struct aws_error *error);
+/* The store's own, borrowed until the next commit. */
+const json_t *resource_peek(const struct elb_api *api, enum resource_kind kind, const char *arn,
+			    struct aws_error *error);
 bool resource_exists(struct elb_api *api, const char *arn);
 
-/* The load balancer or target group of this name; new reference or NULL. */
+/* A copy of the load balancer or target group of this name, or NULL. */
 json_t *resource_by_name(struct elb_api *api, enum resource_kind kind, const char *name);
 
-/* A side document's array, or an empty one; new reference; NULL without memory. */
+/* A deep copy of a side document's array, or an empty one; NULL without memory. */
 json_t *resource_side_list(struct elb_api *api, const char *arn, const char *area,
 			   const char *member);
+/* The store's own array, borrowed until the next commit; NULL when there is none. */
+const json_t *resource_side_peek(const struct elb_api *api, const char *arn, const char *area,
+				 const char *member);
 
-/* New array of all documents under a key prefix, in key order; NULL without memory. */
+/* New array of copies of all documents under a key prefix, in key order; NULL without memory. */
 json_t *resource_list(struct store *store, const char *prefix);
 /* The keys of a load balancer's listeners, of a listener's rules, begin with it; -1 if the ARN is
  * neither's. */
@@ -94,9 +101,7 @@ MUST_CHECK int resource_check_name(const char *name, const char *what, struct aw
 bool actions_use_group(const json_t *actions, const char *group_arn);
 /* The load balancer that a rule's ARN names: listener-rule/app/NAME/ID/... */
 bool rule_load_balancer_arn(const char *rule_arn, char arn[ARN_TEXT_MAX]);
-/* New object {target group ARN: ARN of a load balancer whose rules forward to it}. */
-json_t *groups_in_use(struct store *store);
 /* New array of the ARNs of the load balancers whose rules forward to the group. */
-json_t *group_load_balancers(struct elb_api *api, const char *group_arn);
+json_t *group_load_balancers(const struct elb_api *api, const char *group_arn);
 
 #endif

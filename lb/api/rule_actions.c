@@ -13,13 +13,11 @@
 static int check_group(struct elb_api *api, const char *load_balancer_arn, const char *group_arn,
 		       struct aws_error *error)
 {
-	json_t *group = resource_get(api, RESOURCE_TARGET_GROUP, group_arn, error);
 	json_t *users;
 	bool is_free;
 
-	if (!group)
+	if (!resource_peek(api, RESOURCE_TARGET_GROUP, group_arn, error))
 		return -1;
-	json_decref(group);
 	users = group_load_balancers(api, group_arn);
 	is_free = json_array_size(users) == 0 || doc_list_has(users, load_balancer_arn);
 	json_decref(users);

@@ -208,6 +208,11 @@ oom:
 	return NULL;
 }
 
+int rule_uses_follow(struct rule_uses *uses, struct store *fork)
+{
+	return store_watch(fork, RULE_PREFIX, on_change, uses);
+}
+
 void rule_uses_free(struct rule_uses *uses)
 {
 	struct use *use, *next_use;

@@ -19,6 +19,10 @@ struct rule_uses;
 MUST_CHECK struct rule_uses *rule_uses_new(struct store *store, struct err *err);
 void rule_uses_free(struct rule_uses *uses); /* NULL is fine */
 
+/* Hears of the fork's changes too, until it is closed; store_revert() before that, unless they are
+ * merged.  -1 without memory. */
+MUST_CHECK int rule_uses_follow(struct rule_uses *uses, struct store *fork);
+
 /* False: memory ran out while it watched, what it says is not to be relied on.  NULL: false. */
 bool rule_uses_are_complete(const struct rule_uses *uses);
 bool rule_uses_priority(const struct rule_uses *uses, const char *listener_arn, int64_t priority);

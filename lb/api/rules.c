@@ -150,7 +150,7 @@ static json_t *put_new(struct elb_api *api, json_t *rule, const json_t *tags,
 		store_abort(txn);
 		goto fail;
 	}
-	store_put(txn, key, json_incref(rule));
+	store_put_frozen(txn, key, json_incref(rule));
 	if (resource_commit(txn, error) == 0)
 		return resource_answer("Rules", rule);
 fail:
@@ -177,7 +177,7 @@ json_t *handle_CreateRule(void *context, const struct aws_call *call, const json
 	struct elb_api *api = context;
 	const char *listener_arn = doc_str(input, "ListenerArn", "");
 	int64_t priority = doc_int(input, "Priority", 0);
-	json_t *listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
+	const json_t *listener = resource_peek(api, RESOURCE_LISTENER, listener_arn, error);
 	struct parts parts = {0};
 	int result = -1;
 
@@ -188,7 +188,6 @@ json_t *handle_CreateRule(void *context, const struct aws_call *call, const json
 		error_priority(error, priority);
 	else
 		result = complete_parts(api, listener, input, &parts, error);
-	json_decref(listener);
 	if (result == 0)
 		return put_new(api, build(listener_arn, priority, &parts), doc_array(input, "Tags"),
 			       error);
@@ -202,7 +201,7 @@ json_t *handle_DescribeRules(void *context, const struct aws_call *call, const j
 	struct elb_api *api = context;
 	const json_t *arns = doc_array(input, "RuleArns");
 	const char *listener_arn = doc_str(input, "ListenerArn", NULL);
-	json_t *list = NULL, *listener;
+	json_t *list = NULL;
 
 	(void)call;
 	if ((json_array_size(arns) > 0) == (listener_arn != NULL)) {
@@ -211,10 +210,8 @@ json_t *handle_DescribeRules(void *context, const struct aws_call *call, const j
 		return NULL;
 	}
 	if (listener_arn) {
-		listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
-		if (!listener)
+		if (!resource_peek(api, RESOURCE_LISTENER, listener_arn, error))
 			return NULL;
-		json_decref(listener);
 		list = resource_children(api, listener_arn, RESOURCE_RULE);
 	} else {
 		list = resource_get_all(api, RESOURCE_RULE, arns, error);
@@ -253,14 +250,14 @@ static int modify_actions(struct elb_api *api, json_t *rule, const json_t *input
 {
 	const json_t *given = doc_array(input, "Actions");
 	char listener_arn[ARN_TEXT_MAX];
-	json_t *listener, *part;
+	const json_t *listener;
+	json_t *part;
 
 	if (json_array_size(given) == 0)
 		return 0;
 	listener_arn_of(doc_str(rule, "RuleArn", ""), listener_arn);
-	listener = resource_get(api, RESOURCE_LISTENER, listener_arn, error);
+	listener = resource_peek(api, RESOURCE_LISTENER, listener_arn, error);
 	part = rule_actions_complete(api, listener, given, error);
-	json_decref(listener);
 	return part ? json_object_set_new(rule, "Actions", part) : -1;
 }
 
@@ -289,7 +286,7 @@ static int put_rule(struct elb_api *api, json_t *rule, struct aws_error *error)
 	if (resource_key(doc_str(rule, "RuleArn", ""), RESOURCE_RULE, key) < 0)
 		return -1;
 	txn = store_begin(api->store);
-	store_put(txn, key, json_incref(rule));
+	store_put_frozen(txn, key, json_incref(rule));
 	return resource_commit(txn, error);
 }
 
@@ -328,20 +325,15 @@ json_t *handle_DeleteRule(void *context, const struct aws_call *call, const json
 }
 
 /* The rule's new priority, or its own when the call does not name it. */
-static int64_t new_priority(const json_t *pairs, const json_t *rule)
+static int64_t new_priority(const json_t *named, const json_t *rule)
 {
-	const json_t *pair;
-	size_t i;
+	const json_t *given = json_object_get(named, doc_str(rule, "RuleArn", ""));
 
-	json_array_foreach (pairs, i, pair) {
-		if (strcmp(doc_str(pair, "RuleArn", ""), doc_str(rule, "RuleArn", "")) == 0)
-			return doc_int(pair, "Priority", 0);
-	}
-	return priority_of(rule);
+	return given ? json_integer_value(given) : priority_of(rule);
 }
 
 /* All as one step: two rules may swap. */
-static int set_priorities(json_t *rules, const json_t *pairs, struct aws_error *error)
+static int set_priorities(json_t *rules, const json_t *named, struct aws_error *error)
 {
 	uint8_t taken[PRIORITY_MAX / 8 + 1] = {0};
 	json_t *rule;
@@ -349,7 +341,7 @@ static int set_priorities(json_t *rules, const json_t *pairs, struct aws_error *
 
 	json_array_foreach (rules, i, rule) {
 		char text[32];
-		int64_t priority = new_priority(pairs, rule);
+		int64_t priority = new_priority(named, rule);
 
 		if (priority == INT64_MAX)
 			continue;
@@ -365,8 +357,9 @@ static int set_priorities(json_t *rules, const json_t *pairs, struct aws_error *
 	return 0;
 }
 
+/* Also gathers {ARN: priority}, of two for one rule the first. */
 static int check_pairs(struct elb_api *api, const json_t *pairs, char listener_arn[ARN_TEXT_MAX],
-		       struct aws_error *error)
+		       json_t *named, struct aws_error *error)
 {
 	const json_t *pair;
 	size_t i;
@@ -386,32 +379,29 @@ static int check_pairs(struct elb_api *api, const json_t *pairs, char listener_a
 			return -1;
 		}
 		memcpy(listener_arn, own, sizeof(own));
+		if (!json_object_get(named, arn))
+			json_object_set_new(named, arn, json_integer(doc_int(pair, "Priority", 0)));
 	}
 	return listener_arn[0] ? 0 : -1;
 }
 
 /* Writes those that the call named; they are the answer, too. */
-static json_t *put_named(struct elb_api *api, const json_t *rules, const json_t *pairs,
+static json_t *put_named(struct elb_api *api, const json_t *rules, const json_t *named,
 			 struct aws_error *error)
 {
 	struct store_txn *txn = store_begin(api->store);
 	json_t *list = json_array();
 	char key[ELB_KEY_MAX];
 	json_t *rule;
-	const json_t *pair;
-	size_t i, j;
+	size_t i;
 
 	json_array_foreach (rules, i, rule) {
-		json_array_foreach (pairs, j, pair) {
-			const char *arn = doc_str(rule, "RuleArn", "");
+		const char *arn = doc_str(rule, "RuleArn", "");
 
-			if (strcmp(doc_str(pair, "RuleArn", ""), arn) != 0 ||
-			    resource_key(arn, RESOURCE_RULE, key) < 0)
-				continue;
-			store_put(txn, key, json_incref(rule));
-			json_array_append(list, rule);
-			break;
-		}
+		if (!json_object_get(named, arn) || resource_key(arn, RESOURCE_RULE, key) < 0)
+			continue;
+		store_put_frozen(txn, key, json_incref(rule));
+		json_array_append(list, rule);
 	}
 	if (resource_commit(txn, error) == 0)
 		return json_pack("{s:o}", "Rules", list);
@@ -425,17 +415,19 @@ json_t *handle_SetRulePriorities(void *context, const struct aws_call *call, con
 	struct elb_api *api = context;
 	const json_t *pairs = doc_array(input, "RulePriorities");
 	char listener_arn[ARN_TEXT_MAX];
-	json_t *rules, *answer = NULL;
+	json_t *named = json_object(), *rules = NULL, *answer = NULL;
 
 	(void)call;
-	if (check_pairs(api, pairs, listener_arn, error) < 0) {
+	if (check_pairs(api, pairs, listener_arn, named, error) < 0) {
 		if (!error->http_status)
 			error_validation(error, "You must specify at least one rule");
-		return NULL;
+		goto out;
 	}
 	rules = resource_children(api, listener_arn, RESOURCE_RULE);
-	if (set_priorities(rules, pairs, error) == 0)
-		answer = put_named(api, rules, pairs, error);
+	if (set_priorities(rules, named, error) == 0)
+		answer = put_named(api, rules, named, error);
+out:
 	json_decref(rules);
+	json_decref(named);
 	return answer;
 }

@@ -3,11 +3,13 @@
  * the control thread knows and tells through the target_health hook.
  */
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
 #include "lb/api/resource.h"
+#include "lb/api/target_index.h"
 
 enum { MAX_TARGETS = 1000 };
 
@@ -36,20 +38,7 @@ static int64_t port_of(const json_t *group, const json_t *target)
 	return doc_int(target, "Port", doc_int(group, "Port", 0));
 }
 
-/* The index in list, or -1. */
-static ssize_t find(const json_t *list, const char *id, int64_t port)
-{
-	const json_t *target;
-	size_t i;
-
-	json_array_foreach (list, i, target) {
-		if (strcmp(doc_str(target, "Id", ""), id) == 0 &&
-		    doc_int(target, "Port", 0) == port)
-			return (ssize_t)i;
-	}
-	return -1;
-}
-
+/* The list is the store's from here on. */
 static int put_list(struct elb_api *api, const char *arn, json_t *list, struct aws_error *error)
 {
 	char key[ELB_KEY_MAX];
@@ -62,7 +51,7 @@ static int put_list(struct elb_api *api, const char *arn, json_t *list, struct a
 		return -1;
 	}
 	txn = store_begin(api->store);
-	store_put(txn, key, document);
+	store_put_frozen(txn, key, document);
 	return resource_commit(txn, error);
 }
 
@@ -85,25 +74,39 @@ static int check_zone(struct elb_api *api, const json_t *group, const json_t *ta
 	return -1;
 }
 
-/* Adds what is not there yet; -1 with error. */
-static int add_targets(struct elb_api *api, const json_t *group, const json_t *targets,
-		       json_t *list, bool *is_changed, struct aws_error *error)
+static json_t *registration(const json_t *target, int64_t port)
+{
+	return json_pack("{s:s,s:I,s:s*}", "Id", doc_str(target, "Id", ""), "Port",
+			 (json_int_t)port, "AvailabilityZone",
+			 doc_str(target, "AvailabilityZone", NULL));
+}
+
+/* What a call names, beside what is registered already. */
+struct registering {
+	struct elb_api *api;
+	const json_t *group;
+	const struct target_index *held, *given;
+};
+
+/* Adds what is not in the list yet; -1 with error. */
+static int add_targets(const struct registering *reg, const json_t *targets, json_t *list,
+		       bool *is_changed, struct aws_error *error)
 {
 	const json_t *target;
 	size_t i;
 
 	json_array_foreach (targets, i, target) {
-		int64_t port = port_of(group, target);
+		const char *id = doc_str(target, "Id", "");
+		int64_t port = port_of(reg->group, target);
 
-		if (check_id(group, target, error) < 0 || check_zone(api, group, target, error) < 0)
+		if (check_id(reg->group, target, error) < 0 ||
+		    check_zone(reg->api, reg->group, target, error) < 0)
 			return -1;
-		if (find(list, doc_str(target, "Id", ""), port) >= 0)
+		if (target_index_find(reg->held, id, port) >= 0 ||
+		    target_index_find(reg->given, id, port) != (ssize_t)i)
 			continue;
 		*is_changed = true;
-		if (json_array_append_new(
-			list, json_pack("{s:s,s:I,s:s*}", "Id", doc_str(target, "Id", ""), "Port",
-					(json_int_t)port, "AvailabilityZone",
-					doc_str(target, "AvailabilityZone", NULL))) < 0) {
+		if (json_array_append_new(list, registration(target, port)) < 0) {
 			error_memory(error);
 			return -1;
 		}
@@ -115,26 +118,73 @@ static int add_targets(struct elb_api *api, const json_t *group, const json_t *t
 	return -1;
 }
 
+/* The list may grow; what is in it is the store's. */
+static int add_to(struct elb_api *api, const json_t *group, const json_t *targets, json_t *list,
+		  struct aws_error *error)
+{
+	int64_t port = doc_int(group, "Port", 0);
+	const char *arn = doc_str(group, "TargetGroupArn", "");
+	struct target_index *held = target_index_new(list, port);
+	struct target_index *given = target_index_new(targets, port);
+	bool is_changed = false;
+	int result = -1;
+
+	if (list && held && given)
+		result = add_targets(&(struct registering){api, group, held, given}, targets, list,
+				     &is_changed, error);
+	else
+		error_memory(error);
+	target_index_free(held);
+	target_index_free(given);
+	return result == 0 && is_changed ? put_list(api, arn, list, error) : result;
+}
+
+/* New array with the store's own targets in it. */
+static json_t *targets_in(const struct elb_api *api, const char *arn)
+{
+	const json_t *targets = resource_side_peek(api, arn, "targets", "Targets");
+
+	return targets ? json_copy((json_t *)targets) : json_array();
+}
+
 json_t *handle_RegisterTargets(void *context, const struct aws_call *call, const json_t *input,
 			       struct aws_error *error)
 {
 	struct elb_api *api = context;
 	const char *arn = doc_str(input, "TargetGroupArn", "");
-	json_t *group = resource_get(api, RESOURCE_TARGET_GROUP, arn, error);
-	bool is_changed = false;
+	const json_t *group = resource_peek(api, RESOURCE_TARGET_GROUP, arn, error);
 	json_t *list;
 	int result;
 
 	(void)call;
 	if (!group)
 		return NULL;
-	list = resource_side_list(api, arn, "targets", "Targets");
-	result = add_targets(api, group, doc_array(input, "Targets"), list, &is_changed, error);
-	if (result == 0 && is_changed)
-		result = put_list(api, arn, list, error);
+	list = targets_in(api, arn);
+	result = add_to(api, group, doc_array(input, "Targets"), list, error);
 	json_decref(list);
-	json_decref(group);
 	return result == 0 ? json_object() : NULL;
+}
+
+/* New array: those of held that targets does not name; deregistering what is not registered
+ * succeeds.  NULL without memory. */
+static json_t *without(const json_t *held, const json_t *targets, int64_t port)
+{
+	struct target_index *gone = target_index_new(targets, port);
+	json_t *list = json_array(), *target;
+	size_t i;
+
+	json_array_foreach (held, i, target) {
+		const char *id = doc_str(target, "Id", "");
+
+		if (gone && target_index_find(gone, id, doc_int(target, "Port", 0)) < 0)
+			json_array_append(list, target);
+	}
+	if (!gone) {
+		json_decref(list);
+		list = NULL;
+	}
+	target_index_free(gone);
+	return list;
 }
 
 json_t *handle_DeregisterTargets(void *context, const struct aws_call *call, const json_t *input,
@@ -142,29 +192,23 @@ json_t *handle_DeregisterTargets(void *context, const struct aws_call *call, con
 {
 	struct elb_api *api = context;
 	const char *arn = doc_str(input, "TargetGroupArn", "");
-	json_t *group = resource_get(api, RESOURCE_TARGET_GROUP, arn, error);
-	bool is_changed = false;
-	const json_t *target;
+	const json_t *group = resource_peek(api, RESOURCE_TARGET_GROUP, arn, error);
+	const json_t *held;
 	json_t *list;
 	int result = 0;
-	size_t i;
 
 	(void)call;
 	if (!group)
 		return NULL;
-	list = resource_side_list(api, arn, "targets", "Targets");
-	json_array_foreach (doc_array(input, "Targets"), i, target) {
-		ssize_t at = find(list, doc_str(target, "Id", ""), port_of(group, target));
-
-		if (at < 0)
-			continue; /* deregistering what is not registered succeeds */
-		json_array_remove(list, (size_t)at);
-		is_changed = true;
+	held = resource_side_peek(api, arn, "targets", "Targets");
+	list = without(held, doc_array(input, "Targets"), doc_int(group, "Port", 0));
+	if (!list) {
+		error_memory(error);
+		return NULL;
 	}
-	if (is_changed)
+	if (json_array_size(list) != json_array_size(held))
 		result = put_list(api, arn, list, error);
 	json_decref(list);
-	json_decref(group);
 	return result == 0 ? json_object() : NULL;
 }
 
@@ -194,27 +238,41 @@ static json_t *not_registered(const json_t *target, int64_t port)
 			 "Target is not registered to the target group");
 }
 
-/* The descriptions of the targets asked for. */
+static const char *id_of(const json_t *description)
+{
+	return doc_str(doc_object(description, "Target"), "Id", "");
+}
+
+static int64_t port_in(const json_t *description)
+{
+	return doc_int(doc_object(description, "Target"), "Port", 0);
+}
+
+/* The descriptions of the targets asked for: one pass over all, in the order that was asked. */
 static json_t *select_targets(const json_t *all, const json_t *group, const json_t *wanted)
 {
-	json_t *list = json_array();
+	struct target_index *index = target_index_new(wanted, doc_int(group, "Port", 0));
+	size_t n = json_array_size(wanted), i;
+	json_t **found = calloc(n + 1, sizeof(*found)), *list = json_array(), *description;
 	const json_t *target;
-	json_t *description;
-	size_t i, j;
 
-	json_array_foreach (wanted, i, target) {
-		json_t *found = NULL;
-		int64_t port = port_of(group, target);
+	json_array_foreach (all, i, description) {
+		ssize_t at = index && found ? target_index_find(index, id_of(description),
+								port_in(description))
+					    : -1;
 
-		json_array_foreach (all, j, description) {
-			const json_t *own = doc_object(description, "Target");
-
-			if (strcmp(doc_str(own, "Id", ""), doc_str(target, "Id", "")) == 0 &&
-			    doc_int(own, "Port", 0) == port)
-				found = json_incref(description);
-		}
-		json_array_append_new(list, found ? found : not_registered(target, port));
+		if (at >= 0)
+			found[at] = description;
 	}
+	json_array_foreach (wanted, i, target) {
+		int64_t port = port_of(group, target);
+		ssize_t at = index ? target_index_find(index, doc_str(target, "Id", ""), port) : -1;
+		json_t *one = at >= 0 && found ? json_incref(found[at]) : NULL;
+
+		json_array_append_new(list, one ? one : not_registered(target, port));
+	}
+	target_index_free(index);
+	free(found);
 	return list;
 }
 
@@ -236,7 +294,7 @@ json_t *handle_DescribeTargetHealth(void *context, const struct aws_call *call, 
 	struct elb_api *api = context;
 	const char *arn = doc_str(input, "TargetGroupArn", "");
 	const json_t *wanted = doc_array(input, "Targets");
-	json_t *group = resource_get(api, RESOURCE_TARGET_GROUP, arn, error);
+	const json_t *group = resource_peek(api, RESOURCE_TARGET_GROUP, arn, error);
 	json_t *list;
 
 	(void)call;
@@ -253,6 +311,5 @@ json_t *handle_DescribeTargetHealth(void *context, const struct aws_call *call, 
 		json_decref(all);
 	}
 	leave_out_anomalies(input, list);
-	json_decref(group);
 	return json_pack("{s:o}", "TargetHealthDescriptions", list);
 }

@@ -45,10 +45,12 @@ struct control {
 	struct address_pool *pool; /* NULL = load balancers listen on all addresses */
 	struct feed *feed;
 	struct elb_api api;
-	struct rule_uses *uses; /* of the store */
+	struct rule_uses *uses;          /* of the store */
+	struct file_memory *file_memory; /* of the file as applied */
 	struct aws_server *server;
 	struct pages_context pages;
 	struct event *rebuild; /* made active by changes; runs once a turn */
+	bool is_stale;         /* something changed that the workers have not been told */
 	char *listening;       /* the addresses, as last logged */
 	/* Draining. */
 	struct event *drain_timer;
@@ -100,6 +102,7 @@ static void mark_changed(void *arg)
 {
 	struct control *control = arg;
 
+	control->is_stale = true;
 	if (control->rebuild)
 		event_active(control->rebuild, EV_TIMEOUT, 1);
 }
@@ -176,7 +179,7 @@ static bool is_resource(void *arg, const char *resource)
 /* The store as it is now into registry, snapshot and sockets. */
 static int rebuild(struct control *control, struct err *err)
 {
-	if (registry_sync(control->registry, control->store, err) < 0)
+	if (registry_sync(control->registry, &control->api, err) < 0)
 		return -1;
 	if (control->pool)
 		address_pool_sync(control->pool, control->store);
@@ -193,8 +196,11 @@ static void rebuild_or_retry(struct control *control)
 	static const struct timeval later = {RETRY_MS / 1000, 0};
 	struct err err = {0};
 
+	event_del(control->rebuild);
+	control->is_stale = false;
 	if (rebuild(control, &err) == 0)
 		return;
+	control->is_stale = true;
 	log_error("rebuild-failed", "why=\"%s\" retry_ms=%d", err.text, (int)RETRY_MS);
 	event_add(control->rebuild, &later);
 }
@@ -220,7 +226,7 @@ static int apply(struct control *control, const json_t *config, struct file_chan
 {
 	struct aws_call call = call_of(control);
 
-	if (file_apply(&control->api, &call, config, changes, err) == 0)
+	if (file_apply(&control->api, &call, config, control->file_memory, changes, err) == 0)
 		return 0;
 	err_wrap(err, "%s: ", control->config_path);
 	return -1;
@@ -392,6 +398,7 @@ static int open_all(struct control *control, struct err *err)
 		if (!control->pool)
 			return -1;
 	}
+	control->file_memory = file_memory_new();
 	control->rebuild = event_new(control->base, -1, 0, on_rebuild, control);
 	if (!control->rebuild) {
 		err_set(err, ENOMEM, "out of memory");
@@ -453,6 +460,7 @@ void control_stop(struct control *control)
 	curl_loop_free(control->curl);
 	store_close(control->store);
 	rule_uses_free(control->uses);
+	file_memory_free(control->file_memory);
 	address_pool_free(control->pool);
 	if (control->rebuild)
 		event_free(control->rebuild);
@@ -479,8 +487,8 @@ void control_reload(struct control *control)
 		log_warn("reload", "note=\"changes in section Lb take effect at the next start\"");
 	json_decref(config);
 	/* Before it is said that the file holds, the workers have been told. */
-	event_del(control->rebuild);
-	rebuild_or_retry(control);
+	if (control->is_stale)
+		rebuild_or_retry(control);
 	log_info("reload", "file=%s created=%u changed=%u deleted=%u settings=%u",
 		 control->config_path, changes.created, changes.changed, changes.deleted,
 		 changes.settings);
@@ -551,7 +559,7 @@ int control_check(const char *config_path, struct err *err)
 		goto out;
 	api.store = store_open("memory:", err);
 	if (api.store)
-		result = file_apply(&api, &call, config, NULL, err);
+		result = file_apply(&api, &call, config, NULL, NULL, err);
 	if (result < 0)
 		err_wrap(err, "%s: ", config_path);
 out:

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
 #include "lb/api/rule_uses.h"
+#include "lb/api/target_index.h"
 #include "lb/control/file_step.h"
 
 #define FILE_KEY "elb/file"
@@ -41,17 +43,27 @@ int file_do(struct file_step *step, const char *action, json_t *input, struct er
 	return answer ? 0 : -1;
 }
 
-bool file_made(const struct file_step *step, const char *arn)
+static json_t *set_of(const json_t *list)
 {
+	json_t *set = json_object();
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach (list, i, text)
+		json_object_set_new(set, json_string_value(text), json_true());
+	return set;
+}
+
+bool file_made(struct file_step *step, const char *arn)
+{
+	if (!step->is_before)
+		step->is_before = set_of(step->before);
 	return json_object_get(step->is_before, arn) != NULL;
 }
 
-void file_note(struct file_step *step, const char *arn)
+void file_note(struct file_step *step, json_t *arn)
 {
-	if (json_object_get(step->is_now, arn))
-		return;
-	json_array_append_new(step->now, json_string(arn));
-	json_object_set_new(step->is_now, arn, json_true());
+	json_array_append(step->now, arn);
 }
 
 /* {Key: Value} of the file as the API's list. */
@@ -167,19 +179,6 @@ static json_t *input_of(const json_t *object, const char *name_member)
 	return input;
 }
 
-static bool has_target(const json_t *targets, const json_t *wanted)
-{
-	const json_t *target;
-	size_t i;
-
-	json_array_foreach (targets, i, target) {
-		if (strcmp(doc_str(target, "Id", ""), doc_str(wanted, "Id", "")) == 0 &&
-		    doc_int(target, "Port", 0) == doc_int(wanted, "Port", 0))
-			return true;
-	}
-	return false;
-}
-
 /* New reference: the file's targets, each with its port, as the group's may change later. */
 static json_t *targets_of(const json_t *group)
 {
@@ -203,19 +202,30 @@ static int call_with_targets(struct file_step *step, const char *action, const c
 		       json_pack("{s:s,s:O}", "TargetGroupArn", arn, "Targets", targets), err);
 }
 
+/* New array: those of earlier that are not among targets. */
+static json_t *targets_gone(const json_t *earlier, const json_t *targets)
+{
+	struct target_index *index = target_index_new(targets, 0);
+	json_t *gone = json_array(), *target;
+	size_t i;
+
+	json_array_foreach (earlier, i, target) {
+		if (index && target_index_find(index, doc_str(target, "Id", ""),
+					       doc_int(target, "Port", 0)) < 0)
+			json_array_append(gone, target);
+	}
+	target_index_free(index);
+	return gone;
+}
+
 /* Registers the file's targets; deregisters those that only an earlier file named. */
 static int apply_targets(struct file_step *step, const char *arn, const json_t *group,
 			 struct err *err)
 {
-	json_t *targets = targets_of(group), *gone = json_array(), *earlier;
-	size_t i;
-	int result;
+	json_t *targets = targets_of(group);
+	json_t *gone = targets_gone(doc_array(step->targets_before, arn), targets);
+	int result = call_with_targets(step, "DeregisterTargets", arn, gone, err);
 
-	json_array_foreach (doc_array(step->targets_before, arn), i, earlier) {
-		if (!has_target(targets, earlier))
-			json_array_append(gone, earlier);
-	}
-	result = call_with_targets(step, "DeregisterTargets", arn, gone, err);
 	if (result == 0)
 		result = call_with_targets(step, "RegisterTargets", arn, targets, err);
 	json_object_set(step->targets_now, arn, targets);
@@ -244,7 +254,7 @@ static int apply_group(struct file_step *step, const json_t *object, struct err 
 	if (old && recreate(step, RESOURCE_TARGET_GROUP, old, made, kept, err) < 0)
 		goto out;
 	snprintf(arn, sizeof(arn), "%s", doc_str(old ? old : made, "TargetGroupArn", ""));
-	file_note(step, arn);
+	file_note(step, json_object_get(old ? old : made, "TargetGroupArn"));
 	result = apply_targets(step, arn, object, err);
 	if (result == 0)
 		result =
@@ -289,7 +299,7 @@ static int apply_load_balancer(struct file_step *step, const json_t *object, str
 	if (old && recreate(step, RESOURCE_LOAD_BALANCER, old, made, kept, err) < 0)
 		goto out;
 	snprintf(arn, sizeof(arn), "%s", doc_str(old ? old : made, "LoadBalancerArn", ""));
-	file_note(step, arn);
+	file_note(step, json_object_get(old ? old : made, "LoadBalancerArn"));
 	result = file_apply_attributes(step, arn, doc_object(object, "Attributes"),
 				       "ModifyLoadBalancerAttributes", "LoadBalancerArn", err);
 	if (result == 0)
@@ -411,9 +421,10 @@ static int check_ports(struct file_step *step, struct err *err)
 	return 0;
 }
 
-/* Everything, on the copy.  Groups go last, when nothing uses them any more. */
+/* Everything, on the fork.  Groups go last, when nothing uses them any more. */
 static int apply_all(struct file_step *step, const json_t *config, struct err *err)
 {
+	struct store_txn *txn;
 	json_t *mark;
 
 	if (delete_stale(step, config, RESOURCE_LOAD_BALANCER, err) < 0 ||
@@ -428,87 +439,25 @@ static int apply_all(struct file_step *step, const json_t *config, struct err *e
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}
-	return store_put_one(step->api.store, FILE_KEY, mark, err) == STORE_OK ? 0 : -1;
+	txn = store_begin(step->api.store);
+	store_put_frozen(txn, FILE_KEY, mark);
+	return store_commit(txn, err) == STORE_OK ? 0 : -1;
 }
 
-static bool put_copy(void *arg, const char *key, const json_t *document, int64_t revision)
-{
-	(void)revision;
-	store_put(arg, key, json_deep_copy(document));
-	return true;
-}
-
-static struct store *copy_store(struct store *store, struct err *err)
-{
-	struct store *copy = store_open("memory:", err);
-	struct store_txn *txn;
-
-	if (!copy)
-		return NULL;
-	txn = store_begin(copy);
-	store_scan(store, "elb/", put_copy, txn);
-	if (store_commit(txn, err) == STORE_OK)
-		return copy;
-	store_close(copy);
-	return NULL;
-}
-
-struct difference {
-	struct store *from, *to;
-	struct store_txn *txn;
-	struct file_changes changes;
-};
-
-static void count_change(struct difference *d, const char *key, unsigned *counter)
+static void count_change(void *arg, const char *key, const json_t *was, const json_t *is)
 {
 	static const char *const nouns[] = {"elb/loadbalancer/", "elb/targetgroup/",
 					    "elb/listener/", "elb/listener-rule/"};
+	struct file_changes *changes = arg;
 
-	for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++)
-		if (strncmp(key, nouns[i], strlen(nouns[i])) == 0) {
-			++*counter;
-			return;
-		}
+	for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++) {
+		if (strncmp(key, nouns[i], strlen(nouns[i])) != 0)
+			continue;
+		++*(!was ? &changes->created : !is ? &changes->deleted : &changes->changed);
+		return;
+	}
 	if (strcmp(key, FILE_KEY) != 0)
-		d->changes.settings++;
-}
-
-static bool put_changed(void *arg, const char *key, const json_t *document, int64_t revision)
-{
-	struct difference *d = arg;
-	const json_t *old = store_peek(d->to, key, NULL);
-
-	(void)revision;
-	if (old && json_equal(old, document))
-		return true;
-	count_change(d, key, old ? &d->changes.changed : &d->changes.created);
-	store_put(d->txn, key, json_deep_copy(document));
-	return true;
-}
-
-static bool delete_missing(void *arg, const char *key, const json_t *document, int64_t revision)
-{
-	struct difference *d = arg;
-	(void)document;
-	(void)revision;
-	if (store_peek(d->from, key, NULL))
-		return true;
-	count_change(d, key, &d->changes.deleted);
-	store_delete(d->txn, key);
-	return true;
-}
-
-/* Makes to equal from, in one transaction. */
-static int commit_difference(struct store *from, struct store *to, struct file_changes *changes,
-			     struct err *err)
-{
-	struct difference d = {.from = from, .to = to, .txn = store_begin(to)};
-
-	store_scan(from, "elb/", put_changed, &d);
-	store_scan(to, "elb/", delete_missing, &d);
-	if (changes)
-		*changes = d.changes;
-	return store_commit(d.txn, err) == STORE_OK ? 0 : -1;
+		changes->settings++;
 }
 
 static json_t *member_or(const json_t *mark, const char *member, json_t *otherwise)
@@ -521,50 +470,93 @@ static json_t *member_or(const json_t *mark, const char *member, json_t *otherwi
 	return value;
 }
 
-static json_t *set_of(const json_t *list)
+static void step_init(struct file_step *step, struct elb_api *api, const json_t *config)
 {
-	json_t *set = json_object();
-	const json_t *text;
-	size_t i;
+	const json_t *mark = store_peek(api->store, FILE_KEY, NULL);
 
-	json_array_foreach (list, i, text)
-		json_object_set_new(set, json_string_value(text), json_true());
-	return set;
+	step->api = *api;
+	step->api.is_of_file = true;
+	step->config = config;
+	step->before = member_or(mark, "Made", json_array());
+	step->targets_before = member_or(mark, "Targets", json_object());
+	step->attributes_before = member_or(mark, "Attributes", json_object());
+	step->now = json_array();
+	step->targets_now = json_object();
+	step->attributes_now = json_object();
+	step->groups = json_object();
+	STAILQ_INIT(&step->changed);
+}
+
+static void step_fini(struct file_step *step)
+{
+	struct file_rule *rule;
+
+	while ((rule = STAILQ_FIRST(&step->changed))) {
+		STAILQ_REMOVE_HEAD(&step->changed, link);
+		free(rule);
+	}
+	json_decref(step->is_before);
+	json_decref(step->before);
+	json_decref(step->targets_before);
+	json_decref(step->attributes_before);
+	json_decref(step->now);
+	json_decref(step->targets_now);
+	json_decref(step->attributes_now);
+	json_decref(step->groups);
+}
+
+/* On a fork of the store, which is taken over whole or not at all. */
+static int apply_on_fork(struct file_step *step, struct file_changes *changes, struct err *err)
+{
+	struct store *fork = store_fork(step->api.store, err);
+	struct rule_uses *own = NULL;
+	int result = -1;
+
+	if (!fork)
+		return -1;
+	step->api.store = fork;
+	if (!step->api.uses)
+		step->api.uses = own = rule_uses_new(fork, err);
+	else if (rule_uses_follow(step->api.uses, fork) < 0)
+		step->api.uses = NULL; /* rules are read through */
+	if (apply_all(step, step->config, err) == 0) {
+		store_differences(fork, count_change, changes);
+		result = store_merge(fork, err) == STORE_OK ? 0 : -1;
+	}
+	if (result < 0)
+		store_revert(fork);
+	store_close(fork);
+	rule_uses_free(own);
+	return result;
+}
+
+/* Once the store has the rules, these are what is remembered. */
+static void keep_memory(struct file_step *step, const struct store *store)
+{
+	const struct file_rule *rule;
+	char key[ELB_KEY_MAX];
+
+	STAILQ_FOREACH (rule, &step->changed, link) {
+		if (resource_key(rule->arn, RESOURCE_RULE, key) == 0)
+			file_memory_add(step->memory, store_peek(store, key, NULL), rule->digest);
+	}
+	file_memory_finish(step->memory);
 }
 
 int file_apply(struct elb_api *api, const struct aws_call *call, const json_t *config,
-	       struct file_changes *changes, struct err *err)
+	       struct file_memory *memory, struct file_changes *changes, struct err *err)
 {
-	struct file_step step = {.api = *api, .call = call};
-	json_t *mark = store_get(api->store, FILE_KEY, NULL);
-	struct rule_uses *uses = NULL;
-	int result = -1;
+	struct file_step step = {.call = call, .memory = memory};
+	struct file_changes done = {0};
+	int result;
 
-	step.config = config;
-	step.api.is_of_file = true;
-	step.before = member_or(mark, "Made", json_array());
-	step.targets_before = member_or(mark, "Targets", json_object());
-	step.attributes_before = member_or(mark, "Attributes", json_object());
-	step.is_before = set_of(step.before);
-	step.now = json_array();
-	step.is_now = json_object();
-	step.targets_now = json_object();
-	step.attributes_now = json_object();
-	step.api.store = copy_store(api->store, err);
-	if (step.api.store)
-		step.api.uses = uses = rule_uses_new(step.api.store, err);
-	if (uses && apply_all(&step, config, err) == 0)
-		result = commit_difference(step.api.store, api->store, changes, err);
-	store_close(step.api.store);
-	rule_uses_free(uses);
-	json_decref(step.is_before);
-	json_decref(step.is_now);
-	json_decref(step.before);
-	json_decref(step.targets_before);
-	json_decref(step.attributes_before);
-	json_decref(step.now);
-	json_decref(step.targets_now);
-	json_decref(step.attributes_now);
-	json_decref(mark);
+	step_init(&step, api, config);
+	file_memory_start(memory);
+	result = apply_on_fork(&step, &done, err);
+	if (result == 0)
+		keep_memory(&step, api->store);
+	if (result == 0 && changes)
+		*changes = done;
+	step_fini(&step);
 	return result;
 }

@@ -1,7 +1,7 @@
 /*
  * The file's listeners (known by their port) and rules (known by their priority).
  */
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +10,32 @@
 #include "common/doc/doc.h"
 #include "lb/control/file_step.h"
 
+/* The ARN of the group that the holder names, borrowed; NULL when there is none, or it is an ARN.
+ */
+static json_t *group_arn(struct file_step *step, const json_t *holder)
+{
+	const char *name = doc_str(holder, "TargetGroupArn", NULL);
+	json_t *arn, *group;
+
+	if (!name || arn_is(name))
+		return NULL;
+	arn = json_object_get(step->groups, name);
+	if (arn)
+		return arn;
+	group = resource_by_name(&step->api, RESOURCE_TARGET_GROUP, name);
+	if (group)
+		json_object_set(step->groups, name, json_object_get(group, "TargetGroupArn"));
+	json_decref(group);
+	return json_object_get(step->groups, name);
+}
+
 /* A name instead of an ARN becomes the ARN. */
 static void resolve_group(struct file_step *step, json_t *holder)
 {
-	const char *name = doc_str(holder, "TargetGroupArn", NULL);
-	json_t *group;
+	json_t *arn = group_arn(step, holder);
 
-	if (!name || arn_is(name))
-		return;
-	group = resource_by_name(&step->api, RESOURCE_TARGET_GROUP, name);
-	if (group)
-		json_object_set(holder, "TargetGroupArn", json_object_get(group, "TargetGroupArn"));
-	json_decref(group);
+	if (arn)
+		json_object_set(holder, "TargetGroupArn", arn);
 }
 
 /* New reference: the actions with ARNs. */
@@ -88,9 +102,39 @@ static json_t *create_input(const char *listener_arn, const json_t *object, json
 	return input;
 }
 
+/* ---- rules: what is as it was costs little ---- */
+
+/* Of the file's rule and of the groups that it names. */
+static uint64_t digest_of(struct file_step *step, const json_t *object)
+{
+	uint64_t digest = doc_digest(object);
+	const json_t *action, *tuple;
+	size_t i, j;
+
+	json_array_foreach (doc_array(object, "Actions"), i, action) {
+		digest = digest * 31 + doc_digest(group_arn(step, action));
+		json_array_foreach (doc_array(doc_object(action, "ForwardConfig"), "TargetGroups"),
+				    j, tuple)
+			digest = digest * 31 + doc_digest(group_arn(step, tuple));
+	}
+	return digest;
+}
+
+static void note_rule(struct file_step *step, json_t *arn, uint64_t digest)
+{
+	struct file_rule *rule = malloc(sizeof(*rule));
+
+	file_note(step, arn);
+	if (!rule)
+		return; /* not remembered: applied anew next time */
+	rule->digest = digest;
+	snprintf(rule->arn, sizeof(rule->arn), "%s", json_string_value(arn));
+	STAILQ_INSERT_TAIL(&step->changed, rule, link);
+}
+
 /* old: the rule with this priority, or NULL. */
-static int apply_rule(struct file_step *step, const char *listener_arn, const json_t *old,
-		      const json_t *object, struct err *err)
+static int change_rule(struct file_step *step, const char *listener_arn, const json_t *old,
+		       const json_t *object, uint64_t digest, struct err *err)
 {
 	json_t *actions = resolve_actions(step, doc_array(object, "Actions"));
 	json_t *input =
@@ -98,12 +142,24 @@ static int apply_rule(struct file_step *step, const char *listener_arn, const js
 	json_t *answer = file_call(step, old ? "ModifyRule" : "CreateRule", input, err);
 
 	if (answer)
-		file_note(step,
-			  doc_str(json_array_get(doc_array(answer, "Rules"), 0), "RuleArn", ""));
+		note_rule(step,
+			  json_object_get(json_array_get(doc_array(answer, "Rules"), 0), "RuleArn"),
+			  digest);
 	json_decref(actions);
 	json_decref(input);
 	json_decref(answer);
 	return answer ? 0 : -1;
+}
+
+static int apply_rule(struct file_step *step, const char *listener_arn, const json_t *old,
+		      const json_t *object, struct err *err)
+{
+	uint64_t digest = digest_of(step, object);
+
+	if (!old || !file_memory_has(step->memory, old, digest))
+		return change_rule(step, listener_arn, old, object, digest, err);
+	file_note(step, json_object_get(old, "RuleArn"));
+	return 0;
 }
 
 static bool has_child(const json_t *objects, const char *member, int64_t value)
@@ -118,71 +174,90 @@ static bool has_child(const json_t *objects, const char *member, int64_t value)
 	return false;
 }
 
-/* {priority: rule}; new reference. */
-static json_t *rules_by_priority(struct file_step *step, const char *listener_arn)
-{
-	json_t *children = resource_children(&step->api, listener_arn, RESOURCE_RULE);
-	json_t *rules = json_object(), *child;
-	size_t i;
+enum { PRIORITIES = 50001 }; /* 0 is nobody's */
 
-	json_array_foreach (children, i, child)
-		json_object_set(rules, doc_str(child, "Priority", ""), child);
-	json_decref(children);
-	return rules;
+/* The rules that a listener had, by priority. */
+struct old_rules {
+	json_t *rules[PRIORITIES]; /* held; NULL = none */
+	bool is_named[PRIORITIES]; /* by the file, too */
+};
+
+static size_t place_of(int64_t priority)
+{
+	return priority > 0 && priority < PRIORITIES ? (size_t)priority : 0;
 }
 
-static json_t *rule_of(const json_t *rules, const json_t *object)
+static bool gather_rule(void *arg, const char *key, const json_t *rule, int64_t revision)
 {
-	char priority[32];
+	struct old_rules *old = arg;
+	size_t place = place_of(strtoll(doc_str(rule, "Priority", ""), NULL, 10));
 
-	snprintf(priority, sizeof(priority), "%" PRId64, doc_int(object, "Priority", 0));
-	return json_object_get(rules, priority);
+	(void)key;
+	(void)revision;
+	if (place > 0 && !old->rules[place])
+		old->rules[place] = json_incref((json_t *)rule);
+	return true;
+}
+
+static struct old_rules *old_rules_new(struct file_step *step, const char *listener_arn)
+{
+	struct old_rules *old = calloc(1, sizeof(*old));
+	char prefix[ELB_KEY_MAX + 16];
+
+	if (old && resource_children_prefix(listener_arn, RESOURCE_RULE, prefix) == 0)
+		store_scan(step->api.store, prefix, gather_rule, old);
+	return old;
+}
+
+static void old_rules_free(struct old_rules *old)
+{
+	for (size_t i = 0; i < PRIORITIES; i++)
+		json_decref(old->rules[i]);
+	free(old);
 }
 
 /* Rules that an earlier file made here and this one does not name. */
-static int delete_stale_rules(struct file_step *step, json_t *old, const json_t *rules,
+static int delete_stale_rules(struct file_step *step, struct old_rules *old, const json_t *rules,
 			      struct err *err)
 {
-	json_t *stale = json_copy(old);
 	const json_t *object;
-	const char *priority;
-	json_t *rule;
-	int result = 0;
 	size_t i;
 
-	json_array_foreach (rules, i, object) {
-		char text[32];
+	json_array_foreach (rules, i, object)
+		old->is_named[place_of(doc_int(object, "Priority", 0))] = true;
+	for (i = 1; i < PRIORITIES; i++) {
+		const char *arn = doc_str(old->rules[i], "RuleArn", "");
 
-		snprintf(text, sizeof(text), "%" PRId64, doc_int(object, "Priority", 0));
-		json_object_del(stale, text);
+		if (!old->rules[i] || old->is_named[i] || !file_made(step, arn))
+			continue;
+		if (file_do(step, "DeleteRule", json_pack("{s:s}", "RuleArn", arn), err) < 0)
+			return -1;
 	}
-	json_object_foreach (stale, priority, rule) {
-		const char *arn = doc_str(rule, "RuleArn", "");
-
-		if (result == 0 && file_made(step, arn))
-			result =
-			    file_do(step, "DeleteRule", json_pack("{s:s}", "RuleArn", arn), err);
-	}
-	json_decref(stale);
-	return result;
+	return 0;
 }
 
 static int apply_rules(struct file_step *step, const char *listener_arn, const json_t *rules,
 		       struct err *err)
 {
-	json_t *old = rules_by_priority(step, listener_arn);
-	int result = delete_stale_rules(step, old, rules, err);
+	struct old_rules *old = old_rules_new(step, listener_arn);
 	const json_t *rule;
+	int result;
 	size_t i;
 
+	if (!old) {
+		err_set(err, ENOMEM, "out of memory");
+		return -1;
+	}
+	result = delete_stale_rules(step, old, rules, err);
 	json_array_foreach (rules, i, rule) {
 		if (result < 0)
 			break;
-		result = apply_rule(step, listener_arn, rule_of(old, rule), rule, err);
+		result = apply_rule(step, listener_arn,
+				    old->rules[place_of(doc_int(rule, "Priority", 0))], rule, err);
 		if (result < 0)
 			err_wrap(err, ".Rules[%zu]: ", i);
 	}
-	json_decref(old);
+	old_rules_free(old);
 	return result;
 }
 
@@ -224,7 +299,8 @@ static int apply_listener(struct file_step *step, const char *load_balancer_arn,
 	int result = -1;
 
 	if (answer) {
-		file_note(step, arn);
+		file_note(step, json_object_get(json_array_get(doc_array(answer, "Listeners"), 0),
+						"ListenerArn"));
 		result = apply_attributes_and_rules(step, arn, object, err);
 	} else {
 		err_wrap(err, ": ");

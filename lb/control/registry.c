@@ -168,12 +168,23 @@ static void settle(struct registry *registry, struct live_target *live)
 	live_target_publish(live);
 }
 
-static struct live_target *find_target(struct live_group *group, const char *id, int64_t port)
+static bool is_of(const struct live_target *live, const char *id, int64_t port)
 {
+	return live->port == port && strcmp(live->id, id) == 0;
+}
+
+/* likely: tried first, as both lists are in the order of registration.  NULL = none. */
+static struct live_target *find_target(struct live_group *group, struct live_target *likely,
+				       const json_t *document)
+{
+	const char *id = doc_str(document, "Id", "");
+	int64_t port = doc_int(document, "Port", 0);
 	struct live_target *live;
 
+	if (likely && is_of(likely, id, port))
+		return likely;
 	TAILQ_FOREACH (live, &group->targets, link) {
-		if (live->port == port && strcmp(live->id, id) == 0)
+		if (is_of(live, id, port))
 			return live;
 	}
 	return NULL;
@@ -311,15 +322,14 @@ static void set_look_timer(struct registry *registry)
 
 static int sync_targets(struct registry *registry, struct live_group *group, const json_t *targets)
 {
-	struct live_target *live, *next;
+	struct live_target *live, *next = TAILQ_FIRST(&group->targets);
 	const json_t *document;
 	size_t i;
 
 	TAILQ_FOREACH (live, &group->targets, link)
 		live->is_seen = false;
 	json_array_foreach (targets, i, document) {
-		live =
-		    find_target(group, doc_str(document, "Id", ""), doc_int(document, "Port", 0));
+		live = find_target(group, next, document);
 		if (!live)
 			live = add_target(registry, group, document);
 		else if (live->health.state == TARGET_DRAINING)
@@ -328,6 +338,7 @@ static int sync_targets(struct registry *registry, struct live_group *group, con
 			return -1;
 		live->is_seen = true;
 		settle(registry, live);
+		next = TAILQ_NEXT(live, link);
 	}
 	TAILQ_FOREACH_SAFE (live, &group->targets, link, next) {
 		if (!live->is_seen && live->health.state != TARGET_DRAINING)
@@ -410,33 +421,35 @@ static json_t *zones_of(struct store *store, const char *load_balancer)
 	return json_incref((json_t *)doc_array(document, "AvailabilityZones"));
 }
 
-/* users: the load balancer of each group that has one, see groups_in_use(). */
-static void read_group(struct live_group *group, struct store *store, const json_t *users,
-		       const json_t *document)
+/* Any load balancer whose rules forward to the group; "" = none does. */
+static void read_load_balancer(struct live_group *group, const struct elb_api *api)
 {
-	char key[ELB_KEY_MAX];
-	json_t *attributes = NULL;
+	json_t *users = group_load_balancers(api, group->arn);
+	const char *arn = json_string_value(json_array_get(users, 0));
 
-	snprintf(group->name, sizeof(group->name), "%s", doc_str(document, "TargetGroupName", ""));
-	snprintf(group->load_balancer, sizeof(group->load_balancer), "%s",
-		 doc_str(users, group->arn, ""));
-	json_decref(group->zones);
-	group->zones = zones_of(store, group->load_balancer);
-	if (resource_side_key(group->arn, "attributes", key) == 0)
-		attributes = store_get(store, key, NULL);
-	read_check(&group->check, document);
-	read_attributes(group, attributes);
-	json_decref(attributes);
+	snprintf(group->load_balancer, sizeof(group->load_balancer), "%s", arn ? arn : "");
+	json_decref(users);
 }
 
-static int sync_group(struct registry *registry, struct store *store, const json_t *users,
-		      const json_t *document)
+static void read_group(struct live_group *group, const struct elb_api *api, const json_t *document)
+{
+	char key[ELB_KEY_MAX];
+	const json_t *attributes = NULL;
+
+	snprintf(group->name, sizeof(group->name), "%s", doc_str(document, "TargetGroupName", ""));
+	read_load_balancer(group, api);
+	json_decref(group->zones);
+	group->zones = zones_of(api->store, group->load_balancer);
+	if (resource_side_key(group->arn, "attributes", key) == 0)
+		attributes = store_peek(api->store, key, NULL);
+	read_check(&group->check, document);
+	read_attributes(group, attributes);
+}
+
+static int sync_group(struct registry *registry, const struct elb_api *api, const json_t *document)
 {
 	const char *arn = doc_str(document, "TargetGroupArn", "");
 	struct live_group *group = registry_group(registry, arn);
-	struct elb_api api = {.store = store};
-	json_t *targets;
-	int result;
 
 	if (!group) {
 		group = calloc(1, sizeof(*group));
@@ -447,17 +460,13 @@ static int sync_group(struct registry *registry, struct store *store, const json
 		TAILQ_INSERT_TAIL(&registry->groups, group, link);
 	}
 	group->is_seen = true;
-	read_group(group, store, users, document);
-	targets = resource_side_list(&api, arn, "targets", "Targets");
-	result = sync_targets(registry, group, targets);
-	json_decref(targets);
-	return result;
+	read_group(group, api, document);
+	return sync_targets(registry, group, resource_side_peek(api, arn, "targets", "Targets"));
 }
 
-int registry_sync(struct registry *registry, struct store *store, struct err *err)
+int registry_sync(struct registry *registry, const struct elb_api *api, struct err *err)
 {
-	json_t *documents = resource_list(store, "elb/targetgroup/");
-	json_t *users = groups_in_use(store);
+	json_t *documents = resource_list(api->store, "elb/targetgroup/");
 	struct live_group *group, *next;
 	const json_t *document;
 	int result = 0;
@@ -466,9 +475,8 @@ int registry_sync(struct registry *registry, struct store *store, struct err *er
 	TAILQ_FOREACH (group, &registry->groups, link)
 		group->is_seen = false;
 	json_array_foreach (documents, i, document)
-		result |= sync_group(registry, store, users, document);
+		result |= sync_group(registry, api, document);
 	json_decref(documents);
-	json_decref(users);
 	TAILQ_FOREACH_SAFE (group, &registry->groups, link, next) {
 		if (!group->is_seen)
 			free_group(registry, group);

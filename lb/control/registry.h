@@ -15,7 +15,7 @@
 
 #include "common/base/err.h"
 #include "common/http/curl_loop.h"
-#include "common/store/store.h"
+#include "lb/api/api.h"
 #include "lb/observe/health_log.h"
 #include "lb/routing/anomaly.h"
 #include "lb/routing/health.h"
@@ -101,8 +101,8 @@ struct registry_config {
 MUST_CHECK struct registry *registry_new(const struct registry_config *config, struct err *err);
 void registry_free(struct registry *registry); /* NULL is fine */
 
-/* Reads groups, targets and rules.  -1 without memory; what was done stays. */
-MUST_CHECK int registry_sync(struct registry *registry, struct store *store, struct err *err);
+/* Reads groups, targets and who uses them.  -1 without memory; what was done stays. */
+MUST_CHECK int registry_sync(struct registry *registry, const struct elb_api *api, struct err *err);
 
 /* NULL if there is none. */
 struct live_group *registry_group(struct registry *registry, const char *arn);

@@ -18,10 +18,12 @@
 
 #include "common/doc/doc.h"
 #include "lb/api/api.h"
+#include "lb/control/file_memory.h"
 
 struct fixture {
 	struct elb_api api;
-	struct aws_error error; /* of the last call */
+	struct aws_error error;     /* of the last call */
+	struct file_memory *memory; /* of the file; NULL = none */
 };
 
 static const struct aws_call a_call = {.action = "",
@@ -47,6 +49,7 @@ static inline int teardown(void **state)
 	struct fixture *f = *state;
 
 	store_close(f->api.store);
+	file_memory_free(f->memory);
 	free(f);
 	return 0;
 }

@@ -3,6 +3,7 @@
  */
 #include "control_api.h"
 
+#include "lb/api/rule_uses.h"
 #include "lb/control/file_apply.h"
 
 static const char *const two_groups =
@@ -35,7 +36,7 @@ static int apply(struct fixture *f, const char *text, struct err *err)
 	}
 	config = json_loads(json, 0, NULL);
 	assert_non_null(config);
-	result = file_apply(&f->api, &a_call, config, &last_changes, err);
+	result = file_apply(&f->api, &a_call, config, f->memory, &last_changes, err);
 	json_decref(config);
 	return result;
 }
@@ -200,6 +201,114 @@ static void a_bad_rule_changes_nothing_and_says_where(void **state)
 	assert_null(call(f, "DescribeLoadBalancers", "{'Names': ['other']}"));
 }
 
+/* ---- what the last call remembers ---- */
+
+struct seen {
+	json_t *document;
+	size_t n;
+};
+
+static bool see_rule(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	struct seen *seen = arg;
+
+	(void)key;
+	(void)revision;
+	if (doc_bool(rule, "IsDefault", false))
+		return true;
+	seen->document = (json_t *)rule;
+	seen->n++;
+	return true;
+}
+
+/* The one rule of two_groups, as it lies in the store. */
+static const json_t *the_rule(struct fixture *f)
+{
+	struct seen seen = {0};
+
+	store_scan(f->api.store, "elb/listener-rule/", see_rule, &seen);
+	assert_int_equal(seen.n, 1);
+	return seen.document;
+}
+
+static const char *pattern_of(const json_t *rule)
+{
+	const json_t *condition = json_array_get(doc_array(rule, "Conditions"), 0);
+
+	return json_string_value(json_array_get(doc_array(condition, "Values"), 0));
+}
+
+static void a_rule_that_stays_as_it_is_is_not_written_again(void **state)
+{
+	struct fixture *f = *state;
+	const json_t *before;
+
+	f->memory = file_memory_new();
+	must_apply(f, two_groups);
+	before = the_rule(f);
+	must_apply(f, two_groups);
+	must_apply(f, two_groups);
+	assert_ptr_equal(the_rule(f), before);
+}
+
+static void a_rule_that_the_api_changed_is_the_files_again(void **state)
+{
+	struct fixture *f = *state;
+
+	f->memory = file_memory_new();
+	must_apply(f, two_groups);
+	json_decref(call(f, "ModifyRule",
+			 "{'RuleArn': '%s', 'Conditions': [{'Field': 'path-pattern', 'Values': "
+			 "['/api']}]}",
+			 doc_str(the_rule(f), "RuleArn", "")));
+	assert_string_equal(pattern_of(the_rule(f)), "/api");
+	must_apply(f, two_groups);
+	assert_string_equal(pattern_of(the_rule(f)), "/x");
+}
+
+static void a_rule_that_the_file_changed_is_changed(void **state)
+{
+	struct fixture *f = *state;
+	char changed[2048], *at;
+
+	f->memory = file_memory_new();
+	must_apply(f, two_groups);
+	snprintf(changed, sizeof(changed), "%s", two_groups);
+	at = strstr(changed, "'/x'");
+	at[2] = 'y';
+	must_apply(f, changed);
+	assert_string_equal(pattern_of(the_rule(f)), "/y");
+	must_apply(f, two_groups);
+	assert_string_equal(pattern_of(the_rule(f)), "/x");
+}
+
+static void a_refused_file_leaves_the_index_of_rules_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+	struct rule_uses *uses;
+	char changed[2048], *listener;
+
+	f->api.uses = uses = rule_uses_new(f->api.store, &err);
+	must_apply(f, two_groups);
+	listener = strdup(doc_str(the_rule(f), "RuleArn", ""));
+	*strrchr(listener, '/') = '\0';
+	memmove(strstr(listener, ":listener-rule/") + 9, strstr(listener, "-rule/") + 5,
+		strlen(strstr(listener, "-rule/") + 5) + 1);
+	assert_true(rule_uses_priority(uses, listener, 1));
+	snprintf(changed, sizeof(changed), "%s", two_groups);
+	memcpy(strstr(changed, "'Priority': 1"), "'Priority': 2", 13);
+	strcpy(strrchr(changed, ']'), ", {'LoadBalancerName': '-'}]}");
+	assert_int_equal(apply(f, changed, &err), -1);
+	assert_true(rule_uses_priority(uses, listener, 1));
+	assert_false(rule_uses_priority(uses, listener, 2));
+	free(listener);
+	store_close(f->api.store);
+	rule_uses_free(uses);
+	f->api.uses = NULL;
+	f->api.store = store_open("memory:", &err);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -212,6 +321,10 @@ int main(void)
 	    TEST(what_the_api_made_stays),
 	    TEST(a_changed_group_keeps_its_arn_and_run_time_targets),
 	    TEST(a_bad_rule_changes_nothing_and_says_where),
+	    TEST(a_rule_that_stays_as_it_is_is_not_written_again),
+	    TEST(a_rule_that_the_api_changed_is_the_files_again),
+	    TEST(a_rule_that_the_file_changed_is_changed),
+	    TEST(a_refused_file_leaves_the_index_of_rules_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
