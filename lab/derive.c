@@ -116,30 +116,85 @@ static json_t *forward_to(const char *which)
 	return json_pack("[{s:s, s:s}]", "Type", "forward", "TargetGroupArn", name);
 }
 
-/* Signed requests name their service in the credential's scope; browsers ask by path. */
+enum { MAX_ROUTE_VALUES = 4 };
+
+/*
+ * Signed requests name their service in the credential's scope, in a header or (presigned) in the
+ * query; browsers ask by path; what nobody signed tells itself by target, Version or User-Agent.
+ * ALB's limits hold here too: five values and six wildcards a rule.
+ */
 static const struct {
-	const char *field;
-	const char *values[3];
+	const char *field, *name;
+	const char *values[MAX_ROUTE_VALUES];
 	const char *to;
 } routes[] = {
-    {"http-header", {"*/elasticloadbalancing/aws4_request*"}, "lb"},
-    {"http-header", {"*/autoscaling/aws4_request*", "*/monitoring/aws4_request*"}, "scaler"},
-    {"path-pattern", {"/dashboard", "/dashboard/*", "/metrics"}, "scaler"},
-    {"path-pattern", {"/service/GraniteServiceVersion20100801/*"}, "scaler"},
+    {"http-header",
+     "Authorization",
+     {"*/elasticloadbalancing/aws4_request*", "*/acm/aws4_request*"},
+     "lb"},
+    {"http-header",
+     "Authorization",
+     {"*/autoscaling/aws4_request*", "*/monitoring/aws4_request*"},
+     "scaler"},
+    {"path-pattern", NULL, {"/dashboard", "/dashboard/*", "/metrics"}, "scaler"},
+    {"path-pattern",
+     NULL,
+     {"*/service/GraniteServiceVersion20100801/*", "*/service/*.GraniteServiceVersion20100801/*"},
+     "scaler"},
+    {"query-string",
+     "X-Amz-Credential",
+     {"*%2Felasticloadbalancing%2Faws4_request", "*/elasticloadbalancing/aws4_request",
+      "*%2Facm%2Faws4_request", "*/acm/aws4_request"},
+     "lb"},
+    {"query-string",
+     "X-Amz-Credential",
+     {"*%2Fautoscaling%2Faws4_request", "*/autoscaling/aws4_request",
+      "*%2Fmonitoring%2Faws4_request", "*/monitoring/aws4_request"},
+     "scaler"},
+    {"http-header", "X-Amz-Target", {"GraniteServiceVersion20100801.*"}, "scaler"},
+    {"http-header", "X-Amz-Target", {"CertificateManager.*"}, "lb"},
+    {"query-string", "Version", {"2015-12-01", "2012-06-01"}, "lb"},
+    {"query-string", "Version", {"2011-01-01", "2010-08-01"}, "scaler"},
+    {"http-header", "User-Agent", {"*command/elbv2.*", "*command#elbv2.*"}, "lb"},
+    {"http-header",
+     "User-Agent",
+     {"*api/elastic-load-balancing-v2#*", "*api/elasticloadbalancingv2#*"},
+     "lb"},
+    {"http-header", "User-Agent", {"*command/autoscaling.*", "*command#autoscaling.*"}, "scaler"},
+    {"http-header", "User-Agent", {"*api/auto-scaling#*", "*api/autoscaling#*"}, "scaler"},
+    {"http-header",
+     "User-Agent",
+     {"*command/cloudwatch.*", "*command#cloudwatch.*", "*api/cloudwatch#*"},
+     "scaler"},
 };
 
-static json_t *condition_of(size_t route)
+static json_t *route_values(size_t route)
 {
 	json_t *values = json_array();
 
-	for (size_t i = 0; i < 3 && routes[route].values[i] != NULL; i++)
-		json_array_append_new(values, json_string(routes[route].values[i]));
-	if (strcmp(routes[route].field, "http-header") == 0)
-		return json_pack("[{s:s, s:{s:s, s:o}}]", "Field", "http-header",
-				 "HttpHeaderConfig", "HttpHeaderName", "Authorization", "Values",
-				 values);
-	return json_pack("[{s:s, s:{s:o}}]", "Field", "path-pattern", "PathPatternConfig", "Values",
-			 values);
+	for (size_t i = 0; i < MAX_ROUTE_VALUES && routes[route].values[i] != NULL; i++) {
+		const char *value = routes[route].values[i];
+
+		json_array_append_new(
+		    values, strcmp(routes[route].field, "query-string") == 0
+				? json_pack("{s:s, s:s}", "Key", routes[route].name, "Value", value)
+				: json_string(value));
+	}
+	return values;
+}
+
+static json_t *condition_of(size_t route)
+{
+	const char *field = routes[route].field;
+	json_t *values = route_values(route);
+
+	if (strcmp(field, "http-header") == 0)
+		return json_pack("[{s:s, s:{s:s, s:o}}]", "Field", field, "HttpHeaderConfig",
+				 "HttpHeaderName", routes[route].name, "Values", values);
+	return json_pack("[{s:s, s:{s:o}}]", "Field", field,
+			 strcmp(field, "path-pattern") == 0 ? "PathPatternConfig"
+							    : "QueryStringConfig",
+			 "Values", values);
 }
 
 static json_t *own_load_balancer(int port)
@@ -151,8 +206,7 @@ static json_t *own_load_balancer(int port)
 				      json_pack("{s:i, s:o, s:o}", "Priority", (int)(10 * (i + 1)),
 						"Conditions", condition_of(i), "Actions",
 						forward_to(routes[i].to)));
-	/* The rest is EC2, STS, and what nobody signed: the lab's own API, which says what it
-	 * thinks of it. */
+	/* The rest is what the lab itself answers, and what it refuses by name. */
 	return json_pack("{s:s, s:s, s:[{s:s, s:i, s:o, s:o}]}", "LoadBalancerName", OWN_NAME,
 			 "ListenAddress", "127.0.0.1", "Listeners", "Protocol", "HTTP", "Port",
 			 port, "DefaultActions", forward_to("ec2"), "Rules", rules);

@@ -305,6 +305,7 @@ static int start_server(struct lab *lab, struct err *err)
 	    .region = lab->settings.region,
 	    .account_id = lab->settings.account_id,
 	    .credentials = lab->settings.credentials,
+	    .beside = "elasticloadbalancing, autoscaling, monitoring",
 	};
 	char host[PORTS_ADDRESS_MAX];
 

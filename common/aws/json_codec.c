@@ -166,11 +166,30 @@ json_t *json_wire_output(const struct aws_operation *operation, const json_t *ou
 		   : json_object();
 }
 
+/* The errors that no model has, as services call them that know no protocol but JSON. */
+static const struct {
+	const char *code, *name;
+} common_errors[] = {
+    {"AccessDenied", "AccessDeniedException"},
+    {"IncompleteSignature", "IncompleteSignatureException"},
+    {"InvalidClientTokenId", "UnrecognizedClientException"},
+    {"MissingAuthenticationToken", "MissingAuthenticationTokenException"},
+    {"SignatureDoesNotMatch", "InvalidSignatureException"},
+    {"ValidationError", "ValidationException"},
+};
+
 const char *json_wire_error_name(const struct aws_model *model, const struct aws_error *error)
 {
 	const struct aws_error_shape *shape = model ? aws_error_find(model, error->code) : NULL;
+	size_t n = sizeof(common_errors) / sizeof(common_errors[0]);
 
-	return shape ? shape->name : error->code;
+	if (shape)
+		return shape->name;
+	for (size_t i = 0; model && model->protocol == AWS_JSON && i < n; i++) {
+		if (strcmp(common_errors[i].code, error->code) == 0)
+			return common_errors[i].name;
+	}
+	return error->code;
 }
 
 const char *json_wire_error_text(const struct aws_error *error)

@@ -12,7 +12,9 @@
 #include "common/aws/server_private.h"
 
 enum {
-	MAX_BODY_BYTES = 2 * 1024 * 1024,
+	/* Up to here a body that is too large is read, to be refused in its protocol's form; evhttp
+	 * refuses what is larger by itself, with a bare 413. */
+	MAX_READ_BYTES = 2 * API_MAX_BODY,
 	MAX_HEADER_BYTES = 32 * 1024, /* with the request line: presigned requests are long */
 	MAX_CONNECTIONS = 512,
 	TIMEOUT_S = 30, /* of a silent connection; SDKs keep idle ones for some 20 s */
@@ -167,7 +169,7 @@ static int set_up_http(struct aws_server *server, struct event_base *base, const
 	evhttp_set_allowed_methods(
 	    server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
 			      EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
-	evhttp_set_max_body_size(server->http, MAX_BODY_BYTES);
+	evhttp_set_max_body_size(server->http, MAX_READ_BYTES);
 	evhttp_set_max_headers_size(server->http, MAX_HEADER_BYTES);
 	evhttp_set_timeout(server->http, TIMEOUT_S);
 	evhttp_set_flags(server->http, EVHTTP_SERVER_LINGERING_CLOSE);
@@ -186,8 +188,10 @@ struct aws_server *aws_server_new(struct event_base *base, const struct aws_serv
 		goto oom;
 	server->region = strdup(config->region);
 	server->account_id = strdup(config->account_id);
+	server->beside = strdup(config->beside == NULL ? "" : config->beside);
 	server->counts = api_counts_new();
-	if (server->region == NULL || server->account_id == NULL || server->counts == NULL)
+	if (server->region == NULL || server->account_id == NULL || server->beside == NULL ||
+	    server->counts == NULL)
 		goto oom;
 	if (take_credentials(server, config->credentials, err) != 0 ||
 	    set_up_http(server, base, config->address, err) != 0)
@@ -212,6 +216,7 @@ void aws_server_free(struct aws_server *server)
 	api_counts_free(server->counts);
 	json_decref(server->credentials);
 	free(server->region);
+	free(server->beside);
 	free(server->account_id);
 	free(server);
 }

@@ -3,8 +3,9 @@
  * evhttp server in the control thread's loop.  It finds the service (credential
  * scope, Version, Host), verifies SigV4 where credentials are configured, decodes, calls the
  * handler, encodes.  An action without handler answers 400 InvalidAction, never 5xx.
- * Limits: bodies 2 MiB, headers 32 KiB, 512 connections, 30 s of silence.  Without credentials it
- * takes no requests from web pages (Origin, Sec-Fetch-Site) and none to a public name in Host.
+ * Limits: bodies 2 MiB (413), headers 32 KiB, 512 connections, 30 s of silence.  Without
+ * credentials it takes no requests from web pages (Origin, Sec-Fetch-Site) and none to a public
+ * name in Host.
  */
 #ifndef COMMON_AWS_SERVER_H
 #define COMMON_AWS_SERVER_H
@@ -63,6 +64,8 @@ struct aws_server_config {
 	const char *region, *account_id;
 	const json_t *credentials; /* [{AccessKeyId, SecretAccessKey}], borrowed; NULL or empty =
 				      loopback only, unsigned accepted */
+	const char *beside; /* services that others answer behind the same endpoint: "a, b"; NULL =
+			       none.  For messages only */
 };
 
 struct aws_server;

@@ -3,125 +3,19 @@
  * it needs is in one struct call on the stack: handlers are synchronous, so it ends before the
  * callback does.
  */
-#include <event2/buffer.h>
-#include <event2/keyvalq_struct.h>
+#include "common/aws/server_call.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "common/aws/gzip.h"
-#include "common/aws/server_answer.h"
-#include "common/aws/server_private.h"
-#include "common/aws/server_protocol.h"
 #include "common/aws/server_route.h"
-#include "common/aws/sigv4.h"
 #include "common/base/clock.h"
-#include "common/base/ids.h"
 #include "common/base/log.h"
-
-enum { MAX_INFLATED = 2 << 20 }; /* as large as a body may be that is not compressed */
-
-/* One request. */
-struct call {
-	struct aws_server *server;
-	struct answer answer;
-	struct sigv4_request request;
-	struct sigv4_header *headers;
-	struct sigv4_scope scope;
-	const char *body; /* inflated where the request's is compressed */
-	size_t body_len;
-	char *inflated;
-	struct protocol protocol;
-	struct aws_form *form; /* the Query protocol's only */
-	const struct service *service;
-	const char *action; /* the peer's; "" when there is none */
-	const char *counted_service, *counted_action;
-	char id[ID_TEXT_MAX];
-	char *path; /* "/" when the request has none */
-	struct aws_error error;
-};
-
-static const char *header(const struct call *call, const char *name)
-{
-	return evhttp_find_header(evhttp_request_get_input_headers(call->answer.http), name);
-}
 
 static bool is_query(const struct call *call)
 {
 	return call->protocol.form == ANSWER_QUERY;
-}
-
-static const char *method_name(enum evhttp_cmd_type type)
-{
-	switch (type) {
-	case EVHTTP_REQ_GET:
-		return "GET";
-	case EVHTTP_REQ_POST:
-		return "POST";
-	case EVHTTP_REQ_HEAD:
-		return "HEAD";
-	case EVHTTP_REQ_PUT:
-		return "PUT";
-	case EVHTTP_REQ_DELETE:
-		return "DELETE";
-	case EVHTTP_REQ_OPTIONS:
-		return "OPTIONS";
-	case EVHTTP_REQ_PATCH:
-		return "PATCH";
-	case EVHTTP_REQ_TRACE:
-	case EVHTTP_REQ_CONNECT:
-		break;
-	}
-	return "?";
-}
-
-static int refuse(struct call *call, int status, const char *code, const char *message)
-{
-	aws_error_set(&call->error, status, code, "%s", message);
-	return -1;
-}
-
-/* The request as sigv4 wants it: pointers into evhttp's own. */
-static int read_headers(struct call *call)
-{
-	struct evkeyvalq *list = evhttp_request_get_input_headers(call->answer.http);
-	struct evkeyval *item;
-	size_t n = 0;
-
-	for (item = list->tqh_first; item != NULL; item = item->next.tqe_next)
-		n++;
-	call->headers = calloc(n + 1, sizeof(*call->headers));
-	if (call->headers == NULL)
-		return refuse(call, 500, "InternalFailure", "out of memory");
-	call->request.headers = call->headers;
-	for (item = list->tqh_first; item != NULL; item = item->next.tqe_next)
-		call->headers[call->request.n_headers++] =
-		    (struct sigv4_header){.name = item->key, .value = item->value};
-	return 0;
-}
-
-static int read_request(struct call *call)
-{
-	struct evhttp_request *http = call->answer.http;
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
-	struct evbuffer *body = evhttp_request_get_input_buffer(http);
-	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
-	const char *query = uri == NULL ? NULL : evhttp_uri_get_query(uri);
-
-	call->path = strdup(path == NULL || path[0] == '\0' ? "/" : path);
-	if (call->path == NULL)
-		return refuse(call, 500, "InternalFailure", "out of memory");
-	call->request.method = method_name(evhttp_request_get_command(http));
-	call->request.path = call->path;
-	call->request.query = query == NULL ? "" : query;
-	call->request.body_len = evbuffer_get_length(body);
-	call->request.body = "";
-	if (call->request.body_len > 0)
-		call->request.body = (const char *)evbuffer_pullup(body, -1);
-	if (call->request.body == NULL)
-		return refuse(call, 500, "InternalFailure", "out of memory");
-	return read_headers(call);
 }
 
 /*
@@ -131,62 +25,31 @@ static int read_request(struct call *call)
  */
 static int check_not_a_browser(struct call *call)
 {
-	const char *site = header(call, "Sec-Fetch-Site");
-	const char *host = header(call, "Host");
+	const char *site = call_header(call, "Sec-Fetch-Site");
+	const char *host = call_header(call, "Host");
 
 	call->answer.form = ANSWER_TEXT;
-	if (header(call, "Origin") != NULL ||
+	if (call_header(call, "Origin") != NULL ||
 	    (site != NULL && strcmp(site, "none") != 0 && strcmp(site, "same-origin") != 0))
-		return refuse(call, 403, "AccessDenied",
-			      "This API has no Credentials configured and so takes no requests "
-			      "from web pages (Origin or Sec-Fetch-Site header).");
+		return call_refuse(
+		    call, 403, "AccessDenied",
+		    "This API has no Credentials configured and so takes no requests "
+		    "from web pages (Origin or Sec-Fetch-Site header).");
 	if (host != NULL && !route_is_local_host(host))
-		return refuse(call, 403, "AccessDenied",
-			      "This API has no Credentials configured and so answers only to "
-			      "addresses and local names in Host. Use 127.0.0.1, or configure "
-			      "Credentials.");
+		return call_refuse(call, 403, "AccessDenied",
+				   "This API has no Credentials configured and so answers only to "
+				   "addresses and local names in Host. Use 127.0.0.1, or configure "
+				   "Credentials.");
 	call->answer.form = ANSWER_QUERY;
 	return 0;
-}
-
-static int inflate_body(struct call *call)
-{
-	switch (gzip_inflate(call->request.body, call->request.body_len, MAX_INFLATED,
-			     &call->inflated, &call->body_len)) {
-	case GZIP_OK:
-		call->body = call->inflated;
-		return 0;
-	case GZIP_MALFORMED:
-		return refuse(call, 400, "MalformedInput", "The body is not what gzip writes");
-	case GZIP_TOO_LARGE:
-		return refuse(call, 413, "RequestEntityTooLarge",
-			      "The body is larger than 2 MiB when inflated");
-	case GZIP_NO_MEMORY:
-		break;
-	}
-	return refuse(call, 500, "InternalFailure", "out of memory");
-}
-
-static int check_encoding(struct call *call)
-{
-	const char *encoding = header(call, "Content-Encoding");
-
-	call->body = call->request.body;
-	call->body_len = call->request.body_len;
-	if (encoding == NULL || strcasecmp(encoding, "identity") == 0)
-		return 0;
-	if (strcasecmp(encoding, "gzip") == 0)
-		return inflate_body(call);
-	return refuse(call, 415, "UnsupportedMediaType",
-		      "Content-Encoding must be gzip or identity");
 }
 
 static int check_protocol(struct call *call)
 {
 	const struct protocol_hints hints = {.path = call->path,
-					     .target = header(call, "X-Amz-Target"),
-					     .smithy = header(call, "smithy-protocol"),
-					     .content_type = header(call, "Content-Type"),
+					     .target = call_header(call, "X-Amz-Target"),
+					     .smithy = call_header(call, "smithy-protocol"),
+					     .content_type = call_header(call, "Content-Type"),
 					     .has_body = call->request.body_len > 0};
 	int result = protocol_find(&hints, &call->protocol, &call->error);
 
@@ -214,13 +77,39 @@ static int read_form(struct call *call)
 	return 0;
 }
 
+/* Is name one of the words in "a, b, c"? */
+static bool is_word_of(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = list; *p != '\0';) {
+		size_t word = strcspn(p, ", ");
+
+		if (word == len && strncmp(p, name, len) == 0)
+			return true;
+		p += word;
+		p += strspn(p, ", ");
+	}
+	return false;
+}
+
 static int refuse_service(struct call *call, const char *name)
 {
+	const struct aws_server *server = call->server;
+	const struct aws_model *model = aws_model(name, NULL);
 	struct buf ours = {0};
 
-	for (size_t i = 0; i < call->server->n_services; i++)
-		buf_printf(&ours, "%s%s", i == 0 ? "" : ", ",
-			   call->server->services[i].model->service);
+	if (model != NULL && is_word_of(server->beside, name)) {
+		aws_error_set(&call->error, 400, "InvalidAction",
+			      "This endpoint passes requests on to %s by their signature: sign it, "
+			      "or put Version=%s into the query string",
+			      name, model->version);
+		return -1;
+	}
+	for (size_t i = 0; i < server->n_services; i++)
+		buf_printf(&ours, "%s%s", i == 0 ? "" : ", ", server->services[i].model->service);
+	if (server->beside[0] != '\0')
+		buf_printf(&ours, ", %s", server->beside);
 	aws_error_set(&call->error, 400, "InvalidAction",
 		      "The service '%.64s' is not served here; this endpoint serves: %s", name,
 		      buf_text(&ours));
@@ -233,20 +122,21 @@ static const char *service_name(struct call *call)
 {
 	const struct route_hints hints = {.scope_service = call->scope.service,
 					  .version = aws_form_get(call->form, "Version"),
-					  .host = header(call, "Host"),
-					  .user_agent = header(call, "User-Agent")};
+					  .host = call_header(call, "Host"),
+					  .user_agent = call_header(call, "User-Agent")};
 	const char *name = route_service(&hints);
 
 	if (name != NULL)
 		return name;
 	if (call->action[0] == '\0')
-		refuse(call, 400, "MissingAction",
-		       "The request has no Action, no signature and no Version: nothing tells "
-		       "which service and action it is for");
+		call_refuse(call, 400, "MissingAction",
+			    "The request has no Action, no signature and no Version: nothing tells "
+			    "which service and action it is for");
 	else
-		refuse(call, 400, "MissingAuthenticationToken",
-		       "The request has neither a signature nor a Version: nothing tells which "
-		       "service its Action is of");
+		call_refuse(
+		    call, 400, "MissingAuthenticationToken",
+		    "The request has neither a signature nor a Version: nothing tells which "
+		    "service its Action is of");
 	return NULL;
 }
 
@@ -259,9 +149,9 @@ static int check_version(struct call *call)
 	    model->protocol == AWS_EC2_QUERY)
 		return 0;
 	if (strcmp(version, "2012-06-01") == 0)
-		return refuse(call, 400, "InvalidAction",
-			      "Classic load balancers (Version 2012-06-01, 'aws elb') are not "
-			      "supported; use Version 2015-12-01 ('aws elbv2')");
+		return call_refuse(call, 400, "InvalidAction",
+				   "Classic load balancers (Version 2012-06-01, 'aws elb') are not "
+				   "supported; use Version 2015-12-01 ('aws elbv2')");
 	aws_error_set(&call->error, 400, "NoSuchVersion",
 		      "Version '%.32s' of %s is not supported; use %s", version, model->service,
 		      model->version);
@@ -313,6 +203,18 @@ static int check_credentials(struct call *call)
 			    &call->error);
 }
 
+/* What was signed for one service must not be good for another. */
+static int check_scope(struct call *call)
+{
+	const char *service = call->service->model->service;
+
+	if (call->server->credentials == NULL || strcmp(call->scope.service, service) == 0)
+		return 0;
+	aws_error_set(&call->error, 403, "SignatureDoesNotMatch",
+		      "Credential should be scoped to correct service: '%s'.", service);
+	return -1;
+}
+
 static const struct aws_action *find_action(const struct service *service, const char *name)
 {
 	for (size_t i = 0; i < service->n_actions; i++)
@@ -354,7 +256,7 @@ static void answer_call(struct call *call, const struct aws_operation *operation
 static int run_handler(struct call *call, const struct aws_action *action,
 		       const struct aws_operation *operation, const json_t *input)
 {
-	const char *host = header(call, "Host");
+	const char *host = call_header(call, "Host");
 	const struct aws_call for_handler = {
 	    .action = action->name,
 	    .request_id = call->id,
@@ -369,7 +271,7 @@ static int run_handler(struct call *call, const struct aws_action *action,
 			return -1;
 		log_error("api-handler", "action=%s why=\"neither output nor error\"",
 			  action->name);
-		return refuse(call, 500, "InternalFailure", "The handler gave no answer");
+		return call_refuse(call, 500, "InternalFailure", "The handler gave no answer");
 	}
 	call->error = (struct aws_error){0};
 	answer_call(call, operation, output);
@@ -403,7 +305,7 @@ static int run_action(struct call *call)
 	int result;
 
 	if (call->action[0] == '\0')
-		return refuse(call, 400, "MissingAction", "The request has no Action");
+		return call_refuse(call, 400, "MissingAction", "The request has no Action");
 	action = find_action(call->service, call->action);
 	operation = action == NULL ? NULL : aws_operation_find(call->service->model, action->name);
 	if (operation == NULL) {
@@ -421,26 +323,94 @@ static int run_action(struct call *call)
 	return result;
 }
 
-/* 0: answered.  -1: the error is to be. */
-static int handle_api(struct call *call)
+/*
+ * A request that nobody signed is refused in the form of its service too, where that shows without
+ * much work for a stranger.
+ */
+static void guess_model(struct call *call)
 {
-	if (call->server->credentials == NULL && check_not_a_browser(call) != 0)
-		return -1;
-	if (check_protocol(call) != 0 ||
-	    sigv4_scope(&call->request, &call->scope, &call->error) != 0)
-		return -1;
+	enum { MAX_GUESS_BODY = 4096 };
+	struct aws_error why = call->error;
+
+	if (is_query(call) && call->request.body_len <= MAX_GUESS_BODY &&
+	    call_read_body(call) == 0 && read_form(call) == 0)
+		(void)find_query_service(call);
+	call->error = why;
+}
+
+static int check_signature(struct call *call)
+{
 	/* So that a bad signature is refused in the form of the service it is for. */
 	if (call->scope.is_present)
 		call->answer.model = aws_model(call->scope.service, NULL);
-	if (check_credentials(call) != 0 || check_encoding(call) != 0 || read_form(call) != 0 ||
-	    find_service(call) != 0)
+	if (check_credentials(call) == 0)
+		return 0;
+	if (!call->scope.is_present)
+		guess_model(call);
+	return -1;
+}
+
+/* Before the signature, which costs by the byte. */
+static int check_size(struct call *call)
+{
+	if (call->request.body_len <= API_MAX_BODY)
+		return 0;
+	if (call->scope.is_present)
+		call->answer.model = aws_model(call->scope.service, NULL);
+	return call_refuse(call, 413, "RequestEntityTooLarge", "The body is larger than 2 MiB");
+}
+
+/* REST services that read errors in XML; the others want JSON. */
+static bool reads_xml(const char *service)
+{
+	static const char *const services[] = {"s3", "route53", "cloudfront"};
+
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (strcmp(services[i], service) == 0)
+			return true;
+	return false;
+}
+
+/* Services of others have paths, methods and types of their own: their name says more. */
+static int refuse_protocol(struct call *call, const struct aws_error *why)
+{
+	const char *service = call->scope.service;
+
+	if (!call->scope.is_present || server_service(call->server, service) != NULL) {
+		call->error = *why;
+		return -1;
+	}
+	if (is_query(call) && !reads_xml(service)) {
+		call->answer.form = ANSWER_JSON;
+		call->answer.json_type = "application/json";
+	}
+	return refuse_service(call, service);
+}
+
+/* 0: answered.  -1: the error is to be. */
+static int handle_api(struct call *call)
+{
+	struct aws_error why;
+	int is_foreign;
+
+	if (call->server->credentials == NULL && check_not_a_browser(call) != 0)
+		return -1;
+	is_foreign = check_protocol(call);
+	why = call->error;
+	if (sigv4_scope(&call->request, &call->scope, &call->error) != 0 || check_size(call) != 0 ||
+	    check_signature(call) != 0)
+		return -1;
+	if (is_foreign != 0)
+		return refuse_protocol(call, &why);
+	if (call_read_body(call) != 0 || read_form(call) != 0 || find_service(call) != 0 ||
+	    check_scope(call) != 0)
 		return -1;
 	return run_action(call);
 }
 
 static void log_call(const struct call *call, int64_t started_us)
 {
-	const char *invocation = header(call, "amz-sdk-invocation-id");
+	const char *invocation = call_header(call, "amz-sdk-invocation-id");
 
 	log_debug("api-call",
 		  "id=%s service=%s action=%s status=%d code=%s us=%lld invocation=%s why=\"%s\"",
@@ -497,6 +467,13 @@ static bool is_api_query(const char *query)
 	       strstr(query, "X-Amz-Signature=") != NULL;
 }
 
+static bool is_signed(const struct call *call)
+{
+	const char *authorization = call_header(call, "Authorization");
+
+	return authorization != NULL && strncmp(authorization, "AWS4-", 5) == 0;
+}
+
 static void dispatch(struct call *call)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(call->answer.http);
@@ -504,7 +481,8 @@ static void dispatch(struct call *call)
 	bool is_root = strcmp(call->path, "/") == 0;
 	const struct page *page = find_page(call->server, call->path);
 
-	if (method == EVHTTP_REQ_POST || (is_get && is_root && is_api_query(call->request.query)) ||
+	if (method == EVHTTP_REQ_POST || (is_signed(call) && (!is_get || page == NULL)) ||
+	    (is_get && is_root && is_api_query(call->request.query)) ||
 	    (is_get && is_root && page == NULL)) {
 		serve_api(call);
 		return;
@@ -515,9 +493,10 @@ static void dispatch(struct call *call)
 	}
 	call->answer.form = ANSWER_TEXT;
 	if (is_get)
-		refuse(call, 404, "NotFound", "There is no such page here.");
+		call_refuse(call, 404, "NotFound", "There is no such page here.");
 	else
-		refuse(call, 405, "MethodNotAllowed", "Only GET, HEAD and POST are served here.");
+		call_refuse(call, 405, "MethodNotAllowed",
+			    "Only GET, HEAD and POST are served here.");
 	answer_error(&call->answer, &call->error);
 }
 
@@ -530,12 +509,9 @@ void server_on_request(struct evhttp_request *http, void *arg)
 			    .counted_action = "none"};
 
 	call.answer.request_id = id_uuid(NULL, call.id);
-	if (read_request(&call) == 0)
+	if (call_read(&call) == 0)
 		dispatch(&call);
 	else
 		answer_error(&call.answer, &call.error);
-	aws_form_free(call.form);
-	free(call.inflated);
-	free(call.headers);
-	free(call.path);
+	call_fini(&call);
 }

@@ -14,6 +14,7 @@
 enum {
 	MAX_SERVICES = 8,
 	MAX_PAGES = 32,
+	API_MAX_BODY = 2 * 1024 * 1024,
 };
 
 struct service {
@@ -32,7 +33,7 @@ struct page {
 struct aws_server {
 	struct evhttp *http;
 	struct http_listener *listener;
-	char *region, *account_id;
+	char *region, *account_id, *beside;
 	json_t *credentials; /* NULL: everybody is let in */
 	struct service services[MAX_SERVICES];
 	size_t n_services;

@@ -127,6 +127,10 @@ int protocol_find(const struct protocol_hints *hints, struct protocol *protocol,
 		return find_cbor(hints, is_path, protocol, error);
 	if (hints->target != NULL || starts_with(hints->content_type, "application/x-amz-json"))
 		return find_json(hints, protocol, error);
+	if (is_media_type(hints->content_type, "application/json")) { /* some other service's */
+		protocol->form = ANSWER_JSON;
+		protocol->json_type = "application/json";
+	}
 	if (strcmp(hints->path, "/") != 0)
 		return refuse(error, 404, "InvalidAction",
 			      "The API is at the path / of this endpoint");

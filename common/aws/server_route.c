@@ -21,7 +21,7 @@ static const struct {
     {"2010-03-31", "sns"},
 };
 
-/* What SDKs call the services in "api/NAME#VERSION" of their User-Agent (JS, then Go). */
+/* What SDKs (JS, Go) and the CLI (2, 1) call the services in their User-Agent. */
 static const struct {
 	const char *name, *service;
 } agents[] = {
@@ -31,7 +31,15 @@ static const struct {
     {"api/autoscaling#", "autoscaling"},
     {"api/cloudwatch#", "monitoring"},
     {"api/ec2#", "ec2"},
+    {"command/elbv2.", "elasticloadbalancing"},
+    {"command#elbv2.", "elasticloadbalancing"},
+    {"command/autoscaling.", "autoscaling"},
+    {"command#autoscaling.", "autoscaling"},
+    {"command/cloudwatch.", "monitoring"},
+    {"command#cloudwatch.", "monitoring"},
     {"api/sts#", "sts"},
+    {"api/iam#", "iam"},
+    {"api/sns#", "sns"},
 };
 
 static const char *by_version(const char *version)

@@ -17,6 +17,7 @@
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
 #define TERMINATOR "aws4_request"
+#define AUTH_FAILURE "AWS was not able to validate the provided access credentials: "
 
 enum {
 	MAX_SKEW_S = 300,
@@ -50,8 +51,7 @@ static int incomplete(struct aws_error *error, const char *what)
 static int mismatch(const struct claim *claim, struct aws_error *error, const char *why)
 {
 	if (is_ec2(claim))
-		aws_error_set(error, 401, "AuthFailure",
-			      "The access credentials could not be validated: %s", why);
+		aws_error_set(error, 401, "AuthFailure", AUTH_FAILURE "%s", why);
 	else
 		aws_error_set(error, 403, "SignatureDoesNotMatch", "%s", why);
 	return -1;
@@ -60,34 +60,42 @@ static int mismatch(const struct claim *claim, struct aws_error *error, const ch
 static int bad_key(const struct claim *claim, struct aws_error *error, const char *why)
 {
 	if (is_ec2(claim))
-		aws_error_set(error, 401, "AuthFailure",
-			      "The access credentials could not be validated: %s", why);
+		aws_error_set(error, 401, "AuthFailure", AUTH_FAILURE "%s", why);
 	else
 		aws_error_set(error, 403, "InvalidClientTokenId", "%s", why);
 	return -1;
 }
 
-/* AWS puts "Signature expired: .. is now earlier than .." on the wire; clients look for it. */
+static void format_stamp(int64_t time_ms, char text[STAMP_LEN + 1])
+{
+	time_t time_s = (time_t)(time_ms / 1000);
+	struct tm utc;
+
+	gmtime_r(&time_s, &utc);
+	strftime(text, STAMP_LEN + 1, "%Y%m%dT%H%M%SZ", &utc);
+}
+
+/* AWS's words, which clients look for: what the request says, the bound, and (the clock -/+ skew).
+ */
 static int bad_time(const struct claim *claim, int64_t now_ms, bool is_late,
 		    struct aws_error *error)
 {
-	time_t now = (time_t)(now_ms / 1000);
-	char text[STAMP_LEN + 1];
-	struct tm utc;
+	int64_t lifetime_s = claim->is_query_form && is_late ? claim->expires_s : MAX_SKEW_S;
+	char now[STAMP_LEN + 1], bound[STAMP_LEN + 1];
 
-	gmtime_r(&now, &utc);
-	strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &utc);
+	format_stamp(now_ms, now);
+	format_stamp(now_ms + (is_late ? -lifetime_s : lifetime_s) * 1000, bound);
 	if (is_ec2(claim))
 		aws_error_set(error, 400, "RequestExpired",
-			      "Request has expired: it is of %s, the server's clock says %s",
-			      claim->stamp, text);
+			      "Request has expired. It is of %s; the server's clock says %s",
+			      claim->stamp, now);
 	else
 		aws_error_set(error, 403, "SignatureDoesNotMatch",
-			      is_late ? "Signature expired: %s is now earlier than the server's "
-					"clock (%s) allows"
-				      : "Signature not yet current: %s is still later than the "
-					"server's clock (%s) allows",
-			      claim->stamp, text);
+			      is_late ? "Signature expired: %s is now earlier than %s (%s - %lld "
+					"min.)"
+				      : "Signature not yet current: %s is still later than %s (%s "
+					"+ %lld min.)",
+			      claim->stamp, bound, now, (long long)lifetime_s / 60);
 	return -1;
 }
 
@@ -320,22 +328,30 @@ static int check_time(const struct sigv4_request *request, struct claim *claim, 
 	return 0;
 }
 
-/* What a middleman must not be able to change: these, where present, have to be signed. */
+/*
+ * What a middleman must not be able to change or to add: these, where present, have to be signed.
+ * Content-Type need not be (curl does not sign its own): the body is signed, and the protocols
+ * besides Query want more than a type, in what is signed.
+ */
+static bool must_be_signed(const char *name)
+{
+	return strcasecmp(name, "host") == 0 || strncasecmp(name, "x-amz-", 6) == 0;
+}
+
 static int check_signed_headers(const struct sigv4_request *request, const struct claim *claim,
 				struct aws_error *error)
 {
-	static const char *const needed[] = {"content-type", "x-amz-date", "x-amz-target",
-					     "x-amz-security-token", "x-amz-content-sha256"};
-	char why[128];
+	char why[160];
 
 	if (!sigv4_is_listed(claim->signed_headers, "host"))
 		return mismatch(claim, error, "'host' must be one of the signed headers");
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (sigv4_header(request, needed[i]) == NULL ||
-		    sigv4_is_listed(claim->signed_headers, needed[i]))
+	for (size_t i = 0; i < request->n_headers; i++) {
+		const char *name = request->headers[i].name;
+
+		if (!must_be_signed(name) || sigv4_is_listed(claim->signed_headers, name))
 			continue;
-		snprintf(why, sizeof(why), "'%s' is in the request and must be a signed header",
-			 needed[i]);
+		snprintf(why, sizeof(why), "'%.64s' is in the request and must be a signed header",
+			 name);
 		return mismatch(claim, error, why);
 	}
 	return 0;
@@ -458,8 +474,9 @@ static int check_signature(const struct sigv4_request *request, const struct cla
 		result = 0;
 	else
 		mismatch(claim, error,
-			 "The signature is not the one that this server calculates: check the "
-			 "secret access key, and that nothing between changes Host, path or body");
+			 "The request signature we calculated does not match the signature you "
+			 "provided. Check the secret access key, and that nothing between changes "
+			 "Host, path or body");
 out:
 	buf_fini(&canonical);
 	buf_fini(&text);
@@ -476,7 +493,7 @@ int sigv4_verify(const struct sigv4_request *request, const json_t *credentials,
 		return -1;
 	if (!claim.scope.is_present) {
 		aws_error_set(error, 403, "MissingAuthenticationToken",
-			      "The request is not signed: it holds no authentication token");
+			      "Missing Authentication Token: the request is not signed");
 		return -1;
 	}
 	if (check_time(request, &claim, now_ms, error) != 0 ||

@@ -279,6 +279,25 @@ static void classic_load_balancers_are_refused_by_name(void **state)
 	assert_int_equal(world->status, 200);
 }
 
+static void a_service_of_others_is_refused_by_name_whatever_its_protocol(void **state)
+{
+	struct world *world = *state;
+
+	world->headers[0] =
+	    "Authorization: AWS4-HMAC-SHA256 Credential=k/20260102/r/s3/aws4_request, "
+	    "SignedHeaders=host, Signature=0";
+	world->method = "PUT";
+	ask(world, "/bucket", NULL);
+	assert_error(world, 400, "InvalidAction");
+	assert_body(world, "'s3'");
+	world->method = NULL;
+	world->headers[1] = "Content-Type: application/json";
+	ask(world, "/2015-03-31/functions", "{}");
+	assert_int_equal(world->status, 400);
+	assert_head(world, "Content-Type: application/json\r\n");
+	assert_body(world, "\"__type\":\"InvalidAction\"");
+}
+
 static void the_scope_goes_before_the_version(void **state)
 {
 	struct world *world = *state;
@@ -448,14 +467,17 @@ static void a_body_of_two_mebibytes_passes_and_one_more_byte_is_too_large(void *
 	static const char start[] = IDENTITY "&Unknown=";
 	struct world *world = *state;
 	size_t limit = 2UL * 1024 * 1024;
-	char *body = malloc(limit + 1);
+	char *body = malloc(2 * limit + 1);
 
-	memset(body, 'a', limit + 1);
+	memset(body, 'a', 2 * limit + 1);
 	memcpy(body, start, sizeof(start) - 1);
 	world->headers[0] = "Expect:";
 	ask_bytes(world, "/", body, limit);
 	assert_int_equal(world->status, 200);
 	ask_bytes(world, "/", body, limit + 1);
+	assert_error(world, 413, "RequestEntityTooLarge");
+	assert_head(world, "x-amzn-RequestId: ");
+	ask_bytes(world, "/", body, 2 * limit + 1);
 	assert_int_equal(world->status, 413);
 	world->headers[0] = NULL; /* 100-continue */
 	ask_bytes(world, "/", body, limit);
@@ -712,6 +734,7 @@ int main(void)
 	    TEST(an_unknown_action_is_refused_in_the_services_form),
 	    TEST(a_service_of_others_is_refused_by_name),
 	    TEST(classic_load_balancers_are_refused_by_name),
+	    TEST(a_service_of_others_is_refused_by_name_whatever_its_protocol),
 	    TEST(the_scope_goes_before_the_version),
 	    TEST(a_handlers_error_reaches_the_client),
 	    TEST(a_handler_without_an_answer_is_an_internal_error),
