@@ -29,6 +29,8 @@ static const struct attribute load_balancer_attributes[] = {
     {"routing.http.desync_mitigation_mode", "defensive", VALUE_WORD, 0, 0,
      " monitor defensive strictest "},
     {"routing.http.drop_invalid_header_fields.enabled", "false", VALUE_BOOL, 0, 0, NULL},
+    {"routing.http.minimum_body_bytes_per_second", "100", VALUE_NUMBER, 0, 1000000,
+     NULL}, /* ours */
     {"routing.http.preserve_host_header.enabled", "false", VALUE_BOOL, 0, 0, NULL},
     {"routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", VALUE_BOOL, 0, 0, NULL},
     {"routing.http.xff_client_port.enabled", "false", VALUE_BOOL, 0, 0, NULL},

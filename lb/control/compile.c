@@ -64,6 +64,8 @@ static void read_load_balancer_attributes(const json_t *document,
 	    number_of(elb_load_balancer_attribute(document, "idle_timeout.timeout_seconds"));
 	out->client_keep_alive_s =
 	    number_of(elb_load_balancer_attribute(document, "client_keep_alive.seconds"));
+	out->min_body_rate = number_of(
+	    elb_load_balancer_attribute(document, "routing.http.minimum_body_bytes_per_second"));
 	out->preserve_host_header = is_on(document, "routing.http.preserve_host_header.enabled");
 	out->xff_client_port = is_on(document, "routing.http.xff_client_port.enabled");
 	out->drop_invalid_headers =

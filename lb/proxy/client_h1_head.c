@@ -134,12 +134,28 @@ static bool await_rest_of_head(struct client_h1 *client)
 	return true;
 }
 
+static bool read_in_order(struct client_h1 *client, const struct h1_head *head)
+{
+	bool is_blocked = !decide_desync(client, head->verdict);
+	struct text method = head->parts.method;
+	unsigned status = rewrite_head(client, head);
+
+	if (is_blocked || status != 0) {
+		refuse_head(client, is_blocked && status != 505 ? 400 : status);
+		return true;
+	}
+	client->ex->has_lost_header = head->loses_header;
+	method.at = client->base.conn.in->bytes + client->base.conn.in->from;
+	client->parsed = (uint32_t)h1_start_rewritten(client->request, method);
+	client->received += client->parsed;
+	return client_h1_parse_head(client);
+}
+
 /* The strict reader said no with this status: is it a request that the mode forwards in order? */
 static bool look_again(struct client_h1 *client)
 {
-	struct h1_message *request = client->request;
 	const struct buffer *in = client->base.conn.in;
-	unsigned status = request->message.error;
+	unsigned status = client->request->message.error;
 	struct h1_head head;
 
 	client->is_doubtful = true;
@@ -153,21 +169,10 @@ static bool look_again(struct client_h1 *client)
 	case H1_HEAD_WHOLE:
 		break;
 	}
-	if (!attach_listener(client)) {
-		client_h1_close(client);
-		return true;
-	}
-	bool is_blocked = !decide_desync(client, head.verdict);
-	status = rewrite_head(client, &head);
-	if (is_blocked || status != 0) {
-		refuse_head(client, is_blocked && status != 505 ? 400 : status);
-		return true;
-	}
-	h1_start(request, HTTP_REQUEST);
-	request->is_rewritten = true;
-	client->ex->has_lost_header = head.loses_header;
-	client->parsed = 0;
-	return client_h1_parse_head(client);
+	if (attach_listener(client))
+		return read_in_order(client, &head);
+	client_h1_close(client);
+	return true;
 }
 
 /* What came since is looked at only when it ends a line: a line at a time, not a byte. */

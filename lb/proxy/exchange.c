@@ -133,8 +133,33 @@ bool exchange_wants_body(const struct exchange *ex)
 	       !ex->upstream_ops->is_blocked(ex);
 }
 
+void exchange_await_body(struct exchange *ex)
+{
+	ex->body_since_us = ex->worker->loop.now_us;
+	ex->body_bytes = 0;
+	ex->client_ops->want_body(ex);
+}
+
+/* Slow enough to hold a target for ever without ever being idle.  Once the target has answered, it
+ * is the target's to say how long it listens. */
+static bool trickles(const struct exchange *ex)
+{
+	const struct load_balancer_attributes *attributes =
+	    &ex->listener->load_balancer->attributes;
+	int64_t took_us = ex->worker->loop.now_us - ex->body_since_us;
+
+	return took_us > (int64_t)attributes->idle_timeout_s * 1000000 &&
+	       ex->body_bytes < attributes->min_body_rate * (uint64_t)took_us / 1000000 &&
+	       !ex->request->is_done && ex->state == EXCHANGE_WAIT;
+}
+
 void exchange_request_body(struct exchange *ex)
 {
+	ex->body_bytes += ex->request->span_bytes;
+	if (trickles(ex)) {
+		exchange_answer_error(ex, 408);
+		return;
+	}
 	ex->is_body_consumed = true;
 	timer_touch(&ex->worker->loop, &ex->timer);
 	if (ex->upstream_ops->body(ex) == CONN_OK)
@@ -147,7 +172,7 @@ void exchange_upstream_drained(struct exchange *ex)
 {
 	timer_touch(&ex->worker->loop, &ex->timer);
 	if (!ex->request->is_done)
-		ex->client_ops->want_body(ex);
+		exchange_await_body(ex);
 }
 
 void exchange_client_drained(struct exchange *ex)

@@ -112,6 +112,8 @@ struct exchange {
 	struct affinity affinity;
 	bool has_retried;       /* on a fresh connection after a stale one */
 	bool is_body_consumed;  /* request body went on that cannot be sent again */
+	int64_t body_since_us;  /* the client was free to send since then, */
+	uint64_t body_bytes;    /* and so much came */
 	bool is_response_begun; /* bytes of the response came in */
 	bool is_target_lost;    /* it broke off: answered_us is when */
 

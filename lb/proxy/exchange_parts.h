@@ -15,6 +15,8 @@
 
 /* The only writer of ex->state. */
 void exchange_set_state(struct exchange *ex, enum exchange_state next);
+/* The upstream has room for more of the request. */
+void exchange_await_body(struct exchange *ex);
 /* Each ends the exchange: with this answer, or by breaking off what is half sent. */
 void exchange_generate(struct exchange *ex, struct generated *generated);
 void exchange_answer_error(struct exchange *ex, unsigned status);

@@ -124,7 +124,7 @@ void exchange_upstream_ready(struct exchange *ex)
 		return;
 	}
 	if (!ex->request->is_done)
-		ex->client_ops->want_body(ex);
+		exchange_await_body(ex);
 }
 
 /* A pooled connection that the target closed while idle is no error: ask again on a fresh one. */

@@ -555,6 +555,25 @@ size_t h1_parse(struct h1_message *h1, const char *bytes, size_t len)
 	return used <= len ? used : len;
 }
 
+/* To the parser any method but those three is like POST: framed by its headers.  TRACE and CONNECT
+ * are refused, PRI is HTTP/2's. */
+static bool is_like_post(struct text method)
+{
+	return !text_equal(method, TEXT("CONNECT")) && !text_equal(method, TEXT("TRACE")) &&
+	       !text_equal(method, TEXT("PRI"));
+}
+
+size_t h1_start_rewritten(struct h1_message *h1, struct text method)
+{
+	h1_start(h1, HTTP_REQUEST);
+	h1->is_rewritten = true;
+	if (!is_like_post(method))
+		return 0;
+	h1_parse(h1, "POST", 4);
+	h1->message.method = method;
+	return method.len;
+}
+
 bool h1_end(struct h1_message *h1)
 {
 	struct message *message = &h1->message;

@@ -25,7 +25,7 @@ struct h1_message {
 	llhttp_t llhttp;   /* first: callbacks get its address */
 	bool is_to_head;   /* response to HEAD: set by the user after h1_start */
 	bool is_odd;       /* not of desync class Compliant, perhaps: see h1_verdict */
-	bool is_rewritten; /* put in order by h1_head_rewrite: set by the user after h1_start */
+	bool is_rewritten; /* put in order by h1_head_rewrite: see h1_start_rewritten */
 	bool is_http10;
 	bool is_until_close; /* its body ends with the connection */
 	const char *end;     /* of the bytes being read */
@@ -35,6 +35,10 @@ struct h1_message {
 };
 
 void h1_start(struct h1_message *h1, enum llhttp_type type);
+
+/* The same for a request in order (h1_head_rewrite) whose method the parser need not know: reads
+ * that; returns its length, from where h1_parse goes on. */
+size_t h1_start_rewritten(struct h1_message *h1, struct text method);
 
 /*
  * Reads on; returns how many bytes it used: all, or fewer when the message is complete, the spans

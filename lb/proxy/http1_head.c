@@ -282,8 +282,8 @@ static unsigned put_request_line(struct writer *out, const struct h1_head *head)
 {
 	struct text version = desync_trimmed(head->parts.version);
 
-	if (!desync_is_token(head->parts.method) || version.len == 0 ||
-	    text_equal(version, TEXT("HTTP/0.9")))
+	if (!desync_is_token(head->parts.method) || head->parts.method.len > H1_MAX_METHOD ||
+	    version.len == 0 || text_equal(version, TEXT("HTTP/0.9")))
 		return 400;
 	if (version.len != 8 || memcmp(version.at, "HTTP/", 5) != 0 || version.at[6] != '.')
 		return 400;

@@ -3,11 +3,12 @@
  * most tolerant reader would, so that it can be classified, and put in order so that nobody can
  * read it in two ways.  Pure; only odd requests come here.
  *
- * What is put in order: bare LF becomes CRLF; a folded line joins its header; lines without a
- * colon, names that are no token and everything that only looks like a framing header are left out;
- * control bytes in values become spaces, those in the target and bytes above 0x7f are
- * percent-encoded; HTTP/1.2 to 1.9 become 1.1; equal Content-Lengths become one; Transfer-Encoding
- * wins over Content-Length; "chunked" with parameters or "identity" becomes plain.
+ * What is put in order: any token is a method; bare LF becomes CRLF; a folded line joins its
+ * header; lines without a colon, names that are no token and everything that only looks like a
+ * framing header are left out; control bytes in values become spaces, those in the target and bytes
+ * above 0x7f are percent-encoded; HTTP/1.2 to 1.9 become 1.1; equal Content-Lengths become one;
+ * Transfer-Encoding wins over Content-Length; "chunked" with parameters or "identity" becomes
+ * plain.
  */
 #ifndef LB_PROXY_HTTP1_HEAD_H
 #define LB_PROXY_HTTP1_HEAD_H
@@ -15,6 +16,9 @@
 #include "lb/proxy/http1.h"
 #include "lb/proxy/writer.h"
 #include "lb/routing/desync.h"
+
+/* AWS: of a rule's http-request-method. */
+enum { H1_MAX_METHOD = 40 };
 
 enum h1_head_state {
 	H1_HEAD_WHOLE,

@@ -99,7 +99,7 @@ static int wait_ms(const struct loop *loop)
 	return next_us <= loop->now_us ? 0 : (int)((next_us - loop->now_us + 999) / 1000);
 }
 
-static void run_timers(struct loop *loop)
+void loop_run_timers(struct loop *loop)
 {
 	for (unsigned i = 0; i < loop->n_classes; i++) {
 		struct timer *timer;
@@ -138,7 +138,7 @@ void loop_turn(struct loop *loop)
 			io->fn(io, events[i].events);
 	}
 	run_deferred(loop);
-	run_timers(loop);
+	loop_run_timers(loop);
 }
 
 static struct timer_class *class_of(struct loop *loop, unsigned ms)

@@ -64,6 +64,8 @@ struct loop {
 MUST_CHECK int loop_init(struct loop *loop, io_fn on_wake, struct err *err);
 void loop_fini(struct loop *loop);
 
+/* Runs the timers that are due at now_us; a turn ends so. */
+void loop_run_timers(struct loop *loop);
 /* Waits once, runs what is due. */
 void loop_turn(struct loop *loop);
 /* Any thread. */

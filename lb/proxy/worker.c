@@ -379,7 +379,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void free_worker(struct worker *worker)
+void worker_free(struct worker *worker)
 {
 	loop_fini(&worker->loop);
 	slab_fini(&worker->clients);
@@ -392,7 +392,7 @@ static void free_worker(struct worker *worker)
 	free(worker);
 }
 
-static struct worker *new_worker(const struct proxy_config *config, unsigned lane, struct err *err)
+struct worker *worker_new(const struct proxy_config *config, unsigned lane, struct err *err)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	uint64_t seed = 0;
@@ -438,7 +438,7 @@ fail:
 
 struct worker *worker_start(const struct proxy_config *config, unsigned lane, struct err *err)
 {
-	struct worker *worker = new_worker(config, lane, err);
+	struct worker *worker = worker_new(config, lane, err);
 	sigset_t all, before;
 	int error;
 
@@ -452,7 +452,7 @@ struct worker *worker_start(const struct proxy_config *config, unsigned lane, st
 	if (error == 0)
 		return worker;
 	err_set(err, error, "worker %u: %s", lane, strerror(error));
-	free_worker(worker);
+	worker_free(worker);
 	return NULL;
 }
 
@@ -470,5 +470,5 @@ void worker_join(struct worker *worker)
 		free(mail);
 		mail = next;
 	}
-	free_worker(worker);
+	worker_free(worker);
 }

@@ -24,6 +24,11 @@ struct mail {
 	struct mail_socket sockets[];
 };
 
+/* Without a thread: worker_start and worker_join do both. */
+MUST_CHECK struct worker *worker_new(const struct proxy_config *config, unsigned lane,
+				     struct err *err);
+void worker_free(struct worker *worker);
+
 /* Starts the thread. */
 MUST_CHECK struct worker *worker_start(const struct proxy_config *config, unsigned lane,
 				       struct err *err);

@@ -35,6 +35,7 @@ struct load_balancer_attributes {
 	bool drop_invalid_headers;
 	enum xff_mode xff_mode;
 	enum desync_mode desync_mode;
+	unsigned min_body_rate; /* bytes a second of a request's body; 0 = off */
 };
 
 struct load_balancer {
