@@ -251,6 +251,18 @@ def test_c14_15_body_that_stops_is_408(start_lb, backends):
         assert wire.is_closed()
 
 
+def test_c14_15_body_that_trickles_is_408(start_lb, backends):
+    lb = start_lb(backends(), attributes={"idle_timeout.timeout_seconds": "1"})
+    with lb.wire() as wire:
+        wire.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(100):
+            wire.send("x")
+            if wire.has_answer(within=0.1):
+                break
+        assert wire.read().status == 408
+        assert wire.is_closed()
+
+
 def test_c14_15_target_that_is_slow_is_504(start_lb, backends):
     backend = backends()
     lb = start_lb(backend, attributes={"idle_timeout.timeout_seconds": "1"})

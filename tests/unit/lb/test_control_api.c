@@ -592,7 +592,7 @@ static void attributes_list_every_key_and_refuse_unknown_ones(void **state)
 
 	assert_string_equal(
 	    doc_kv_get(doc_array(answer, "Attributes"), "idle_timeout.timeout_seconds", ""), "60");
-	assert_int_equal(json_array_size(doc_array(answer, "Attributes")), 23);
+	assert_int_equal(json_array_size(doc_array(answer, "Attributes")), 24);
 	json_decref(answer);
 	assert_refused(call(f, "ModifyLoadBalancerAttributes",
 			    "{'LoadBalancerArn': '%s', 'Attributes': [{'Key': "
