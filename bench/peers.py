@@ -34,6 +34,7 @@ class Setup:
     targets: int = 1
     access_log: bool = False
     workers: int = 1
+    is_large: bool = False  # bodies of 1 MB: the peers have settings for them
 
 
 def raise_file_limit():
@@ -207,8 +208,14 @@ class Peer:
 
     def prepare_nginx(self):
         log = f"access_log {self.dir}/access.log combined buffer=64k flush=1s;"
+        buffers = (
+            "proxy_buffering off;\n    proxy_buffer_size 256k;"
+            if self.setup.is_large
+            else "proxy_buffer_size 16k;\n    proxy_buffers 8 16k;"
+        )
         conf = self.fill(
             "nginx.conf",
+            BUFFERS=buffers,
             USER="user root;" if os.geteuid() == 0 else "",
             ACCESS_LOG=log if self.setup.access_log else "access_log off;",
             SERVERS="\n        ".join(
@@ -232,11 +239,14 @@ class Peer:
             )
             rules = f"use_backend %[path,map_beg({path},b)]"
         is_logged = self.setup.access_log
+        # Measured: with 1 MB it halves the cost; splice-auto does not take them.
+        splice = "option splice-response\n    option splice-request"
         conf = self.fill(
             "haproxy.cfg",
             LOG_GLOBAL="log stdout format raw local0" if is_logged else "",
             LOG="log global\n    option httplog" if is_logged else "",
             RULES=rules,
+            SPLICE=splice if self.setup.is_large else "",
             SERVERS="\n    ".join(
                 f"server s{i} {target_address(i)}:{self.target_port}"
                 for i in range(self.setup.targets)

@@ -9,7 +9,9 @@ import dataclasses
 from peers import Setup
 
 LB, NGINX, HAPROXY, RELAY = "albatross-lb", "nginx", "haproxy", "relay"
-ALL = [(LB, Setup()), (NGINX, Setup()), (HAPROXY, Setup()), (RELAY, Setup())]
+KINDS = (LB, NGINX, HAPROXY, RELAY)
+ALL = tuple((kind, Setup()) for kind in KINDS)
+LARGE = tuple((kind, Setup(is_large=True)) for kind in KINDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Row:
     name: str
     title: str
     load: tuple = ()  # options of bench/load
-    contestants: tuple = tuple(ALL)
+    contestants: tuple = ALL
     body: int = 64  # bytes of the target's answers
     ab: tuple = None  # options of ab, which then takes load's place where throughput is measured
     is_latency: bool = True  # latency at equal offered load, too
@@ -144,6 +146,7 @@ ROWS = (
         "answers-1m",
         "answers of 1 MB, 16 kept connections",
         ("-c", "16"),
+        contestants=LARGE,
         body=1 << 20,
         least=50,
         checks=(*per_cpu(1.2, what="bytes"), *P99),
@@ -152,6 +155,7 @@ ROWS = (
         "uploads-1m",
         "uploads of 1 MB, 16 kept connections",
         ("-c", "16", "-u", str(1 << 20)),
+        contestants=LARGE,
         least=50,
         checks=P99,
     ),
