@@ -209,7 +209,7 @@ class Peer:
     def prepare_nginx(self):
         log = f"access_log {self.dir}/access.log combined buffer=64k flush=1s;"
         buffers = (
-            "proxy_buffering off;\n    proxy_buffer_size 256k;"
+            "proxy_buffering off;\n    proxy_buffer_size 256k;\n    proxy_buffers 4 256k;"
             if self.setup.is_large
             else "proxy_buffer_size 16k;\n    proxy_buffers 8 16k;"
         )

@@ -21,6 +21,7 @@ COLUMNS = (
     ("p99.9", "p99.9 µs", "{:.0f}"),
     ("max", "max µs", "{:.0f}"),
     ("failed", "failed", "{:.0f}"),
+    ("reload_s", "reload s", "{:.1f}"),
     ("bytes", "bytes", "{:,.0f}"),
 )
 # Of contestants in the chart, told apart without colour by their names beside the bars.
