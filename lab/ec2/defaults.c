@@ -1,13 +1,23 @@
 /* See defaults.h. */
 #include "lab/ec2/defaults.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define AMAZON "137112412989"
+#include "common/doc/doc.h"
+#include "lab/ec2/network.h"
+
+#define AMAZON DEFAULTS_AMAZON
 #define DEBIAN "136693071363"
 #define CANONICAL "099720109477"
+
+#define DEFAULTS_ROUTE_TABLE_ID "rtb-0a1ba705500000001"
+#define DEFAULTS_GATEWAY_ID "igw-0a1ba705500000001"
+
+enum { ROOT_GIB = 8 };
+
+/* Says that the default network was made once. */
+static const char made_key[] = "ec2/defaults";
 
 static const struct image {
 	const char *id, *name, *owner, *architecture, *date, *root, *description;
@@ -57,105 +67,107 @@ void defaults_zone_id(const char *region, int index, char id[DEFAULTS_ZONE_MAX])
 		 number != NULL ? number + 1 : "", index + 1);
 }
 
+static void snapshot_of(const struct image *image, char id[32])
+{
+	snprintf(id, 32, "snap-%s", image->id + strlen("ami-"));
+}
+
 static json_t *image_document(const struct image *image)
 {
+	char snapshot[32];
+
+	snapshot_of(image, snapshot);
 	return json_pack(
 	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s,"
-	    " s:[{s:s, s:{s:b, s:i, s:s, s:b}}], s:[]}",
+	    " s:[{s:s, s:{s:b, s:s, s:i, s:s, s:b}}], s:s, s:s, s:[]}",
 	    "ImageId", image->id, "Name", image->name, "OwnerId", image->owner, "ImageOwnerAlias",
 	    "amazon", "Architecture", image->architecture, "CreationDate", image->date,
 	    "Description", image->description, "ImageLocation", image->name, "Public", 1,
 	    "ImageType", "machine", "State", "available", "RootDeviceName", image->root,
 	    "RootDeviceType", "ebs", "VirtualizationType", "hvm", "EnaSupport", 1, "Hypervisor",
 	    "xen", "PlatformDetails", "Linux/UNIX", "BlockDeviceMappings", "DeviceName",
-	    image->root, "Ebs", "DeleteOnTermination", 1, "VolumeSize", 8, "VolumeType", "gp3",
-	    "Encrypted", 0, "Tags");
+	    image->root, "Ebs", "DeleteOnTermination", 1, "SnapshotId", snapshot, "VolumeSize",
+	    ROOT_GIB, "VolumeType", "gp3", "Encrypted", 0, "UsageOperation", "RunInstances",
+	    "SriovNetSupport", "simple", "Tags");
 }
 
-static json_t *vpc_document(const struct ec2 *ec2)
+static json_t *snapshot_document(const struct image *image)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:[{s:s, s:s, s:{s:s}}], s:[], s:[]}",
-			 "VpcId", DEFAULTS_VPC_ID, "CidrBlock", "127.31.0.0/16", "DhcpOptionsId",
-			 "dopt-0a1ba705500000001", "State", "available", "OwnerId", ec2->account_id,
-			 "InstanceTenancy", "default", "IsDefault", 1, "CidrBlockAssociationSet",
-			 "AssociationId", "vpc-cidr-assoc-0a1ba705500000001", "CidrBlock",
-			 "127.31.0.0/16", "CidrBlockState", "State", "associated",
-			 "Ipv6CidrBlockAssociationSet", "Tags");
+	char id[32];
+
+	snapshot_of(image, id);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:s, s:[]}",
+			 "SnapshotId", id, "OwnerId", image->owner, "OwnerAlias", "amazon",
+			 "Description", image->name, "Progress", "100%", "StartTime", image->date,
+			 "State", "completed", "VolumeId", "vol-ffffffff", "VolumeSize", ROOT_GIB,
+			 "Encrypted", 0, "StorageTier", "standard", "Tags");
 }
 
-static json_t *subnet_document(const struct ec2 *ec2, int index, char id[64])
+static json_t *dhcp_options_document(const struct ec2 *ec2)
 {
-	char zone[DEFAULTS_ZONE_MAX], zone_id[DEFAULTS_ZONE_MAX], cidr[32], arn[256];
+	char domain[96];
 
-	defaults_zone_name(ec2->region, index, zone);
-	defaults_zone_id(ec2->region, index, zone_id);
-	snprintf(id, 64, "subnet-0a1ba7055%08d", index + 1);
-	snprintf(cidr, sizeof(cidr), "127.31.%d.0/20", 16 * index);
-	snprintf(arn, sizeof(arn), "arn:aws:ec2:%.64s:%.12s:subnet/%s", ec2->region,
-		 ec2->account_id, id);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:s, s:s, s:[], s:[]}",
-			 "SubnetId", id, "VpcId", DEFAULTS_VPC_ID, "State", "available",
-			 "CidrBlock", cidr, "AvailabilityZone", zone, "AvailabilityZoneId", zone_id,
-			 "AvailableIpAddressCount", 4091, "DefaultForAz", 1, "MapPublicIpOnLaunch",
-			 1, "AssignIpv6AddressOnCreation", 0, "OwnerId", ec2->account_id,
-			 "SubnetArn", arn, "Ipv6CidrBlockAssociationSet", "Tags");
+	snprintf(domain, sizeof(domain), "%.64s%s",
+		 strcmp(ec2->region, "us-east-1") == 0 ? "ec2" : ec2->region,
+		 strcmp(ec2->region, "us-east-1") == 0 ? ".internal" : ".compute.internal");
+	return json_pack("{s:s, s:s, s:[{s:s, s:[{s:s}]}, {s:s, s:[{s:s}]}], s:[]}",
+			 "DhcpOptionsId", DEFAULTS_DHCP_OPTIONS_ID, "OwnerId", ec2->account_id,
+			 "DhcpConfigurations", "Key", "domain-name", "Values", "Value", domain,
+			 "Key", "domain-name-servers", "Values", "Value", "AmazonProvidedDNS",
+			 "Tags");
 }
 
-static json_t *group_document(const struct ec2 *ec2)
+void defaults_add_network(struct ec2 *ec2, struct store_txn *txn)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:[{s:s, s:[{s:s, s:s}], s:[], s:[], s:[]}],"
-			 " s:[{s:s, s:[], s:[{s:s}], s:[], s:[]}], s:[]}",
-			 "GroupId", DEFAULTS_GROUP_ID, "GroupName", "default", "Description",
-			 "default VPC security group", "OwnerId", ec2->account_id, "VpcId",
-			 DEFAULTS_VPC_ID, "IpPermissions", "IpProtocol", "-1", "UserIdGroupPairs",
-			 "GroupId", DEFAULTS_GROUP_ID, "UserId", ec2->account_id, "IpRanges",
-			 "Ipv6Ranges", "PrefixListIds", "IpPermissionsEgress", "IpProtocol", "-1",
-			 "UserIdGroupPairs", "IpRanges", "CidrIp", "0.0.0.0/0", "Ipv6Ranges",
-			 "PrefixListIds", "Tags");
+	static const struct network_ids ids = {
+	    .vpc = DEFAULTS_VPC_ID,
+	    .route_table = DEFAULTS_ROUTE_TABLE_ID,
+	    .acl = "acl-0a1ba705500000001",
+	    .group = DEFAULTS_GROUP_ID,
+	    .gateway = DEFAULTS_GATEWAY_ID,
+	};
+	json_t *vpc = network_add_vpc(ec2, txn, "127.31.0.0/16", &ids, json_array());
+	char id[64], cidr[CIDR_TEXT_MAX];
+
+	json_decref(vpc);
+	for (int i = 0; i < DEFAULTS_ZONES; i++) {
+		snprintf(id, sizeof(id), "subnet-0a1ba7055%08d", i + 1);
+		snprintf(cidr, sizeof(cidr), "127.31.%d.0/20", 16 * i);
+		ec2_txn_put(txn, &ec2_subnets,
+			    network_subnet(ec2, id, DEFAULTS_VPC_ID, cidr, i, true));
+	}
+	ec2_txn_put(txn, &ec2_internet_gateways,
+		    json_pack("{s:s, s:s, s:[{s:s, s:s}], s:[]}", "InternetGatewayId",
+			      DEFAULTS_GATEWAY_ID, "OwnerId", ec2->account_id, "Attachments",
+			      "State", "available", "VpcId", DEFAULTS_VPC_ID, "Tags"));
 }
 
-/* Takes over document.  Only the first failure is kept: the transaction is given up then. */
-static bool put_absent(struct ec2 *ec2, struct store_txn *txn, const char *folder, const char *id,
+/* Puts what is absent: tags that people gave stay.  Takes over document. */
+static void put_absent(struct ec2 *ec2, struct store_txn *txn, const struct ec2_noun *noun,
 		       json_t *document)
 {
 	char key[EC2_KEY_MAX];
-	json_t *old;
 
-	if (document == NULL)
-		return false;
-	snprintf(key, sizeof(key), "%s%s", folder, id);
-	old = store_get(ec2->store, key, NULL);
-	if (old != NULL) {
-		json_decref(old);
+	snprintf(key, sizeof(key), "%s%s", noun->folder, doc_str(document, noun->id_member, ""));
+	if (store_peek(ec2->store, key, NULL) == NULL)
+		ec2_txn_put(txn, noun, document);
+	else
 		json_decref(document);
-		return true;
-	}
-	store_put(txn, key, document);
-	return true;
 }
 
 int defaults_apply(struct ec2 *ec2, struct err *err)
 {
 	struct store_txn *txn = store_begin(ec2->store);
-	bool is_ok = txn != NULL;
-	char id[64];
 
-	for (size_t i = 0; is_ok && i < sizeof(images) / sizeof(images[0]); i++)
-		is_ok = put_absent(ec2, txn, ec2_images.folder, images[i].id,
-				   image_document(&images[i]));
-	for (int i = 0; is_ok && i < DEFAULTS_ZONES; i++) {
-		json_t *subnet = subnet_document(ec2, i, id);
-
-		is_ok = put_absent(ec2, txn, ec2_subnets.folder, id, subnet);
+	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+		put_absent(ec2, txn, &ec2_images, image_document(&images[i]));
+		put_absent(ec2, txn, &ec2_snapshots, snapshot_document(&images[i]));
 	}
-	is_ok = is_ok &&
-		put_absent(ec2, txn, ec2_vpcs.folder, DEFAULTS_VPC_ID, vpc_document(ec2)) &&
-		put_absent(ec2, txn, ec2_security_groups.folder, DEFAULTS_GROUP_ID,
-			   group_document(ec2));
-	if (is_ok)
-		return store_commit(txn, err) == STORE_OK ? 0 : -1;
-	if (txn != NULL)
-		store_abort(txn);
-	err_set(err, ENOMEM, "out of memory");
-	return -1;
+	put_absent(ec2, txn, &ec2_dhcp_options, dhcp_options_document(ec2));
+	/* Once: who deletes the default VPC does not want it back at the next start. */
+	if (store_peek(ec2->store, made_key, NULL) == NULL) {
+		defaults_add_network(ec2, txn);
+		store_put(txn, made_key, json_pack("{s:b}", "HasNetwork", 1));
+	}
+	return store_commit(txn, err) == STORE_OK ? 0 : -1;
 }

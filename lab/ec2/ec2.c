@@ -265,17 +265,26 @@ fail:
 	return NULL;
 }
 
-json_t *ec2_describe(struct ec2 *ec2, const struct ec2_noun *noun, const json_t *input,
-		     ec2_keep_fn keep, struct aws_error *error)
+static int show_all(struct ec2 *ec2, const struct ec2_noun *noun, json_t *list)
 {
-	json_t *list, *answer = NULL;
+	for (size_t i = 0; noun->show != NULL && i < json_array_size(list); i++)
+		if (json_array_set_new(list, i, noun->show(ec2, json_array_get(list, i))) != 0)
+			return -1;
+	return 0;
+}
+
+json_t *ec2_describe_list(struct ec2 *ec2, const struct ec2_noun *noun, json_t *list,
+			  const json_t *input, ec2_keep_fn keep, struct aws_error *error)
+{
 	char *next_token = NULL;
+	json_t *answer = NULL;
 
 	if (check_request(noun, input, error) != 0)
-		return NULL;
-	list = candidates(ec2, noun, input, error);
-	if (list == NULL)
-		return NULL;
+		goto out;
+	if (show_all(ec2, noun, list) != 0) {
+		ec2_error_memory(error);
+		goto out;
+	}
 	for (size_t i = json_array_size(list); i-- > 0;) {
 		const json_t *document = json_array_get(list, i);
 
@@ -292,4 +301,12 @@ out:
 	free(next_token);
 	json_decref(list);
 	return answer;
+}
+
+json_t *ec2_describe(struct ec2 *ec2, const struct ec2_noun *noun, const json_t *input,
+		     ec2_keep_fn keep, struct aws_error *error)
+{
+	json_t *list = candidates(ec2, noun, input, error);
+
+	return list == NULL ? NULL : ec2_describe_list(ec2, noun, list, input, keep, error);
 }

@@ -6,8 +6,8 @@
  *
  * Documents in the store, in the shape the Describe actions print; what the lab alone knows of an
  * instance (user data, reservation, intent) is under its member "Lab", which no answer shows:
- *   ec2/instance/ID  ec2/launch-template/ID  ec2/launch-template-version/ID/NUMBER
- *   ec2/image/ID  ec2/vpc/ID  ec2/subnet/ID  ec2/security-group/ID  ec2/token/SCOPE/TOKEN
+ *   ec2/NOUN/ID (the folders of struct ec2_noun)  ec2/launch-template-version/ID/NUMBER
+ *   ec2/token/SCOPE/TOKEN
  */
 #ifndef LAB_EC2_EC2_H
 #define LAB_EC2_EC2_H
@@ -43,6 +43,9 @@ struct ec2_runtime {
 	void (*start)(void *arg, const json_t *document, const char *user_data);
 	/* Shuts down what runs; ends in ec2_on_ended (at once in the next turn if nothing runs). */
 	void (*stop)(void *arg, const char *instance_id);
+	/* What the instance's console shows, at most its last 64 KiB; free() it.  NULL: nothing, or
+	 * none is left. */
+	char *(*console)(void *arg, const char *instance_id, size_t *len);
 };
 
 struct ec2 {
@@ -80,7 +83,18 @@ extern const size_t n_ec2_actions, n_sts_actions;
 
 /* --- for the handlers --- */
 
-/* A noun of the Describe actions. */
+/*
+ * Documents that a noun's must not be deleted before: those of noun whose member at path (see
+ * filter.h) is its id.  Those whose member at except_path is except_value (NULL: its id again) do
+ * not count.
+ */
+struct ec2_use {
+	const struct ec2_noun *noun; /* NULL ends the table */
+	const char *path;
+	const char *except_path, *except_value; /* except_path NULL: all count */
+};
+
+/* A kind of resource, and all that its generic actions need to know of it. */
 struct ec2_noun {
 	const char *folder;    /* "ec2/subnet/" */
 	const char *output;    /* member of the answer: "Subnets" */
@@ -93,6 +107,11 @@ struct ec2_noun {
 	const char *sort_member; /* order of the answer before the id; NULL = by id */
 	const struct filter_field *fields;
 	bool is_paged;
+	const char *resource_type;  /* in tags, TagSpecifications and ARNs: "subnet" */
+	const struct ec2_use *uses; /* NULL: nothing hinders its deletion */
+	/* What is shown of a document, where that is more than the document: a new reference.  NULL
+	 * member: the document itself. */
+	json_t *(*show)(struct ec2 *ec2, const json_t *document);
 };
 
 /* The documents that the request asks for (ids, filters, paging) as {output: [..], "NextToken": ..}
@@ -100,6 +119,11 @@ struct ec2_noun {
 typedef bool (*ec2_keep_fn)(const json_t *document, const json_t *input);
 MUST_CHECK json_t *ec2_describe(struct ec2 *ec2, const struct ec2_noun *noun, const json_t *input,
 				ec2_keep_fn keep, struct aws_error *error);
+
+/* The same of documents that are not in the store (list is taken over): filters and paging. */
+MUST_CHECK json_t *ec2_describe_list(struct ec2 *ec2, const struct ec2_noun *noun, json_t *list,
+				     const json_t *input, ec2_keep_fn keep,
+				     struct aws_error *error);
 
 /* One document by id; NULL with the noun's malformed/not-found error.  New reference. */
 MUST_CHECK json_t *ec2_get(struct ec2 *ec2, const struct ec2_noun *noun, const char *id,
@@ -129,7 +153,9 @@ MUST_CHECK json_t *ec2_spec_tags(const json_t *specifications, const char *resou
 MUST_CHECK int ec2_check_tags(const json_t *tags, struct aws_error *error);
 
 extern const struct ec2_noun ec2_instances, ec2_images, ec2_subnets, ec2_vpcs, ec2_security_groups,
-    ec2_launch_templates;
+    ec2_security_group_rules, ec2_launch_templates, ec2_route_tables, ec2_internet_gateways,
+    ec2_network_acls, ec2_dhcp_options, ec2_network_interfaces, ec2_key_pairs, ec2_volumes,
+    ec2_volume_modifications, ec2_snapshots, ec2_addresses, ec2_profile_associations;
 
 /* The data of the launch template that specification (LaunchTemplateId or -Name, Version) names;
  * new reference to a copy, with *id and *version filled (for tags), or NULL with error. */

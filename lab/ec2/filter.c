@@ -96,25 +96,39 @@ int filter_check(const json_t *filters, const struct filter_field *fields, struc
 	return 0;
 }
 
-/* One scalar against the values of a filter. */
-static bool scalar_matches(const json_t *value, const json_t *wanted)
+enum { NUMBER_MAX = 32 };
+
+/* A scalar as filters spell it; NULL for what is none. */
+static const char *scalar_text(const json_t *value, char number[NUMBER_MAX])
 {
-	char number[32];
-	const char *text;
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "true" : "false";
+	if (!json_is_integer(value))
+		return NULL;
+	snprintf(number, NUMBER_MAX, "%" PRId64, (int64_t)json_integer_value(value));
+	return number;
+}
+
+/* Does a scalar's text pass?  Either one wanted text or the values of a filter. */
+struct wanted {
+	const char *text;     /* NULL: patterns */
+	const json_t *values; /* patterns, one of which must match */
+};
+
+static bool scalar_matches(const json_t *value, const struct wanted *wanted)
+{
+	char number[NUMBER_MAX];
+	const char *text = scalar_text(value, number);
 	const json_t *one;
 	size_t i;
 
-	if (json_is_string(value)) {
-		text = json_string_value(value);
-	} else if (json_is_integer(value)) {
-		snprintf(number, sizeof(number), "%" PRId64, (int64_t)json_integer_value(value));
-		text = number;
-	} else if (json_is_boolean(value)) {
-		text = json_is_true(value) ? "true" : "false";
-	} else {
+	if (text == NULL)
 		return false;
-	}
-	json_array_foreach (wanted, i, one) {
+	if (wanted->text != NULL)
+		return strcmp(text, wanted->text) == 0;
+	json_array_foreach (wanted->values, i, one) {
 		if (filter_wildcard(json_string_value(one), text))
 			return true;
 	}
@@ -122,7 +136,7 @@ static bool scalar_matches(const json_t *value, const json_t *wanted)
 }
 
 /* Any scalar at path below value; lists on the way are gone through. */
-static bool path_matches(const json_t *value, const char *path, const json_t *wanted)
+static bool path_matches(const json_t *value, const char *path, const struct wanted *wanted)
 {
 	char member[64];
 	size_t len;
@@ -147,7 +161,12 @@ static bool path_matches(const json_t *value, const char *path, const json_t *wa
 	return value != NULL && path_matches(value, path + len + (path[len] == '.'), wanted);
 }
 
-static bool tag_matches(const json_t *tags, const char *name, const json_t *wanted)
+bool filter_path_is(const json_t *document, const char *path, const char *text)
+{
+	return path_matches(document, path, &(struct wanted){.text = text});
+}
+
+static bool tag_matches(const json_t *tags, const char *name, const struct wanted *wanted)
 {
 	const json_t *tag;
 	size_t i;
@@ -170,16 +189,16 @@ bool filter_match(const json_t *filters, const struct filter_field *fields, cons
 
 	json_array_foreach (filters, i, filter) {
 		const char *name = doc_str(filter, "Name", "");
-		const json_t *wanted = doc_array(filter, "Values");
+		const struct wanted wanted = {.values = doc_array(filter, "Values")};
 		const struct filter_field *field = find_field(fields, name);
 		bool is_match;
 
 		/* A resource's own field of that name comes first: DescribeTags has none of tag:.
 		 */
 		if (field != NULL)
-			is_match = path_matches(document, field->path, wanted);
+			is_match = path_matches(document, field->path, &wanted);
 		else
-			is_match = tag_matches(doc_array(document, "Tags"), name, wanted);
+			is_match = tag_matches(doc_array(document, "Tags"), name, &wanted);
 		if (!is_match)
 			return false;
 	}

@@ -28,6 +28,9 @@ MUST_CHECK int filter_check(const json_t *filters, const struct filter_field *fi
 /* Does the document pass all filters?  filters must have been checked; NULL passes all. */
 bool filter_match(const json_t *filters, const struct filter_field *fields, const json_t *document);
 
+/* Is any scalar at path, as in struct filter_field, this text? */
+bool filter_path_is(const json_t *document, const char *path, const char *text);
+
 /* `*` any run, `?` any one character, `\` takes the next one literally. */
 bool filter_wildcard(const char *pattern, const char *text);
 

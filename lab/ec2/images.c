@@ -1,12 +1,17 @@
-/* DescribeImages: the images of defaults.c. */
+/*
+ * Images: those of defaults.c, and those made of instances.  An image has no files of its own here:
+ * an instance of any runs on the machine's, and what tells them apart is user data.
+ */
+#include "lab/ec2/image.h"
+
+#include <stdio.h>
 #include <string.h>
 
+#include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lab/ec2/ec2.h"
+#include "lab/ec2/instance.h"
 
-#define AWS_ACTION AWS_DECLARE_ACTION
-#include "lab/ec2/ec2.def"
-#undef AWS_ACTION
+enum { MIN_NAME = 3, MAX_NAME = 128, MAX_OWN = 500 };
 
 static const struct filter_field fields[] = {
     {"image-id", "ImageId"},
@@ -31,6 +36,13 @@ static const struct filter_field fields[] = {
     {"block-device-mapping.volume-type", "BlockDeviceMappings.Ebs.VolumeType"},
     {"block-device-mapping.volume-size", "BlockDeviceMappings.Ebs.VolumeSize"},
     {"block-device-mapping.delete-on-termination", "BlockDeviceMappings.Ebs.DeleteOnTermination"},
+    {"block-device-mapping.snapshot-id", "BlockDeviceMappings.Ebs.SnapshotId"},
+    {"source-instance-id", "SourceInstanceId"},
+    {"boot-mode", "BootMode"},
+    {"kernel-id", "KernelId"},
+    {"ramdisk-id", "RamdiskId"},
+    {"product-code", "ProductCodes.ProductCodeId"},
+    {"sriov-net-support", "SriovNetSupport"},
     {"block-device-mapping.encrypted", "BlockDeviceMappings.Ebs.Encrypted"},
     {NULL, NULL},
 };
@@ -45,6 +57,7 @@ const struct ec2_noun ec2_images = {
     .not_found = "InvalidAMIID.NotFound",
     .label = "image id",
     .fields = fields,
+    .resource_type = "image",
 };
 
 /* Owners: "self", "amazon", or an account's number. */
@@ -57,9 +70,208 @@ static bool is_of_owner(const json_t *image, const json_t *input)
 	       doc_list_has(owners, doc_str(image, "ImageOwnerAlias", "-"));
 }
 
-json_t *handle_DescribeImages(void *context, const struct aws_call *call, const json_t *input,
-			      struct aws_error *error)
+json_t *image_name_self(const struct ec2 *ec2, const json_t *input, const char *member)
 {
-	(void)call;
-	return ec2_describe(context, &ec2_images, input, is_of_owner, error);
+	json_t *copy = json_copy((json_t *)input), *owners = json_array();
+	const json_t *owner;
+	size_t i;
+
+	if (!doc_has(input, member)) {
+		json_decref(owners);
+		return copy;
+	}
+	json_array_foreach (doc_array(input, member), i, owner) {
+		bool is_self = strcmp(json_string_value(owner), "self") == 0;
+
+		json_array_append_new(
+		    owners, json_string(is_self ? ec2->account_id : json_string_value(owner)));
+	}
+	json_object_set_new(copy, member, owners);
+	return copy;
+}
+
+EC2_HANDLER(DescribeImages)
+{
+	json_t *named = image_name_self(ec2, input, "Owners"), *answer;
+
+	answer = ec2_describe(ec2, &ec2_images, named, is_of_owner, error);
+	json_decref(named);
+	return answer;
+}
+
+/* Terraform asks this of every image, and takes any refusal for "none". */
+EC2_HANDLER(GetInstanceUefiData)
+{
+	const char *id = doc_str(input, "InstanceId", "");
+
+	if (ec2_check_exists(ec2, &ec2_instances, id, error) == 0)
+		return json_pack("{s:s, s:s}", "InstanceId", id, "UefiData", "");
+	if (!id_is_ec2(id, "i"))
+		aws_error_set(error, 400, "InvalidInstanceID.NotFound",
+			      "The instance ID '%.80s' does not exist", id);
+	return NULL;
+}
+
+/* --- made of an instance --- */
+
+static int check_name(struct ec2 *ec2, const char *name, struct aws_error *error)
+{
+	size_t len = strlen(name);
+	json_t *other, *images;
+	size_t i;
+
+	if (len < MIN_NAME || len > MAX_NAME) {
+		aws_error_set(error, 400, "InvalidAMIName.Malformed",
+			      "AMI names must be between %d and %d characters long.", MIN_NAME,
+			      MAX_NAME);
+		return -1;
+	}
+	images = ec2_find_all(ec2, &ec2_images, "OwnerId", ec2->account_id);
+	json_array_foreach (images, i, other) {
+		if (strcmp(doc_str(other, "Name", ""), name) != 0)
+			continue;
+		aws_error_set(error, 400, "InvalidAMIName.Duplicate",
+			      "AMI name %s is already in use by AMI %s", name,
+			      doc_str(other, "ImageId", ""));
+		len = 0;
+	}
+	i = json_array_size(images);
+	json_decref(images);
+	if (len > 0 && i >= MAX_OWN)
+		aws_error_set(error, 400, "ResourceLimitExceeded",
+			      "The maximum number of images has been reached.");
+	return len == 0 || i >= MAX_OWN ? -1 : 0;
+}
+
+/* What the request says of the device, or NULL. */
+static const json_t *asked_device(const json_t *input, const char *device)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (doc_array(input, "BlockDeviceMappings"), i, one) {
+		if (strcmp(doc_str(one, "DeviceName", ""), device) == 0)
+			return one;
+	}
+	return NULL;
+}
+
+/* The image's mapping of one volume; its snapshot is put into txn. */
+static json_t *snapshot_mapping(struct ec2 *ec2, struct store_txn *txn, const json_t *mapping,
+				const json_t *input, json_t *tags)
+{
+	const char *device = doc_str(mapping, "DeviceName", "");
+	const json_t *ebs = doc_object(mapping, "Ebs");
+	const json_t *asked = asked_device(input, device);
+	json_t *volume, *snapshot, *result;
+
+	volume = ec2_find_by(ec2, &ec2_volumes, "VolumeId", doc_str(ebs, "VolumeId", ""));
+	snapshot = snapshot_document(ec2, volume, "Created by CreateImage");
+	json_object_set(snapshot, "Tags", tags);
+	result = json_pack("{s:s, s:{s:b, s:s, s:O*, s:O*, s:b}}", "DeviceName", device, "Ebs",
+			   "DeleteOnTermination", doc_bool(ebs, "DeleteOnTermination", true),
+			   "SnapshotId", doc_str(snapshot, "SnapshotId", ""), "VolumeSize",
+			   json_object_get(volume, "Size"), "VolumeType",
+			   json_object_get(volume, "VolumeType"), "Encrypted",
+			   doc_bool(volume, "Encrypted", false));
+	if (doc_object(asked, "Ebs") != NULL)
+		json_object_update(doc_object(result, "Ebs"), doc_object(asked, "Ebs"));
+	json_decref(volume);
+	ec2_txn_put(txn, &ec2_snapshots, snapshot);
+	return result;
+}
+
+static json_t *snapshot_all(struct ec2 *ec2, struct store_txn *txn, const json_t *instance,
+			    const json_t *input, json_t *tags)
+{
+	json_t *mappings = json_array(), *mapping;
+	size_t i;
+
+	json_array_foreach (doc_array(instance, "BlockDeviceMappings"), i, mapping) {
+		const json_t *asked = asked_device(input, doc_str(mapping, "DeviceName", ""));
+
+		if (asked == NULL || !doc_has(asked, "NoDevice"))
+			json_array_append_new(mappings,
+					      snapshot_mapping(ec2, txn, mapping, input, tags));
+	}
+	return mappings;
+}
+
+static json_t *image_of(const struct ec2 *ec2, const json_t *instance, const json_t *input,
+			json_t *mappings)
+{
+	const char *name = doc_str(input, "Name", "");
+	char id[ID_TEXT_MAX], location[MAX_NAME + 32], now[CLOCK_TEXT_MAX];
+
+	snprintf(location, sizeof(location), "%.12s/%.128s", ec2->account_id, name);
+	return json_pack(
+	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s,"
+	    " s:s, s:s, s:o}",
+	    "ImageId", id_ec2(NULL, "ami", id), "Name", name, "OwnerId", ec2->account_id,
+	    "Architecture", doc_str(instance, "Architecture", "x86_64"), "CreationDate",
+	    clock_format_iso_ms(clock_now_ms(ec2->clock), now), "ImageLocation", location,
+	    "Description", doc_str(input, "Description", NULL), "Public", 0, "ImageType", "machine",
+	    "State", "available", "RootDeviceName",
+	    doc_str(instance, "RootDeviceName", "/dev/xvda"), "RootDeviceType", "ebs",
+	    "VirtualizationType", "hvm", "EnaSupport", 1, "Hypervisor", "xen", "PlatformDetails",
+	    "Linux/UNIX", "UsageOperation", "RunInstances", "SriovNetSupport", "simple",
+	    "SourceInstanceId", doc_str(instance, "InstanceId", ""), "BlockDeviceMappings",
+	    mappings);
+}
+
+static json_t *create_image(struct ec2 *ec2, const json_t *instance, const json_t *input,
+			    struct aws_error *error)
+{
+	json_t *tags = ec2_spec_tags(doc_array(input, "TagSpecifications"), "snapshot", error);
+	struct store_txn *txn;
+	json_t *image, *answer;
+
+	if (tags == NULL)
+		return NULL;
+	txn = store_begin(ec2->store);
+	image = image_of(ec2, instance, input, snapshot_all(ec2, txn, instance, input, tags));
+	json_decref(tags);
+	if (image == NULL || ec2_add_tags(&ec2_images, input, image, error) != 0) {
+		store_abort(txn);
+		json_decref(image);
+		return NULL;
+	}
+	answer = json_pack("{s:s}", "ImageId", doc_str(image, "ImageId", ""));
+	ec2_txn_put(txn, &ec2_images, image);
+	if (ec2_commit(txn, input, error) == 0)
+		return answer;
+	json_decref(answer);
+	return NULL;
+}
+
+EC2_HANDLER(CreateImage)
+{
+	json_t *instance = ec2_find(ec2, &ec2_instances, input, error), *answer = NULL;
+	enum instance_state state = instance_state_of(instance);
+
+	if (instance == NULL)
+		return NULL;
+	if (state != INSTANCE_RUNNING && state != INSTANCE_STOPPED)
+		aws_error_set(error, 400, "IncorrectState",
+			      "Instance '%s' is not in a valid state ('running' or 'stopped').",
+			      doc_str(instance, "InstanceId", ""));
+	else if (check_name(ec2, doc_str(input, "Name", ""), error) == 0)
+		answer = create_image(ec2, instance, input, error);
+	json_decref(instance);
+	return answer;
+}
+
+EC2_HANDLER(DeregisterImage)
+{
+	json_t *image = ec2_find(ec2, &ec2_images, input, error);
+	bool is_own = strcmp(doc_str(image, "OwnerId", ""), ec2->account_id) == 0;
+
+	json_decref(image);
+	if (image == NULL)
+		return NULL;
+	if (is_own)
+		return ec2_delete(ec2, &ec2_images, input, error);
+	aws_error_set(error, 403, "AuthFailure", "Not authorized for images: [%s]",
+		      doc_str(input, "ImageId", ""));
+	return NULL;
 }

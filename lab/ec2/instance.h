@@ -5,7 +5,7 @@
 #ifndef LAB_EC2_INSTANCE_H
 #define LAB_EC2_INSTANCE_H
 
-#include "lab/ec2/ec2.h"
+#include "lab/ec2/resource.h"
 
 enum instance_state {
 	INSTANCE_PENDING,

@@ -15,12 +15,11 @@
 #include "common/base/log.h"
 #include "common/doc/doc.h"
 #include "lab/ec2/defaults.h"
+#include "lab/ec2/elastic_ips.h"
 #include "lab/ec2/instance.h"
+#include "lab/ec2/profile.h"
 #include "lab/ec2/tokens.h"
-
-#define AWS_ACTION AWS_DECLARE_ACTION
-#include "lab/ec2/ec2.def"
-#undef AWS_ACTION
+#include "lab/ec2/volume.h"
 
 enum {
 	TERMINATED_SHOWN_MS = 10 * 60 * 1000,
@@ -63,10 +62,38 @@ static int become_terminated(struct ec2 *ec2, json_t *document)
 	for (size_t i = 0; i < sizeof(network) / sizeof(network[0]); i++)
 		json_object_del(document, network[i]);
 	json_array_clear(json_object_get(document, "NetworkInterfaces"));
+	json_array_clear(json_object_get(document, "BlockDeviceMappings"));
+	json_object_del(document, "IamInstanceProfile");
 	json_object_set_new(document, "SecurityGroups", json_array());
 	json_object_set_new(document, "PrivateDnsName", json_string(""));
 	json_object_set_new(lab, "TerminatedMs", json_integer(clock_now_ms(ec2->clock)));
 	return instance_set_state(document, INSTANCE_TERMINATED);
+}
+
+/* What hung on a terminated instance, once that is stored: volumes go or stay by their
+ * DeleteOnTermination, the interface goes, addresses and the profile are free again. */
+static void let_go(struct ec2 *ec2, const char *instance_id)
+{
+	json_t *interface =
+	    ec2_find_by(ec2, &ec2_network_interfaces, "Attachment.InstanceId", instance_id);
+	struct store_txn *txn = store_begin(ec2->store);
+	struct err err = {0};
+
+	volume_let_go(ec2, txn, instance_id);
+	elastic_ips_let_go(ec2, txn, instance_id);
+	profile_let_go(ec2, txn, instance_id);
+	if (interface != NULL)
+		ec2_txn_delete(txn, &ec2_network_interfaces,
+			       doc_str(interface, "NetworkInterfaceId", ""));
+	json_decref(interface);
+	if (store_commit(txn, &err) != STORE_OK)
+		log_error("instance-not-cleared", "id=%s why=\"%s\"", instance_id, err.text);
+}
+
+static void let_go_if_terminated(struct ec2 *ec2, const json_t *document)
+{
+	if (instance_state_of(document) == INSTANCE_TERMINATED)
+		let_go(ec2, doc_str(document, "InstanceId", ""));
 }
 
 static bool apply_terminate(struct ec2 *ec2, json_t *document, const json_t *input)
@@ -149,6 +176,23 @@ static const struct change reboot = {
     .act = act_stop,
 };
 
+static int check_protection(const struct change *change, const json_t *document,
+			    struct aws_error *error)
+{
+	const json_t *lab = json_object_get(document, "Lab");
+	bool is_stop = change == &stop;
+
+	if ((change != &terminate && !is_stop) ||
+	    !doc_bool(lab, is_stop ? "DisableApiStop" : "DisableApiTermination", false))
+		return 0;
+	aws_error_set(error, 400, "OperationNotPermitted",
+		      "The instance '%s' may not be %s. Modify its '%s' instance attribute and try "
+		      "again.",
+		      doc_str(document, "InstanceId", ""), is_stop ? "stopped" : "terminated",
+		      is_stop ? "disableApiStop" : "disableApiTermination");
+	return -1;
+}
+
 static int check_state(const struct change *change, const json_t *document, struct aws_error *error)
 {
 	enum instance_state state = instance_state_of(document);
@@ -164,14 +208,7 @@ static int check_state(const struct change *change, const json_t *document, stru
 						: "rebooted");
 		return -1;
 	}
-	if (change != &terminate ||
-	    !doc_bool(json_object_get(document, "Lab"), "DisableApiTermination", false))
-		return 0;
-	aws_error_set(error, 400, "OperationNotPermitted",
-		      "The instance '%s' may not be terminated. Modify its "
-		      "'disableApiTermination' instance attribute and try again.",
-		      id);
-	return -1;
+	return check_protection(change, document, error);
 }
 
 /* All instances named, each in a state to be changed; [] never comes back. */
@@ -256,6 +293,9 @@ static json_t *change_all(struct ec2 *ec2, const struct change *change, const js
 	changed = (struct changed){.rows = json_array(), .acting = json_array()};
 	if (commit_changes(ec2, change, documents, input, &changed, error) != 0)
 		goto out;
+	json_array_foreach (documents, i, document) {
+		let_go_if_terminated(ec2, document);
+	}
 	json_array_foreach (changed.acting, i, document) {
 		log_info("instance-change", "id=%s state=%s", doc_str(document, "InstanceId", ""),
 			 doc_str(json_object_get(document, "State"), "Name", ""));
@@ -270,32 +310,24 @@ out:
 	return answer;
 }
 
-json_t *handle_TerminateInstances(void *context, const struct aws_call *call, const json_t *input,
-				  struct aws_error *error)
+EC2_HANDLER(TerminateInstances)
 {
-	(void)call;
-	return change_all(context, &terminate, input, error);
+	return change_all(ec2, &terminate, input, error);
 }
 
-json_t *handle_StopInstances(void *context, const struct aws_call *call, const json_t *input,
-			     struct aws_error *error)
+EC2_HANDLER(StopInstances)
 {
-	(void)call;
-	return change_all(context, &stop, input, error);
+	return change_all(ec2, &stop, input, error);
 }
 
-json_t *handle_StartInstances(void *context, const struct aws_call *call, const json_t *input,
-			      struct aws_error *error)
+EC2_HANDLER(StartInstances)
 {
-	(void)call;
-	return change_all(context, &start, input, error);
+	return change_all(ec2, &start, input, error);
 }
 
-json_t *handle_RebootInstances(void *context, const struct aws_call *call, const json_t *input,
-			       struct aws_error *error)
+EC2_HANDLER(RebootInstances)
 {
-	(void)call;
-	return change_all(context, &reboot, input, error);
+	return change_all(ec2, &reboot, input, error);
 }
 
 /* --- what the runtime reports --- */
@@ -349,6 +381,7 @@ void ec2_on_ended(struct ec2 *ec2, const char *instance_id, const char *code, co
 	json_t *document = fetch(ec2, instance_id), *lab;
 	enum instance_state state;
 	int failed = 0;
+	bool is_over;
 
 	if (document == NULL)
 		return;
@@ -368,7 +401,10 @@ void ec2_on_ended(struct ec2 *ec2, const char *instance_id, const char *code, co
 		log_warn("out-of-memory", "what=instance-end id=%s", instance_id);
 	log_info("instance-ended", "id=%s state=%s code=%s why=\"%s\"", instance_id,
 		 doc_str(json_object_get(document, "State"), "Name", ""), code, message);
+	is_over = instance_state_of(document) == INSTANCE_TERMINATED;
 	keep(ec2, instance_id, document);
+	if (is_over)
+		let_go(ec2, instance_id);
 }
 
 /* --- start and sweep --- */
@@ -407,6 +443,7 @@ static void end_stale(struct ec2 *ec2)
 		}
 		log_info("instance-stale", "id=%s", id);
 		keep(ec2, id, copy);
+		let_go(ec2, id);
 	}
 	json_decref(documents);
 }

@@ -5,10 +5,6 @@
 #include "common/doc/doc.h"
 #include "lab/ec2/instance.h"
 
-#define AWS_ACTION AWS_DECLARE_ACTION
-#include "lab/ec2/ec2.def"
-#undef AWS_ACTION
-
 static const struct filter_field fields[] = {
     {"instance-id", "InstanceId"},
     {"instance-state-name", "State.Name"},
@@ -51,6 +47,47 @@ static const struct filter_field fields[] = {
     {"reason", "StateTransitionReason"},
     {"source-dest-check", "SourceDestCheck"},
     {"iam-instance-profile.arn", "IamInstanceProfile.Arn"},
+    {"iam-instance-profile.id", "IamInstanceProfile.Id"},
+    {"block-device-mapping.volume-id", "BlockDeviceMappings.Ebs.VolumeId"},
+    {"block-device-mapping.device-name", "BlockDeviceMappings.DeviceName"},
+    {"block-device-mapping.status", "BlockDeviceMappings.Ebs.Status"},
+    {"block-device-mapping.attach-time", "BlockDeviceMappings.Ebs.AttachTime"},
+    {"block-device-mapping.delete-on-termination", "BlockDeviceMappings.Ebs.DeleteOnTermination"},
+    {"network-interface.attachment.attachment-id", "NetworkInterfaces.Attachment.AttachmentId"},
+    {"network-interface.attachment.instance-id", "NetworkInterfaces.Attachment.InstanceId"},
+    {"network-interface.attachment.device-index", "NetworkInterfaces.Attachment.DeviceIndex"},
+    {"network-interface.attachment.status", "NetworkInterfaces.Attachment.Status"},
+    {"network-interface.addresses.primary", "NetworkInterfaces.PrivateIpAddresses.Primary"},
+    {"network-interface.addresses.association.public-ip", "NetworkInterfaces.Association.PublicIp"},
+    {"network-interface.association.public-ip", "NetworkInterfaces.Association.PublicIp"},
+    {"network-interface.association.allocation-id", "NetworkInterfaces.Association.AllocationId"},
+    {"network-interface.association.association-id", "NetworkInterfaces.Association.AssociationId"},
+    {"network-interface.association.ip-owner-id", "NetworkInterfaces.Association.IpOwnerId"},
+    {"network-interface.availability-zone", "NetworkInterfaces.AvailabilityZone"},
+    {"network-interface.description", "NetworkInterfaces.Description"},
+    {"network-interface.group-name", "NetworkInterfaces.Groups.GroupName"},
+    {"network-interface.mac-address", "NetworkInterfaces.MacAddress"},
+    {"network-interface.owner-id", "NetworkInterfaces.OwnerId"},
+    {"network-interface.private-dns-name", "NetworkInterfaces.PrivateDnsName"},
+    {"network-interface.private-ip-address", "NetworkInterfaces.PrivateIpAddress"},
+    {"network-interface.source-dest-check", "NetworkInterfaces.SourceDestCheck"},
+    {"network-interface.status", "NetworkInterfaces.Status"},
+    {"availability-zone-id", "Placement.AvailabilityZoneId"},
+    {"enclave-options.enabled", "EnclaveOptions.Enabled"},
+    {"hibernation-options.configured", "HibernationOptions.Configured"},
+    {"kernel-id", "KernelId"},
+    {"ramdisk-id", "RamdiskId"},
+    {"maintenance-options.auto-recovery", "MaintenanceOptions.AutoRecovery"},
+    {"metadata-options.http-endpoint", "MetadataOptions.HttpEndpoint"},
+    {"metadata-options.http-put-response-hop-limit", "MetadataOptions.HttpPutResponseHopLimit"},
+    {"metadata-options.http-protocol-ipv6", "MetadataOptions.HttpProtocolIpv6"},
+    {"metadata-options.instance-metadata-tags", "MetadataOptions.InstanceMetadataTags"},
+    {"metadata-options.state", "MetadataOptions.State"},
+    {"platform-details", "PlatformDetails"},
+    {"product-code", "ProductCodes.ProductCodeId"},
+    {"spot-instance-request-id", "SpotInstanceRequestId"},
+    {"state-reason-message", "StateReason.Message"},
+    {"usage-operation", "UsageOperation"},
     {"metadata-options.http-tokens", "MetadataOptions.HttpTokens"},
     {NULL, NULL},
 };
@@ -67,6 +104,7 @@ const struct ec2_noun ec2_instances = {
     .sort_member = "LaunchTime",
     .fields = fields,
     .is_paged = true,
+    .resource_type = "instance",
 };
 
 static const struct {
@@ -167,17 +205,15 @@ oom:
 	return NULL;
 }
 
-json_t *handle_DescribeInstances(void *context, const struct aws_call *call, const json_t *input,
-				 struct aws_error *error)
+EC2_HANDLER(DescribeInstances)
 {
-	json_t *found = ec2_describe(context, &ec2_instances, input, NULL, error), *answer;
+	json_t *found = ec2_describe(ec2, &ec2_instances, input, NULL, error), *answer;
 
-	(void)call;
 	if (found == NULL)
 		return NULL;
 	answer = json_pack("{s:o, s:s*}", "Reservations",
-			   instance_reservations(context, doc_array(found, "Instances")),
-			   "NextToken", doc_str(found, "NextToken", NULL));
+			   instance_reservations(ec2, doc_array(found, "Instances")), "NextToken",
+			   doc_str(found, "NextToken", NULL));
 	if (answer == NULL)
 		ec2_error_memory(error);
 	json_decref(found);
@@ -221,16 +257,14 @@ static json_t *status_document(const json_t *document)
 			 summary, "SystemStatus", summary, "Events");
 }
 
-json_t *handle_DescribeInstanceStatus(void *context, const struct aws_call *call,
-				      const json_t *input, struct aws_error *error)
+EC2_HANDLER(DescribeInstanceStatus)
 {
 	struct ec2_noun noun = ec2_instances;
 	json_t *found, *list, *document, *answer;
 	size_t i;
 
-	(void)call;
 	noun.fields = status_fields;
-	found = ec2_describe(context, &noun, input, is_shown_in_status, error);
+	found = ec2_describe(ec2, &noun, input, is_shown_in_status, error);
 	if (found == NULL)
 		return NULL;
 	list = json_array();

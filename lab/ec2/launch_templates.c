@@ -7,15 +7,9 @@
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lab/ec2/ec2.h"
+#include "lab/ec2/launch_template.h"
 #include "lab/ec2/template.h"
 #include "lab/ec2/tokens.h"
-
-#define AWS_ACTION AWS_DECLARE_ACTION
-#include "lab/ec2/ec2.def"
-#undef AWS_ACTION
-
-#define VERSION_FOLDER "ec2/launch-template-version/"
 
 static const struct filter_field fields[] = {
     {"launch-template-name", "LaunchTemplateName"},
@@ -34,6 +28,7 @@ const struct ec2_noun ec2_launch_templates = {
     .label = "specified launch template, with template ID",
     .sort_member = "LaunchTemplateName",
     .fields = fields,
+    .resource_type = "launch-template",
 };
 
 static void template_key(const char *id, char key[EC2_KEY_MAX])
@@ -41,10 +36,9 @@ static void template_key(const char *id, char key[EC2_KEY_MAX])
 	snprintf(key, EC2_KEY_MAX, "%s%s", ec2_launch_templates.folder, id);
 }
 
-/* Numbers are padded so that the store's key order is theirs. */
-static void version_key(const char *id, int64_t version, char key[EC2_KEY_MAX])
+void launch_template_version_key(const char *id, int64_t version, char key[EC2_KEY_MAX])
 {
-	snprintf(key, EC2_KEY_MAX, VERSION_FOLDER "%s/%09" PRId64, id, version);
+	snprintf(key, EC2_KEY_MAX, LAUNCH_TEMPLATE_VERSIONS "%s/%09" PRId64, id, version);
 }
 
 /* --- finding --- */
@@ -74,8 +68,7 @@ static json_t *find_by_name(struct ec2 *ec2, const char *name)
 	return search.found;
 }
 
-/* By LaunchTemplateId or LaunchTemplateName, exactly one of them. */
-static json_t *find_template(struct ec2 *ec2, const json_t *input, struct aws_error *error)
+json_t *launch_template_find(struct ec2 *ec2, const json_t *input, struct aws_error *error)
 {
 	const char *id = doc_str(input, "LaunchTemplateId", "");
 	const char *name = doc_str(input, "LaunchTemplateName", "");
@@ -107,7 +100,7 @@ static json_t *find_template(struct ec2 *ec2, const json_t *input, struct aws_er
 json_t *ec2_template_data(struct ec2 *ec2, const json_t *specification, char id[64],
 			  int64_t *version, struct aws_error *error)
 {
-	json_t *launch_template = find_template(ec2, specification, error);
+	json_t *launch_template = launch_template_find(ec2, specification, error);
 	json_t *document, *data = NULL;
 	char key[EC2_KEY_MAX];
 
@@ -117,7 +110,7 @@ json_t *ec2_template_data(struct ec2 *ec2, const json_t *specification, char id[
 			     error) != 0)
 		goto out;
 	snprintf(id, 64, "%s", doc_str(launch_template, "LaunchTemplateId", ""));
-	version_key(id, *version, key);
+	launch_template_version_key(id, *version, key);
 	document = store_get(ec2->store, key, NULL);
 	data = json_incref(json_object_get(document, "LaunchTemplateData"));
 	json_decref(document);
@@ -199,7 +192,7 @@ static int commit_version(struct ec2 *ec2, const json_t *launch_template, json_t
 		ec2_error_memory(error);
 		return -1;
 	}
-	version_key(id, doc_int(version, "VersionNumber", 1), key);
+	launch_template_version_key(id, doc_int(version, "VersionNumber", 1), key);
 	store_put(txn, key, version);
 	template_key(id, key);
 	store_put(txn, key, json_deep_copy(launch_template));
@@ -227,14 +220,11 @@ static int check_create(struct ec2 *ec2, const json_t *input, struct aws_error *
 	return -1;
 }
 
-json_t *handle_CreateLaunchTemplate(void *context, const struct aws_call *call, const json_t *input,
-				    struct aws_error *error)
+EC2_HANDLER(CreateLaunchTemplate)
 {
-	struct ec2 *ec2 = context;
 	json_t *launch_template, *version, *tags, *result = NULL;
 	struct token token;
 
-	(void)call;
 	switch (token_check(ec2, "CreateLaunchTemplate", input, &token, &result, error)) {
 	case TOKEN_REPEATED:
 		return json_pack("{s:o}", "LaunchTemplate", result);
@@ -318,14 +308,11 @@ static json_t *add_version(struct ec2 *ec2, const json_t *input, json_t *launch_
 	return NULL;
 }
 
-json_t *handle_CreateLaunchTemplateVersion(void *context, const struct aws_call *call,
-					   const json_t *input, struct aws_error *error)
+EC2_HANDLER(CreateLaunchTemplateVersion)
 {
-	struct ec2 *ec2 = context;
 	json_t *launch_template, *version = NULL;
 	struct token token;
 
-	(void)call;
 	switch (token_check(ec2, "CreateLaunchTemplateVersion", input, &token, &version, error)) {
 	case TOKEN_REPEATED:
 		return json_pack("{s:o}", "LaunchTemplateVersion", version);
@@ -334,7 +321,7 @@ json_t *handle_CreateLaunchTemplateVersion(void *context, const struct aws_call 
 	case TOKEN_NEW:
 		break;
 	}
-	launch_template = find_template(ec2, input, error);
+	launch_template = launch_template_find(ec2, input, error);
 	if (launch_template == NULL)
 		return NULL;
 	version = add_version(ec2, input, launch_template, &token, error);
@@ -342,15 +329,12 @@ json_t *handle_CreateLaunchTemplateVersion(void *context, const struct aws_call 
 	return version == NULL ? NULL : json_pack("{s:o}", "LaunchTemplateVersion", version);
 }
 
-json_t *handle_ModifyLaunchTemplate(void *context, const struct aws_call *call, const json_t *input,
-				    struct aws_error *error)
+EC2_HANDLER(ModifyLaunchTemplate)
 {
-	struct ec2 *ec2 = context;
-	json_t *launch_template = find_template(ec2, input, error);
+	json_t *launch_template = launch_template_find(ec2, input, error);
 	char key[EC2_KEY_MAX];
 	int64_t version;
 
-	(void)call;
 	if (launch_template == NULL)
 		return NULL;
 	if (template_version(launch_template, doc_str(input, "DefaultVersion", ""), &version,
@@ -375,16 +359,13 @@ static bool delete_version(void *arg, const char *key, const json_t *document, i
 	return true;
 }
 
-json_t *handle_DeleteLaunchTemplate(void *context, const struct aws_call *call, const json_t *input,
-				    struct aws_error *error)
+EC2_HANDLER(DeleteLaunchTemplate)
 {
-	struct ec2 *ec2 = context;
-	json_t *launch_template = find_template(ec2, input, error);
+	json_t *launch_template = launch_template_find(ec2, input, error);
 	char key[EC2_KEY_MAX];
 	struct store_txn *txn;
 	struct err err = {0};
 
-	(void)call;
 	if (launch_template == NULL)
 		return NULL;
 	if (ec2_is_dry_run(input, error))
@@ -396,7 +377,7 @@ json_t *handle_DeleteLaunchTemplate(void *context, const struct aws_call *call, 
 	}
 	template_key(doc_str(launch_template, "LaunchTemplateId", ""), key);
 	store_delete(txn, key);
-	snprintf(key, sizeof(key), VERSION_FOLDER "%s/",
+	snprintf(key, sizeof(key), LAUNCH_TEMPLATE_VERSIONS "%s/",
 		 doc_str(launch_template, "LaunchTemplateId", ""));
 	store_scan(ec2->store, key, delete_version, txn);
 	if (store_commit(txn, &err) == STORE_OK)
@@ -417,15 +398,13 @@ static bool has_asked_name(const json_t *launch_template, const json_t *input)
 	       doc_list_has(names, doc_str(launch_template, "LaunchTemplateName", ""));
 }
 
-json_t *handle_DescribeLaunchTemplates(void *context, const struct aws_call *call,
-				       const json_t *input, struct aws_error *error)
+EC2_HANDLER(DescribeLaunchTemplates)
 {
 	const json_t *name;
 	size_t i;
 
-	(void)call;
 	json_array_foreach (doc_array(input, "LaunchTemplateNames"), i, name) {
-		json_t *found = find_by_name(context, json_string_value(name));
+		json_t *found = find_by_name(ec2, json_string_value(name));
 
 		json_decref(found);
 		if (found != NULL)
@@ -435,151 +414,5 @@ json_t *handle_DescribeLaunchTemplates(void *context, const struct aws_call *cal
 			      "does not exist.");
 		return NULL;
 	}
-	return ec2_describe(context, &ec2_launch_templates, input, has_asked_name, error);
-}
-
-static const struct filter_field version_fields[] = {
-    {"create-time", "CreateTime"},
-    {"image-id", "LaunchTemplateData.ImageId"},
-    {"instance-type", "LaunchTemplateData.InstanceType"},
-    {"ebs-optimized", "LaunchTemplateData.EbsOptimized"},
-    {"iam-instance-profile", "LaunchTemplateData.IamInstanceProfile.Arn"},
-    {"is-default-version", "DefaultVersion"},
-    {"kernel-id", "LaunchTemplateData.KernelId"},
-    {"ram-disk-id", "LaunchTemplateData.RamDiskId"},
-    {NULL, NULL},
-};
-
-/* Is the version among those asked for?  Both ends of the range count. */
-static bool is_asked_version(const json_t *wanted, const json_t *input, int64_t number)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach (wanted, i, one) {
-		if (json_integer_value(one) == number)
-			return true;
-	}
-	return json_array_size(wanted) == 0 && number >= atoll(doc_str(input, "MinVersion", "0")) &&
-	       number <= atoll(doc_str(input, "MaxVersion", "999999999"));
-}
-
-/* Numbers of Versions; unknown ones are an error as on AWS. */
-static json_t *asked_versions(const json_t *launch_template, const json_t *input,
-			      struct aws_error *error)
-{
-	json_t *numbers = json_array();
-	const json_t *text;
-	int64_t number;
-	size_t i;
-
-	json_array_foreach (doc_array(input, "Versions"), i, text) {
-		if (template_version(launch_template, json_string_value(text), &number, error) !=
-		    0) {
-			json_decref(numbers);
-			return NULL;
-		}
-		json_array_append_new(numbers, json_integer(number));
-	}
-	return numbers;
-}
-
-static int add_versions_of(struct ec2 *ec2, const json_t *launch_template, const json_t *input,
-			   json_t *list, struct aws_error *error)
-{
-	json_t *wanted = asked_versions(launch_template, input, error), *all;
-	int64_t is_default = doc_int(launch_template, "DefaultVersionNumber", 1);
-	char prefix[EC2_KEY_MAX];
-
-	if (wanted == NULL)
-		return -1;
-	snprintf(prefix, sizeof(prefix), VERSION_FOLDER "%s/",
-		 doc_str(launch_template, "LaunchTemplateId", ""));
-	all = ec2_scan(ec2, prefix);
-	/* Newest first, as AWS answers. */
-	for (size_t i = json_array_size(all); i-- > 0;) {
-		int64_t number = doc_int(json_array_get(all, i), "VersionNumber", 0);
-		json_t *copy;
-
-		if (!is_asked_version(wanted, input, number))
-			continue;
-		copy = json_copy(json_array_get(all, i));
-		json_object_set_new(copy, "DefaultVersion", json_boolean(number == is_default));
-		if (filter_match(doc_array(input, "Filters"), version_fields, copy))
-			json_array_append(list, copy);
-		json_decref(copy);
-	}
-	json_decref(all);
-	json_decref(wanted);
-	return 0;
-}
-
-/* Without a template, $Latest and/or $Default of every one. */
-static int add_all_versions(struct ec2 *ec2, const json_t *input, json_t *list,
-			    struct aws_error *error)
-{
-	json_t *all, *one;
-	int result = 0;
-	size_t i;
-
-	if (json_array_size(doc_array(input, "Versions")) == 0) {
-		aws_error_set(error, 400, "MissingParameter",
-			      "Either a launch template or Versions must be specified.");
-		return -1;
-	}
-	all = ec2_scan(ec2, ec2_launch_templates.folder);
-	json_array_foreach (all, i, one) {
-		result = add_versions_of(ec2, one, input, list, error);
-		if (result != 0)
-			break;
-	}
-	json_decref(all);
-	return result;
-}
-
-/* A page of the list, from the position that NextToken carries. */
-static json_t *version_page(json_t *list, const json_t *input, struct aws_error *error)
-{
-	size_t first = (size_t)strtoul(doc_str(input, "NextToken", "0"), NULL, 10);
-	size_t limit = (size_t)doc_int(input, "MaxResults", 200), n = json_array_size(list);
-	json_t *page = json_array(), *answer;
-	char token[24];
-
-	if (first > n || limit < 1) {
-		aws_error_set(error, 400, "InvalidNextToken", "The token is invalid");
-		json_decref(page);
-		return NULL;
-	}
-	for (size_t i = first; i < n && i - first < limit; i++)
-		json_array_append(page, json_array_get(list, i));
-	snprintf(token, sizeof(token), "%zu", first + limit);
-	answer = json_pack("{s:o, s:s*}", "LaunchTemplateVersions", page, "NextToken",
-			   n - first > limit ? token : NULL);
-	return answer;
-}
-
-json_t *handle_DescribeLaunchTemplateVersions(void *context, const struct aws_call *call,
-					      const json_t *input, struct aws_error *error)
-{
-	json_t *list, *launch_template, *answer = NULL;
-	int result;
-
-	(void)call;
-	if (ec2_is_dry_run(input, error) ||
-	    filter_check(doc_array(input, "Filters"), version_fields, error) != 0)
-		return NULL;
-	list = json_array();
-	if (doc_has(input, "LaunchTemplateId") || doc_has(input, "LaunchTemplateName")) {
-		launch_template = find_template(context, input, error);
-		result = launch_template == NULL
-			     ? -1
-			     : add_versions_of(context, launch_template, input, list, error);
-		json_decref(launch_template);
-	} else {
-		result = add_all_versions(context, input, list, error);
-	}
-	if (result == 0)
-		answer = version_page(list, input, error);
-	json_decref(list);
-	return answer;
+	return ec2_describe(ec2, &ec2_launch_templates, input, has_asked_name, error);
 }

@@ -6,34 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/doc/doc.h"
-#include "lab/ec2/defaults.h"
-#include "lab/ec2/instance.h"
-#include "lab/ec2/instance_types.h"
+#include "lab/ec2/cidr.h"
+#include "lab/ec2/interface.h"
+#include "lab/ec2/launch.h"
+#include "lab/ec2/profile.h"
 #include "lab/ec2/template.h"
 #include "lab/ec2/tokens.h"
-
-#define AWS_ACTION AWS_DECLARE_ACTION
-#include "lab/ec2/ec2.def"
-#undef AWS_ACTION
+#include "lab/ec2/volume.h"
 
 static const char default_type[] = "t2.micro";
-
-/* All that the instances of one call share. */
-struct launch {
-	json_t *data;         /* parameters, the request's over its template's */
-	char template_id[64]; /* "" without a template */
-	int64_t template_version;
-	json_t *image, *subnet;
-	json_t *groups; /* [{GroupId, GroupName}] */
-	json_t *tags;
-	const char *type_name; /* borrowed from data */
-	struct instance_type type;
-	int64_t count;
-	char reservation_id[ID_TEXT_MAX];
-};
 
 static void launch_fini(struct launch *launch)
 {
@@ -41,7 +24,11 @@ static void launch_fini(struct launch *launch)
 	json_decref(launch->image);
 	json_decref(launch->subnet);
 	json_decref(launch->groups);
+	json_decref(launch->devices);
 	json_decref(launch->tags);
+	json_decref(launch->volume_tags);
+	json_decref(launch->interface_tags);
+	json_decref(launch->profile);
 }
 
 /* --- parameters --- */
@@ -90,6 +77,21 @@ static int check_counts(struct ec2 *ec2, struct launch *launch, const json_t *in
 	return 0;
 }
 
+static int check_architecture(const struct launch *launch, struct aws_error *error)
+{
+	const char *of_type = launch->type.family->architecture;
+	const char *of_image = doc_str(launch->image, "Architecture", "x86_64");
+
+	if (strcmp(of_type, of_image) == 0)
+		return 0;
+	aws_error_set(error, 400, "InvalidParameterValue",
+		      "The architecture '%s' of the specified instance type does not match the "
+		      "architecture '%s' of the specified AMI. Specify an instance type and an AMI "
+		      "that have matching architectures, and try again.",
+		      of_type, of_image);
+	return -1;
+}
+
 static int check_image_and_type(struct ec2 *ec2, struct launch *launch, struct aws_error *error)
 {
 	const char *image_id = doc_str(launch->data, "ImageId", "");
@@ -103,16 +105,25 @@ static int check_image_and_type(struct ec2 *ec2, struct launch *launch, struct a
 	if (launch->image == NULL)
 		return -1;
 	launch->type_name = doc_str(launch->data, "InstanceType", default_type);
-	if (instance_type_find(launch->type_name, &launch->type) == 0)
-		return template_check_user_data(doc_str(launch->data, "UserData", ""), error);
-	aws_error_set(error, 400, "InvalidParameterValue", "Invalid value '%s' for InstanceType.",
-		      launch->type_name);
-	return -1;
+	if (instance_type_find(launch->type_name, &launch->type) != 0) {
+		aws_error_set(error, 400, "InvalidParameterValue",
+			      "Invalid value '%.80s' for InstanceType.", launch->type_name);
+		return -1;
+	}
+	return check_architecture(launch, error) != 0
+		   ? -1
+		   : template_check_user_data(doc_str(launch->data, "UserData", ""), error);
 }
 
-static const json_t *first_interface(const struct launch *launch)
+static int check_key(struct ec2 *ec2, const struct launch *launch, struct aws_error *error)
 {
-	return json_array_get(doc_array(launch->data, "NetworkInterfaces"), 0);
+	const char *name = doc_str(launch->data, "KeyName", "");
+
+	if (*name == '\0' || ec2_count_by(ec2, &ec2_key_pairs, "KeyName", name) > 0)
+		return 0;
+	aws_error_set(error, 400, "InvalidKeyPair.NotFound", "The key pair '%.255s' does not exist",
+		      name);
+	return -1;
 }
 
 static int check_interfaces(const struct launch *launch, struct aws_error *error)
@@ -121,7 +132,7 @@ static int check_interfaces(const struct launch *launch, struct aws_error *error
 		       doc_has(launch->data, "SecurityGroupIds") ||
 		       doc_has(launch->data, "SecurityGroups");
 
-	if (first_interface(launch) == NULL || !has_own)
+	if (launch_interface(launch) == NULL || !has_own)
 		return 0;
 	aws_error_set(error, 400, "InvalidParameterCombination",
 		      "Network interfaces and an instance-level subnet ID or security groups may "
@@ -173,14 +184,19 @@ static int find_subnet(struct ec2 *ec2, struct launch *launch, struct aws_error 
 	const char *zone = doc_str(doc_object(launch->data, "Placement"), "AvailabilityZone", "");
 	const char *id = doc_str(launch->data, "SubnetId", "");
 
-	if (first_interface(launch) != NULL)
-		id = doc_str(first_interface(launch), "SubnetId", "");
+	if (launch_interface(launch) != NULL)
+		id = doc_str(launch_interface(launch), "SubnetId", "");
 	if (*id == '\0') {
 		launch->subnet = choose_subnet(ec2, zone);
 		if (launch->subnet != NULL)
 			return 0;
-		aws_error_set(error, 400, "InvalidParameterValue",
-			      "Invalid availability zone: [%s]", zone);
+		if (*zone != '\0')
+			aws_error_set(error, 400, "InvalidParameterValue",
+				      "Invalid availability zone: [%s]", zone);
+		else
+			aws_error_set(error, 400, "MissingInput",
+				      "No subnets found for the default VPC. Please specify a "
+				      "subnet.");
 		return -1;
 	}
 	launch->subnet = ec2_get(ec2, &ec2_subnets, id, error);
@@ -193,64 +209,89 @@ static int find_subnet(struct ec2 *ec2, struct launch *launch, struct aws_error 
 	return -1;
 }
 
-static int add_group(struct launch *launch, const json_t *group)
-{
-	return json_array_append_new(
-	    launch->groups, json_pack("{s:s, s:s}", "GroupId", doc_str(group, "GroupId", ""),
-				      "GroupName", doc_str(group, "GroupName", "")));
-}
-
-static int add_group_by_name(struct ec2 *ec2, struct launch *launch, const char *name,
+/* The id of the VPC's group of that name, appended to ids. */
+static int add_group_by_name(struct ec2 *ec2, json_t *ids, const char *name, const char *vpc_id,
 			     struct aws_error *error)
 {
-	json_t *groups = ec2_scan(ec2, ec2_security_groups.folder), *group;
-	int result = 1;
-	size_t i;
+	json_t *groups = ec2_find_all(ec2, &ec2_security_groups, "VpcId", vpc_id), *group;
+	size_t i, before = json_array_size(ids);
 
 	json_array_foreach (groups, i, group) {
 		if (strcmp(doc_str(group, "GroupName", ""), name) == 0)
-			result = add_group(launch, group);
+			json_array_append(ids, json_object_get(group, "GroupId"));
 	}
 	json_decref(groups);
-	if (result == 1)
-		aws_error_set(error, 400, "InvalidGroup.NotFound",
-			      "The security group '%s' does not exist", name);
-	return result;
+	if (json_array_size(ids) > before)
+		return 0;
+	aws_error_set(error, 400, "InvalidGroup.NotFound",
+		      "The security group '%.255s' does not exist in VPC '%s'", name, vpc_id);
+	return -1;
 }
 
+/* By id and by name, or the VPC's default group. */
 static int find_groups(struct ec2 *ec2, struct launch *launch, struct aws_error *error)
 {
-	const json_t *ids = doc_array(launch->data, "SecurityGroupIds"), *name;
-	const json_t *names = doc_array(launch->data, "SecurityGroups");
+	const json_t *given = doc_array(launch->data, "SecurityGroupIds"), *name;
+	const char *vpc_id = doc_str(launch->subnet, "VpcId", "");
+	json_t *ids;
+	int result = 0;
 	size_t i;
 
-	if (first_interface(launch) != NULL)
-		ids = doc_array(first_interface(launch), "Groups");
-	launch->groups = json_array();
-	json_array_foreach (ids, i, name) {
-		json_t *group = ec2_get(ec2, &ec2_security_groups, json_string_value(name), error);
+	if (launch_interface(launch) != NULL)
+		given = doc_array(launch_interface(launch), "Groups");
+	ids = json_copy((json_t *)given);
+	if (ids == NULL)
+		ids = json_array();
+	json_array_foreach (doc_array(launch->data, "SecurityGroups"), i, name) {
+		if (result == 0)
+			result =
+			    add_group_by_name(ec2, ids, json_string_value(name), vpc_id, error);
+	}
+	if (result == 0 && json_array_size(ids) == 0)
+		result = add_group_by_name(ec2, ids, "default", vpc_id, error);
+	if (result == 0)
+		launch->groups = interface_groups(ec2, ids, vpc_id, error);
+	json_decref(ids);
+	return launch->groups != NULL ? 0 : -1;
+}
 
-		if (group == NULL)
-			return -1;
-		add_group(launch, group);
-		json_decref(group);
+/* --- devices --- */
+
+/* The image's devices under the request's: its size and snapshot stay where the request names
+ * none; NoDevice takes one away. */
+static int find_devices(struct ec2 *ec2, struct launch *launch, struct aws_error *error)
+{
+	const char *zone = doc_str(launch->subnet, "AvailabilityZone", "");
+	json_t *device, *test;
+	size_t i;
+
+	launch->devices = template_merge_devices(doc_array(launch->image, "BlockDeviceMappings"),
+						 doc_array(launch->data, "BlockDeviceMappings"));
+	if (launch->devices == NULL) {
+		ec2_error_memory(error);
+		return -1;
 	}
-	json_array_foreach (names, i, name) {
-		if (add_group_by_name(ec2, launch, json_string_value(name), error) != 0)
+	/* Whatever is wrong with one is to be said before anything is made. */
+	json_array_foreach (launch->devices, i, device) {
+		test = volume_document(ec2, doc_object(device, "Ebs"), zone, error);
+		json_decref(test);
+		if (test == NULL)
 			return -1;
 	}
-	if (json_array_size(launch->groups) > 0)
-		return 0;
-	return add_group_by_name(ec2, launch, "default", error) == 0 ? 0 : -1;
+	return 0;
 }
 
 static int find_tags(struct launch *launch, struct aws_error *error)
 {
+	const json_t *given = doc_array(launch->data, "TagSpecifications");
 	char version[24];
 
-	launch->tags =
-	    ec2_spec_tags(doc_array(launch->data, "TagSpecifications"), "instance", error);
-	if (launch->tags == NULL)
+	launch->tags = ec2_spec_tags(given, "instance", error);
+	if (launch->tags != NULL)
+		launch->volume_tags = ec2_spec_tags(given, "volume", error);
+	if (launch->volume_tags != NULL)
+		launch->interface_tags = ec2_spec_tags(given, "network-interface", error);
+	if (launch->interface_tags == NULL)
 		return -1;
 	if (launch->template_id[0] == '\0')
 		return 0;
@@ -269,185 +310,94 @@ static int prepare(struct ec2 *ec2, struct launch *launch, const json_t *input,
 	if (merge_parameters(ec2, launch, input, error) != 0 ||
 	    check_counts(ec2, launch, input, error) != 0 ||
 	    check_image_and_type(ec2, launch, error) != 0 || check_interfaces(launch, error) != 0 ||
-	    find_subnet(ec2, launch, error) != 0 || find_groups(ec2, launch, error) != 0 ||
+	    check_key(ec2, launch, error) != 0 || find_subnet(ec2, launch, error) != 0 ||
+	    find_groups(ec2, launch, error) != 0 || find_devices(ec2, launch, error) != 0 ||
 	    find_tags(launch, error) != 0)
 		return -1;
+	if (doc_has(launch->data, "IamInstanceProfile"))
+		launch->profile =
+		    profile_document(ec2, doc_object(launch->data, "IamInstanceProfile"));
 	id_ec2(NULL, "r", launch->reservation_id);
 	return ec2_is_dry_run(input, error) ? -1 : 0;
 }
 
-/* --- documents --- */
-
-/* ip-127-31-0-4.ec2.internal */
-static void private_dns_name(const struct ec2 *ec2, const char *address, char name[96])
-{
-	bool is_first_region = strcmp(ec2->region, "us-east-1") == 0;
-
-	snprintf(name, 96, "ip-%s", address);
-	for (char *c = name; *c != '\0'; c++)
-		if (*c == '.')
-			*c = '-';
-	snprintf(name + strlen(name), 96 - strlen(name), ".%.48s%s",
-		 is_first_region ? "ec2" : ec2->region,
-		 is_first_region ? ".internal" : ".compute.internal");
-}
-
-static int add_network(const struct ec2 *ec2, const struct launch *launch, json_t *document,
-		       const char *address)
-{
-	const char *subnet_id = doc_str(launch->subnet, "SubnetId", "");
-	const char *vpc_id = doc_str(launch->subnet, "VpcId", "");
-	char eni[ID_TEXT_MAX], mac[32], dns[96];
-	uint64_t random = id_random(NULL);
-	json_t *interface;
-
-	private_dns_name(ec2, address, dns);
-	snprintf(mac, sizeof(mac), "0a:ff:%02x:%02x:%02x:%02x", (unsigned)(random & 255),
-		 (unsigned)(random >> 8 & 255), (unsigned)(random >> 16 & 255),
-		 (unsigned)(random >> 24 & 255));
-	interface =
-	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:O, s:s,"
-		      " s:{s:i, s:s, s:b}, s:[{s:b, s:s}]}",
-		      "NetworkInterfaceId", id_ec2(NULL, "eni", eni), "SubnetId", subnet_id,
-		      "VpcId", vpc_id, "MacAddress", mac, "OwnerId", ec2->account_id,
-		      "PrivateDnsName", dns, "PrivateIpAddress", address, "Status", "in-use",
-		      "SourceDestCheck", 1, "Groups", launch->groups, "InterfaceType", "interface",
-		      "Attachment", "DeviceIndex", 0, "Status", "attached", "DeleteOnTermination",
-		      1, "PrivateIpAddresses", "Primary", 1, "PrivateIpAddress", address);
-	return json_object_update_new(
-	    document, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:[o]}", "PrivateIpAddress",
-				address, "PublicIpAddress", address, "PrivateDnsName", dns,
-				"SubnetId", subnet_id, "VpcId", vpc_id, "SecurityGroups",
-				launch->groups, "NetworkInterfaces", interface));
-}
-
-/* What the caller chose, or AWS's defaults.  Tokens are required, as for new accounts. */
-static json_t *metadata_options(const struct launch *launch)
-{
-	const json_t *given = doc_object(launch->data, "MetadataOptions");
-
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "State", "applied", "HttpTokens",
-			 doc_str(given, "HttpTokens", "required"), "HttpPutResponseHopLimit",
-			 (json_int_t)doc_int(given, "HttpPutResponseHopLimit", 2), "HttpEndpoint",
-			 doc_str(given, "HttpEndpoint", "enabled"), "HttpProtocolIpv6",
-			 doc_str(given, "HttpProtocolIpv6", "disabled"), "InstanceMetadataTags",
-			 doc_str(given, "InstanceMetadataTags", "disabled"));
-}
-
-static json_t *lab_members(const struct ec2 *ec2, const struct launch *launch)
-{
-	const json_t *data = launch->data;
-
-	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s}", "ReservationId",
-			 launch->reservation_id, "OwnerId", ec2->account_id, "UserData",
-			 doc_str(data, "UserData", ""), "DisableApiTermination",
-			 doc_bool(data, "DisableApiTermination", false),
-			 "InstanceInitiatedShutdownBehavior",
-			 doc_str(data, "InstanceInitiatedShutdownBehavior", "stop"), "Status", "ok",
-			 "Reachability", "passed");
-}
-
-static json_t *instance_document(const struct ec2 *ec2, const struct launch *launch, const char *id,
-				 int index, const char *address)
-{
-	const json_t *data = launch->data, *placement = doc_object(data, "Placement");
-	bool is_monitored = doc_bool(doc_object(data, "Monitoring"), "Enabled", false);
-	char now[CLOCK_TEXT_MAX];
-	json_t *document = json_pack(
-	    "{s:s, s:s, s:s, s:i, s:s, s:o, s:s, s:s, s:s*, s:s*, s:{s:s, s:s, s:s}, s:{s:s},"
-	    " s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:[], s:[], s:O, s:o, s:{s:i, s:i},"
-	    " s:{s:b}, s:o}",
-	    "InstanceId", id, "ImageId", doc_str(launch->image, "ImageId", ""), "InstanceType",
-	    launch->type_name, "AmiLaunchIndex", index, "LaunchTime",
-	    clock_format_iso(clock_now_ms(ec2->clock), now), "State",
-	    instance_state_document(INSTANCE_PENDING), "StateTransitionReason", "", "PublicDnsName",
-	    "", "KeyName", doc_str(data, "KeyName", NULL), "ClientToken",
-	    doc_str(data, "ClientToken", NULL), "Placement", "AvailabilityZone",
-	    doc_str(launch->subnet, "AvailabilityZone", ""), "GroupName",
-	    doc_str(placement, "GroupName", ""), "Tenancy",
-	    doc_str(placement, "Tenancy", "default"), "Monitoring", "State",
-	    is_monitored ? "enabled" : "disabled", "Architecture",
-	    doc_str(launch->image, "Architecture", "x86_64"), "Hypervisor", "xen", "RootDeviceName",
-	    doc_str(launch->image, "RootDeviceName", "/dev/xvda"), "RootDeviceType", "ebs",
-	    "VirtualizationType", "hvm", "PlatformDetails", "Linux/UNIX", "EbsOptimized",
-	    doc_bool(data, "EbsOptimized", false), "EnaSupport", 1, "SourceDestCheck", 1,
-	    "BlockDeviceMappings", "ProductCodes", "Tags", launch->tags, "MetadataOptions",
-	    metadata_options(launch), "CpuOptions", "CoreCount", launch->type.vcpus,
-	    "ThreadsPerCore", 1, "EnclaveOptions", "Enabled", 0, "Lab", lab_members(ec2, launch));
-
-	if (document == NULL || add_network(ec2, launch, document, address) != 0) {
-		json_decref(document);
-		return NULL;
-	}
-	return document;
-}
-
 /* --- launching --- */
 
-static void release_all(struct ec2 *ec2, const json_t *documents)
+static void release_all(struct ec2 *ec2, const struct launched *made, size_t n)
 {
-	const json_t *document;
-	size_t i;
-
-	json_array_foreach (documents, i, document) {
-		ec2->runtime->release(ec2->runtime_arg, doc_str(document, "InstanceId", ""));
-	}
+	for (size_t i = 0; i < n; i++)
+		ec2->runtime->release(ec2->runtime_arg,
+				      doc_str(made[i].instance, "InstanceId", ""));
 }
 
-/* Leases addresses and makes the documents; at least min of them or none. */
-static json_t *make_instances(struct ec2 *ec2, const struct launch *launch, int64_t min,
-			      struct aws_error *error)
+static void free_all(struct launched *made, size_t n)
 {
-	const char *cidr = doc_str(launch->subnet, "CidrBlock", "");
-	char id[ID_TEXT_MAX], address[EC2_ADDRESS_MAX];
-	json_t *documents = json_array();
+	for (size_t i = 0; i < n; i++)
+		launched_fini(&made[i]);
+	free(made);
+}
+
+/* Subnets of other networks than this machine's own have their instances here instead. */
+static const char *lease_range(const struct launch *launch)
+{
+	const char *text = doc_str(launch->subnet, "CidrBlock", "");
+	struct cidr cidr;
+
+	return cidr_parse(text, &cidr) == 0 && cidr.base >> 24 == 127 ? text : "127.31.128.0/17";
+}
+
+/* Leases an address and makes the documents. */
+static int make_one(struct ec2 *ec2, const struct launch *launch, int index, struct launched *made,
+		    struct aws_error *error)
+{
+	struct launch_place place = {.index = index};
 	struct err err = {0};
 
-	for (int i = 0; i < launch->count; i++) {
-		json_t *document;
-
-		id_ec2(NULL, "i", id);
-		if (ec2->runtime->lease(ec2->runtime_arg, id, cidr, address, &err) != 0)
-			break;
-		document = instance_document(ec2, launch, id, i, address);
-		if (json_array_append_new(documents, document) != 0) {
-			ec2->runtime->release(ec2->runtime_arg, id);
-			break;
-		}
+	id_ec2(NULL, "i", place.id);
+	if (ec2->runtime->lease(ec2->runtime_arg, place.id, lease_range(launch), place.address,
+				&err) != 0) {
+		aws_error_set(error, 400, "InsufficientFreeAddressesInSubnet",
+			      "There are not enough free addresses in subnet %s: %s",
+			      doc_str(launch->subnet, "SubnetId", ""), err.text);
+		return -1;
 	}
-	if (json_array_size(documents) > 0 && (int64_t)json_array_size(documents) >= min)
-		return documents;
-	aws_error_set(error, 400, "InsufficientFreeAddressesInSubnet",
-		      "There are not enough free addresses in subnet %s: %s",
-		      doc_str(launch->subnet, "SubnetId", ""),
-		      err.text[0] != '\0' ? err.text : "out of memory");
-	release_all(ec2, documents);
-	json_decref(documents);
+	if (launch_make(ec2, launch, &place, made, error) == 0)
+		return 0;
+	ec2->runtime->release(ec2->runtime_arg, place.id);
+	return -1;
+}
+
+/* At least min instances (*n of them, free_all() them), or NULL with error. */
+static struct launched *make_instances(struct ec2 *ec2, const struct launch *launch, int64_t min,
+				       size_t *n, struct aws_error *error)
+{
+	struct launched *made = calloc((size_t)launch->count, sizeof(*made));
+
+	*n = 0;
+	if (made == NULL) {
+		ec2_error_memory(error);
+		return NULL;
+	}
+	while (*n < (size_t)launch->count && make_one(ec2, launch, (int)*n, &made[*n], error) == 0)
+		++*n;
+	if (*n > 0 && (int64_t)*n >= min)
+		return made;
+	release_all(ec2, made, *n);
+	free_all(made, *n);
 	return NULL;
 }
 
-static int commit_instances(struct ec2 *ec2, const struct launch *launch, const json_t *documents,
-			    const struct token *token, struct aws_error *error)
+static int commit_instances(struct ec2 *ec2, const struct launch *launch,
+			    const struct launched *made, size_t n, const struct token *token,
+			    struct aws_error *error)
 {
 	struct store_txn *txn = store_begin(ec2->store);
-	json_t *ids = json_array(), *document;
-	char key[EC2_KEY_MAX];
+	json_t *ids = json_array();
 	struct err err = {0};
-	size_t i;
 
-	if (txn == NULL || ids == NULL) {
-		if (txn != NULL)
-			store_abort(txn);
-		json_decref(ids);
-		ec2_error_memory(error);
-		return -1;
-	}
-	json_array_foreach (documents, i, document) {
-		const char *id = doc_str(document, "InstanceId", "");
-
-		json_array_append_new(ids, json_string(id));
-		instance_key(id, key);
-		store_put(txn, key, json_deep_copy(document));
+	for (size_t i = 0; i < n; i++) {
+		json_array_append(ids, json_object_get(made[i].instance, "InstanceId"));
+		launched_put(txn, &made[i]);
 	}
 	token_put(
 	    ec2, txn, token,
@@ -470,29 +420,43 @@ static json_t *answer_of(struct ec2 *ec2, const json_t *documents, struct aws_er
 	return first;
 }
 
-static json_t *launch_now(struct ec2 *ec2, struct launch *launch, const json_t *input,
-			  const struct token *token, struct aws_error *error)
+static json_t *boot_all(struct ec2 *ec2, const struct launch *launch, const struct launched *made,
+			size_t n, struct aws_error *error)
 {
-	json_t *documents, *document, *answer;
-	size_t i;
+	json_t *documents = json_array(), *answer;
 
-	documents = make_instances(ec2, launch, doc_int(input, "MinCount", 1), error);
-	if (documents == NULL)
-		return NULL;
-	if (commit_instances(ec2, launch, documents, token, error) != 0) {
-		release_all(ec2, documents);
-		json_decref(documents);
-		return NULL;
-	}
-	json_array_foreach (documents, i, document) {
+	for (size_t i = 0; i < n; i++) {
+		const json_t *document = made[i].instance;
+
 		log_info("instance-launch", "id=%s type=%s zone=%s address=%s template=%s",
 			 doc_str(document, "InstanceId", ""), launch->type_name,
 			 doc_str(launch->subnet, "AvailabilityZone", ""),
 			 doc_str(document, "PrivateIpAddress", ""), launch->template_id);
 		ec2->runtime->start(ec2->runtime_arg, document, instance_user_data(document));
+		json_array_append(documents, made[i].instance);
 	}
 	answer = answer_of(ec2, documents, error);
 	json_decref(documents);
+	return answer;
+}
+
+static json_t *launch_now(struct ec2 *ec2, struct launch *launch, const json_t *input,
+			  const struct token *token, struct aws_error *error)
+{
+	json_t *answer = NULL;
+	struct launched *made;
+	size_t n;
+
+	made = make_instances(ec2, launch, doc_int(input, "MinCount", 1), &n, error);
+	if (made == NULL)
+		return NULL;
+	/* Fewer than asked for, but enough: what stopped the others is no error. */
+	*error = (struct aws_error){0};
+	if (commit_instances(ec2, launch, made, n, token, error) == 0)
+		answer = boot_all(ec2, launch, made, n, error);
+	else
+		release_all(ec2, made, n);
+	free_all(made, n);
 	return answer;
 }
 
@@ -533,16 +497,13 @@ static void token_scope(const json_t *input, char scope[96])
 	snprintf(scope, 96, "RunInstances%s%.64s", *place != '\0' ? "@" : "", place);
 }
 
-json_t *handle_RunInstances(void *context, const struct aws_call *call, const json_t *input,
-			    struct aws_error *error)
+EC2_HANDLER(RunInstances)
 {
-	struct ec2 *ec2 = context;
 	struct launch launch = {0};
 	json_t *answer = NULL, *result = NULL;
 	struct token token;
 	char scope[96];
 
-	(void)call;
 	token_scope(input, scope);
 	switch (token_check(ec2, scope, input, &token, &result, error)) {
 	case TOKEN_REPEATED:

@@ -5,29 +5,23 @@
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lab/ec2/ec2.h"
-
-#define AWS_ACTION AWS_DECLARE_ACTION
-#include "lab/ec2/ec2.def"
-#undef AWS_ACTION
+#include "lab/ec2/resource.h"
 
 enum { MAX_KEY = 128, MAX_VALUE = 256, MAX_RESOURCES = 1000 };
 
-static const struct taggable {
-	const struct ec2_noun *noun;
-	const char *type;
-} taggables[] = {
-    {&ec2_instances, "instance"}, {&ec2_launch_templates, "launch-template"},
-    {&ec2_images, "image"},       {&ec2_vpcs, "vpc"},
-    {&ec2_subnets, "subnet"},     {&ec2_security_groups, "security-group"},
+static const struct ec2_noun *const nouns[] = {
+    &ec2_instances,         &ec2_launch_templates, &ec2_images,       &ec2_vpcs,
+    &ec2_subnets,           &ec2_security_groups,  &ec2_route_tables, &ec2_security_group_rules,
+    &ec2_internet_gateways, &ec2_network_acls,     &ec2_dhcp_options, &ec2_network_interfaces,
+    &ec2_key_pairs,         &ec2_volumes,          &ec2_snapshots,    &ec2_addresses,
 };
-enum { N_TAGGABLES = sizeof(taggables) / sizeof(taggables[0]) };
+enum { N_NOUNS = sizeof(nouns) / sizeof(nouns[0]) };
 
 static const struct ec2_noun *noun_of(const char *id, struct aws_error *error)
 {
-	for (size_t i = 0; i < N_TAGGABLES; i++)
-		if (id_is_ec2(id, taggables[i].noun->id_prefix))
-			return taggables[i].noun;
+	for (size_t i = 0; i < N_NOUNS; i++)
+		if (id_is_ec2(id, nouns[i]->id_prefix))
+			return nouns[i];
 	aws_error_set(error, 400, "InvalidID", "The ID '%.80s' is not valid", id);
 	return NULL;
 }
@@ -198,10 +192,8 @@ static int check_change(const json_t *input, struct aws_error *error)
 	return ec2_check_tags(doc_array(input, "Tags"), error);
 }
 
-json_t *handle_CreateTags(void *context, const struct aws_call *call, const json_t *input,
-			  struct aws_error *error)
+EC2_HANDLER(CreateTags)
 {
-	(void)call;
 	if (json_array_size(doc_array(input, "Tags")) == 0) {
 		aws_error_set(error, 400, "MissingParameter",
 			      "The request must contain the parameter tagSet");
@@ -209,22 +201,20 @@ json_t *handle_CreateTags(void *context, const struct aws_call *call, const json
 	}
 	if (check_change(input, error) != 0 || ec2_is_dry_run(input, error))
 		return NULL;
-	return change_all(context, input, false, error);
+	return change_all(ec2, input, false, error);
 }
 
-json_t *handle_DeleteTags(void *context, const struct aws_call *call, const json_t *input,
-			  struct aws_error *error)
+EC2_HANDLER(DeleteTags)
 {
-	(void)call;
 	if (check_change(input, error) != 0 || ec2_is_dry_run(input, error))
 		return NULL;
-	return change_all(context, input, true, error);
+	return change_all(ec2, input, true, error);
 }
 
 /* Appends {Key, Value, ResourceId, ResourceType} of each document of one noun. */
-static int list_tags(struct ec2 *ec2, const struct taggable *taggable, json_t *rows)
+static int list_tags(struct ec2 *ec2, const struct ec2_noun *noun, json_t *rows)
 {
-	json_t *documents = ec2_scan(ec2, taggable->noun->folder);
+	json_t *documents = ec2_scan(ec2, noun->folder);
 	const json_t *document, *tag;
 	size_t i, j;
 	int failed = documents == NULL;
@@ -234,16 +224,15 @@ static int list_tags(struct ec2 *ec2, const struct taggable *taggable, json_t *r
 			failed |= json_array_append_new(
 			    rows, json_pack("{s:s, s:s, s:s, s:s}", "Key", doc_str(tag, "Key", ""),
 					    "Value", doc_str(tag, "Value", ""), "ResourceId",
-					    doc_str(document, taggable->noun->id_member, ""),
-					    "ResourceType", taggable->type));
+					    doc_str(document, noun->id_member, ""), "ResourceType",
+					    noun->resource_type));
 		}
 	}
 	json_decref(documents);
 	return failed ? -1 : 0;
 }
 
-json_t *handle_DescribeTags(void *context, const struct aws_call *call, const json_t *input,
-			    struct aws_error *error)
+EC2_HANDLER(DescribeTags)
 {
 	static const struct filter_field fields[] = {
 	    {"key", "Key"},
@@ -256,12 +245,11 @@ json_t *handle_DescribeTags(void *context, const struct aws_call *call, const js
 	json_t *rows, *answer = NULL;
 	char *next_token = NULL;
 
-	(void)call;
 	if (ec2_is_dry_run(input, error) || filter_check(filters, fields, error) != 0)
 		return NULL;
 	rows = json_array();
-	for (size_t i = 0; i < N_TAGGABLES; i++)
-		if (list_tags(context, &taggables[i], rows) != 0)
+	for (size_t i = 0; i < N_NOUNS; i++)
+		if (list_tags(ec2, nouns[i], rows) != 0)
 			goto oom;
 	for (size_t i = json_array_size(rows); i-- > 0;)
 		if (!filter_match(filters, fields, json_array_get(rows, i)))

@@ -89,6 +89,57 @@ oom:
 	return NULL;
 }
 
+static json_t *find_device(json_t *devices, const char *name)
+{
+	json_t *device;
+	size_t i;
+
+	json_array_foreach (devices, i, device) {
+		if (strcmp(doc_str(device, "DeviceName", ""), name) == 0)
+			return device;
+	}
+	return NULL;
+}
+
+/* One device of the request over the same of the image, if it has it. */
+static int merge_device(json_t *devices, const json_t *given)
+{
+	json_t *mine = find_device(devices, doc_str(given, "DeviceName", ""));
+
+	if (mine == NULL)
+		return json_array_append_new(devices, json_deep_copy(given));
+	if (doc_has(given, "NoDevice"))
+		return json_object_set(mine, "NoDevice", json_object_get(given, "NoDevice"));
+	if (doc_object(given, "Ebs") == NULL)
+		return 0;
+	/* Another type has other speeds. */
+	if (doc_has(doc_object(given, "Ebs"), "VolumeType")) {
+		json_object_del(doc_object(mine, "Ebs"), "Iops");
+		json_object_del(doc_object(mine, "Ebs"), "Throughput");
+	}
+	return json_object_update(doc_object(mine, "Ebs"), doc_object(given, "Ebs"));
+}
+
+json_t *template_merge_devices(const json_t *of_image, const json_t *of_request)
+{
+	json_t *devices = of_image != NULL ? json_deep_copy(of_image) : json_array(), *device;
+	size_t i;
+
+	json_array_foreach (of_request, i, device) {
+		if (devices == NULL || merge_device(devices, device) != 0)
+			goto oom;
+	}
+	for (i = json_array_size(devices); i-- > 0;) {
+		device = json_array_get(devices, i);
+		if (doc_has(device, "NoDevice") || doc_object(device, "Ebs") == NULL)
+			json_array_remove(devices, i);
+	}
+	return devices;
+oom:
+	json_decref(devices);
+	return NULL;
+}
+
 int template_version(const json_t *launch_template, const char *text, int64_t *version,
 		     struct aws_error *error)
 {

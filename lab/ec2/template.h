@@ -17,6 +17,13 @@
  */
 MUST_CHECK json_t *template_merge(const json_t *base, const json_t *over);
 
+/*
+ * Block devices of an image under those of a request: [{DeviceName, Ebs}], for each device what
+ * the request gives over what the image has.  Devices with NoDevice, or without Ebs, are left out.
+ * A new list; NULL without memory.
+ */
+MUST_CHECK json_t *template_merge_devices(const json_t *of_image, const json_t *of_request);
+
 /* "3", "$Latest", "$Default" or "" (= $Default) of a LaunchTemplate document; -1 with
  * InvalidLaunchTemplateId.VersionNotFound or a malformed-version error. */
 MUST_CHECK int template_version(const json_t *launch_template, const char *text, int64_t *version,

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_FILE = 128 * 1024, READ_BYTES = 16 * 1024, MAX_READS = 8 };
@@ -132,4 +134,26 @@ void console_close(struct console *console)
 	console->event = NULL;
 	console->pipe = console->file = -1;
 	console->path[0] = '\0';
+}
+
+char *console_read(const char *folder, size_t max, size_t *len)
+{
+	char path[600], *text = malloc(max);
+	struct stat status;
+	ssize_t n = -1;
+	int file;
+
+	snprintf(path, sizeof(path), "%.580s/console.log", folder);
+	file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (file >= 0 && text != NULL && fstat(file, &status) == 0)
+		n = pread(file, text, max,
+			  status.st_size > (off_t)max ? status.st_size - (off_t)max : 0);
+	if (file >= 0)
+		close(file);
+	if (n > 0) {
+		*len = (size_t)n;
+		return text;
+	}
+	free(text);
+	return NULL;
 }

@@ -32,6 +32,10 @@ void console_close(struct console *console);
 /* A line of the lab's own on the console. */
 void console_note(struct console *console, const char *text);
 
+/* The last max bytes, or fewer, of what was written to the console of this folder: new memory, or
+ * NULL when there is nothing. */
+char *console_read(const char *folder, size_t max, size_t *len);
+
 /* Pure part: takes bytes in for the last line. */
 void console_feed(struct console *console, const char *bytes, size_t len);
 /* The last line that was not empty; "" when none. */

@@ -27,6 +27,7 @@ enum {
 	KILL_MS = 3000, /* init has had its grace and more: kill it too */
 	STRAYS_MS = 20, /* between looks for what a killed init left */
 	MAX_STRAY_LOOKS = 100,
+	CONSOLE_SHOWN = 64 * 1024,
 };
 
 struct process_runtime {
@@ -387,11 +388,19 @@ static void stop(void *arg, const char *id)
 	set_timer(machine, KILL_MS);
 }
 
+static char *console_text(void *arg, const char *id, size_t *len)
+{
+	struct machine *machine = find(arg, id);
+
+	return machine == NULL ? NULL : console_read(machine->dir, CONSOLE_SHOWN, len);
+}
+
 const struct ec2_runtime process_runtime_ops = {
     .lease = lease,
     .release = release,
     .start = start,
     .stop = stop,
+    .console = console_text,
 };
 
 /* --- all of them --- */

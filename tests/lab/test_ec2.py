@@ -8,55 +8,20 @@ import time
 import urllib.error
 import urllib.request
 
-import botocore.exceptions
 import pytest
 
-from conftest import SLOW, Lab, aws_cli, client, http_get, processes_with, wait_for
+from conftest import SLOW, aws_cli, client, http_get, processes_with, wait_for
+from ec2_lab import IMAGE, Ec2Lab, refused
 
-IMAGE = "ami-0a1ba705500000001"
 SERVER = """#!/bin/bash
 echo "instance $INSTANCE_ID" > index.html
 exec python3 -m http.server --bind $HOST $PORT
 """
 
 
-class Ec2Lab(Lab):
-    """A lab of EC2 alone: no group, no load balancer but its own."""
-
-    def __init__(self, programs, document=None, edit=None):
-        super().__init__(programs, document or {"Lab": {}}, edit)
-        self.program.wait_log(r"^ready .*aws=", 20)
-        self.ec2 = self.client("ec2")
-
-    def run(self, user_data="", **more):
-        more = {"ImageId": IMAGE, **more} if "LaunchTemplate" not in more else more
-        answer = self.ec2.run_instances(
-            MinCount=1, MaxCount=1, UserData=user_data, **more
-        )
-        return answer["Instances"][0]["InstanceId"]
-
-    def instance(self, instance_id):
-        answer = self.ec2.describe_instances(InstanceIds=[instance_id])
-        return answer["Reservations"][0]["Instances"][0]
-
-    def wait_state(self, instance_id, state, timeout=10):
-        def is_there():
-            instance = self.instance(instance_id)
-            return instance if instance["State"]["Name"] == state else None
-
-        return wait_for(is_there, timeout, f"{instance_id} to be {state}")
-
-
 @pytest.fixture
 def lab(programs):
     return Ec2Lab(programs)
-
-
-def refused(code, call, **parameters):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**parameters)
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
 
 
 def test_the_aws_command_runs_describes_and_terminates(lab):

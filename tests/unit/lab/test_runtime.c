@@ -176,8 +176,11 @@ static void instance_types_are_known_or_follow_the_rule(void **state)
 	(void)state;
 	assert_int_equal(instance_type_find("t2.micro", &type), 0);
 	assert_int_equal(type.vcpus, 1);
-	assert_int_equal(instance_type_find("x9z.4xlarge", &type), 0);
+	assert_int_equal(instance_type_find("m5.4xlarge", &type), 0);
 	assert_int_equal(type.vcpus, 16);
+	assert_int_equal(type.cores, 8);
+	assert_int_equal(type.memory_mib, 65536);
+	assert_int_equal(instance_type_find("x9z.4xlarge", &type), -1);
 	assert_int_equal(instance_type_find("t2", &type), -1);
 	assert_int_equal(instance_type_find("t2.", &type), -1);
 	assert_int_equal(instance_type_find("t2.huge", &type), -1);

@@ -1,0 +1,59 @@
+"""A lab of EC2 alone, for the tests of its API: no group, no load balancer but its own."""
+
+import botocore.exceptions
+import pytest
+
+from conftest import Lab, wait_for
+
+IMAGE = "ami-0a1ba705500000001"
+
+
+class Ec2Lab(Lab):
+    def __init__(self, programs, document=None, edit=None):
+        super().__init__(programs, document or {"Lab": {}}, edit)
+        self.program.wait_log(r"^ready .*aws=", 20)
+        self.ec2 = self.client("ec2")
+
+    def run(self, user_data="", **more):
+        more = {"ImageId": IMAGE, **more} if "LaunchTemplate" not in more else more
+        answer = self.ec2.run_instances(
+            MinCount=1, MaxCount=1, UserData=user_data, **more
+        )
+        return answer["Instances"][0]["InstanceId"]
+
+    def instance(self, instance_id):
+        answer = self.ec2.describe_instances(InstanceIds=[instance_id])
+        return answer["Reservations"][0]["Instances"][0]
+
+    def wait_state(self, instance_id, state, timeout=10):
+        def is_there():
+            instance = self.instance(instance_id)
+            return instance if instance["State"]["Name"] == state else None
+
+        return wait_for(is_there, timeout, f"{instance_id} to be {state}")
+
+
+def refused(code, call, **parameters):
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**parameters)
+    error = caught.value.response
+    assert error["Error"]["Code"] == code, error["Error"]
+    assert error["ResponseMetadata"]["HTTPStatusCode"] < 500
+    return error["Error"]["Message"]
+
+
+def tags_of(thing):
+    return {t["Key"]: t["Value"] for t in thing.get("Tags", [])}
+
+
+def tagged(resource_type, **tags):
+    return [
+        {
+            "ResourceType": resource_type,
+            "Tags": [{"Key": k, "Value": v} for k, v in tags.items()],
+        }
+    ]
+
+
+def only(name, *values):
+    return [{"Name": name, "Values": list(values)}]
