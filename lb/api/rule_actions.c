@@ -203,19 +203,63 @@ int rule_actions_check_loop(const json_t *listener, const json_t *actions, struc
 	return 0;
 }
 
+/* A keyword that AWS does not fill in there would go to clients as it stands. */
+static bool has_only_keywords(const char *text, const char *allowed)
+{
+	for (const char *at = strstr(text, "#{"); at; at = strstr(at + 2, "#{")) {
+		size_t len = strcspn(at, "}") + 1;
+		const char *found = allowed;
+
+		while (found && (strncmp(found, at, len) != 0 || len > strlen(found)))
+			found = strstr(found + 1, "#{");
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* It becomes part of a header, and is not encoded. */
+static int check_component(const json_t *config, const char *member, const char *allowed,
+			   struct aws_error *error)
+{
+	const char *text = doc_str(config, member, "");
+
+	for (const char *c = text; *c; c++) {
+		if ((unsigned char)*c > 0x20 && *c != 0x7f)
+			continue;
+		error_validation(error, "The redirect's %s contains a blank or a control byte",
+				 member);
+		return -1;
+	}
+	if (has_only_keywords(text, allowed))
+		return 0;
+	error_validation(error, "The redirect's %s '%.128s' may have no keywords but %s", member,
+			 text, allowed);
+	return -1;
+}
+
+static int check_components(const json_t *config, struct aws_error *error)
+{
+	if (check_component(config, "Host", "#{host}", error) < 0 ||
+	    check_component(config, "Path", "#{host} #{path} #{port}", error) < 0)
+		return -1;
+	return check_component(config, "Query", "#{protocol} #{host} #{port} #{path} #{query}",
+			       error);
+}
+
 static int check_redirect(const json_t *config, struct aws_error *error)
 {
 	const char *path = doc_str(config, "Path", "/#{path}");
 	const char *port = doc_str(config, "Port", "#{port}");
 	const char *query = doc_str(config, "Query", "#{query}");
-	char *end;
-	long number = strtol(port, &end, 10);
+	bool is_number = strlen(port) == strspn(port, "0123456789");
+	long number = strtol(port, NULL, 10);
 
 	if (path[0] != '/') {
 		error_validation(error, "The redirect path '%.128s' must start with '/'", path);
 		return -1;
 	}
-	if (strcmp(port, "#{port}") != 0 && (*end || number < 1 || number > 65535)) {
+	if (strcmp(port, "#{port}") != 0 && (!is_number || number < 1 || number > 65535)) {
 		error_validation(error, "The redirect port '%.32s' is not in 1..65535", port);
 		return -1;
 	}
@@ -223,7 +267,7 @@ static int check_redirect(const json_t *config, struct aws_error *error)
 		error_validation(error, "The redirect query must not begin with '?'");
 		return -1;
 	}
-	return 0;
+	return check_components(config, error);
 }
 
 static json_t *complete_redirect(const json_t *action, struct aws_error *error)

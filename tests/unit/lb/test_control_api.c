@@ -414,6 +414,40 @@ static void c14_7_redirect_to_itself_is_a_loop(void **state)
 	free(arn);
 }
 
+/* alb.md 5.4. */
+static void redirect_has_only_the_keywords_of_each_part(void **state)
+{
+	static const char *const bad[] = {
+	    ", 'Host': '#{path}.example'",
+	    ", 'Host': '#{port}'",
+	    ", 'Path': '/#{query}'",
+	    ", 'Path': '/#{protocol}/a'",
+	    ", 'Path': 'a'",
+	    ", 'Query': '#{fragment}'",
+	    ", 'Query': '?a'",
+	    ", 'Query': 'a b'",
+	    ", 'Path': '/a\\r\\nX: y'",
+	    ", 'Host': 'a.example\\u0001'",
+	    ", 'Host': '#{hos'",
+	    ", 'Port': '+80'",
+	    ", 'Port': '65536'",
+	    ", 'Port': '#{port}#{port}'",
+	};
+	static const char *const good[] = {
+	    ", 'Host': 'a.#{host}', 'Path': '/#{port}/#{host}/#{path}'",
+	    ", 'Path': '/a', 'Query': '#{protocol}#{host}#{port}#{path}#{query}&#'",
+	};
+	struct fixture *f = *state;
+	char *arn = make_balancer(f, "web");
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_refused(redirect_at(f, arn, 80, bad[i]), f, "ValidationError");
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		free(take_first(redirect_at(f, arn, 1000 + (int)i, good[i]), "Listeners",
+				"ListenerArn"));
+	free(arn);
+}
+
 static void redirect_becomes_a_loop_when_its_listener_moves(void **state)
 {
 	struct fixture *f = *state;
@@ -662,6 +696,7 @@ int main(void)
 	    TEST(two_rules_swap_priorities_in_one_call),
 	    TEST(default_rule_is_not_to_be_changed),
 	    TEST(c14_7_redirect_to_itself_is_a_loop),
+	    TEST(redirect_has_only_the_keywords_of_each_part),
 	    TEST(redirect_becomes_a_loop_when_its_listener_moves),
 	    TEST(weighted_groups_with_sticky_targets_need_group_stickiness),
 	    TEST(c14_6_conditions_are_held_to_their_limits),
