@@ -209,8 +209,17 @@ static int check(const struct owner *owner, const json_t *given, struct aws_erro
 	return -1;
 }
 
+/* One default depends on what it belongs to. */
+static const char *default_of(const struct attribute *attribute, const json_t *document)
+{
+	if (strcmp(attribute->key, "ipv6.deny_all_igw_traffic") == 0 &&
+	    strcmp(doc_str(document, "Scheme", ""), "internal") == 0)
+		return "true";
+	return attribute->value;
+}
+
 /* Every key with its value: the changed ones over the defaults. */
-static json_t *complete(const struct owner *owner, const json_t *changed)
+static json_t *complete(const struct owner *owner, const json_t *document, const json_t *changed)
 {
 	json_t *list = json_array();
 
@@ -219,9 +228,9 @@ static json_t *complete(const struct owner *owner, const json_t *changed)
 
 		if (attribute->kind == VALUE_HTTPS)
 			continue;
-		json_array_append_new(
-		    list, json_pack("{s:s,s:s}", "Key", attribute->key, "Value",
-				    doc_kv_get(changed, attribute->key, attribute->value)));
+		json_array_append_new(list, json_pack("{s:s,s:s}", "Key", attribute->key, "Value",
+						      doc_kv_get(changed, attribute->key,
+								 default_of(attribute, document))));
 	}
 	return json_pack("{s:o}", "Attributes", list);
 }
@@ -235,10 +244,10 @@ static json_t *describe(const struct owner *owner, struct elb_api *api, const js
 
 	if (!document)
 		return NULL;
-	json_decref(document);
 	changed = resource_side_list(api, arn, "attributes", "Attributes");
-	answer = complete(owner, changed);
+	answer = complete(owner, document, changed);
 	json_decref(changed);
+	json_decref(document);
 	return answer;
 }
 
@@ -270,7 +279,6 @@ static json_t *modify(const struct owner *owner, struct elb_api *api, const json
 
 	if (!document)
 		return NULL;
-	json_decref(document);
 	changed = resource_side_list(api, arn, "attributes", "Attributes");
 	json_array_foreach (doc_array(input, "Attributes"), i, given) {
 		if (check(owner, given, error) < 0)
@@ -284,9 +292,10 @@ static json_t *modify(const struct owner *owner, struct elb_api *api, const json
 	if (owner->check && owner->check(api, arn, changed, error) < 0)
 		goto out;
 	if (put(api, arn, changed, error) == 0)
-		answer = complete(owner, changed);
+		answer = complete(owner, document, changed);
 out:
 	json_decref(changed);
+	json_decref(document);
 	return answer;
 }
 

@@ -8,7 +8,7 @@
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lb/api/resource.h"
+#include "lb/api/limits.h"
 #include "lb/api/rule_parts.h"
 
 static int check_protocol(const char *protocol, struct aws_error *error)
@@ -17,7 +17,8 @@ static int check_protocol(const char *protocol, struct aws_error *error)
 		return 0;
 	if (strcmp(protocol, "HTTPS") == 0)
 		aws_error_set(error, 400, "UnsupportedProtocol",
-			      "HTTPS listeners are not supported yet by albatross-lb");
+			      "HTTPS listeners are not supported yet by albatross-lb: use an HTTP "
+			      "listener, and end TLS in front of it");
 	else
 		aws_error_set(error, 400, "UnsupportedProtocol",
 			      "Protocol '%.16s' is not supported for an application load balancer",
@@ -102,6 +103,35 @@ static int check_port(struct elb_api *api, const json_t *load_balancer, int64_t 
 	return -1;
 }
 
+static int check_count(struct elb_api *api, const char *load_balancer_arn, struct aws_error *error)
+{
+	char prefix[ELB_KEY_MAX + 16];
+
+	if (resource_children_prefix(load_balancer_arn, RESOURCE_LISTENER, prefix) < 0)
+		return 0;
+	return limit_check(api, prefix, LIMIT_LISTENERS, "TooManyListeners", error);
+}
+
+/* What belongs to TLS cannot be asked of an HTTP listener; empty is as good as absent. */
+static int check_no_tls(const json_t *input, struct aws_error *error)
+{
+	const json_t *mutual = doc_object(input, "MutualAuthentication");
+	const char *what = NULL;
+
+	if (json_array_size(doc_array(input, "Certificates")) > 0)
+		what = "Certificates";
+	else if (doc_str(input, "SslPolicy", "")[0])
+		what = "An SSL policy";
+	else if (json_array_size(doc_array(input, "AlpnPolicy")) > 0)
+		what = "An ALPN policy";
+	else if (strcmp(doc_str(mutual, "Mode", "off"), "off") != 0)
+		what = "Mutual authentication";
+	if (!what)
+		return 0;
+	error_validation(error, "%s cannot be specified for a listener of protocol HTTP", what);
+	return -1;
+}
+
 /* Repeating a create is fine, changing it in passing is not. */
 static json_t *existing_or_duplicate(json_t *existing, const json_t *actions, const json_t *input,
 				     struct aws_error *error)
@@ -183,7 +213,8 @@ json_t *handle_CreateListener(void *context, const struct aws_call *call, const 
 				 doc_has(input, "Port") ? "protocol" : "port");
 		return NULL;
 	}
-	if (check_protocol(doc_str(input, "Protocol", ""), error) < 0)
+	if (check_protocol(doc_str(input, "Protocol", ""), error) < 0 ||
+	    check_no_tls(input, error) < 0)
 		return NULL;
 	load_balancer = resource_get(api, RESOURCE_LOAD_BALANCER, arn, error);
 	if (!load_balancer)
@@ -194,7 +225,8 @@ json_t *handle_CreateListener(void *context, const struct aws_call *call, const 
 	existing = listener_on(api, arn, doc_int(input, "Port", 0));
 	if (existing)
 		answer = existing_or_duplicate(existing, actions, input, error);
-	else if (check_port(api, load_balancer, doc_int(input, "Port", 0), error) == 0)
+	else if (check_count(api, arn, error) == 0 &&
+		 check_port(api, load_balancer, doc_int(input, "Port", 0), error) == 0)
 		answer = create(api, input, actions, error);
 out:
 	json_decref(actions);
@@ -330,7 +362,8 @@ json_t *handle_ModifyListener(void *context, const struct aws_call *call, const 
 	(void)call;
 	if (!listener)
 		return NULL;
-	if (check_protocol(doc_str(input, "Protocol", "HTTP"), error) < 0)
+	if (check_protocol(doc_str(input, "Protocol", "HTTP"), error) < 0 ||
+	    check_no_tls(input, error) < 0)
 		goto fail;
 	if (modify_port(api, listener, input, error) < 0 ||
 	    resource_key(arn, RESOURCE_LISTENER, key) < 0)

@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lb/api/resource.h"
+#include "lb/api/limits.h"
 
 /* The hosted zone of us-east-1's load balancers: a constant that clients only store. */
 #define HOSTED_ZONE_ID "Z35SXDOTRQ7X7K"
@@ -163,6 +163,41 @@ static int assign_address(struct elb_api *api, const char *listen_address, char 
 	return -1;
 }
 
+static bool is_same_zone(struct elb_api *api, const char *subnet_id, const char *other_id)
+{
+	const json_t *subnet, *other;
+
+	if (strcmp(subnet_id, other_id) == 0)
+		return true;
+	if (!api->hooks || !api->hooks->subnet_find)
+		return false;
+	subnet = api->hooks->subnet_find(api->hooks_context, subnet_id);
+	other = api->hooks->subnet_find(api->hooks_context, other_id);
+	return subnet && other &&
+	       strcmp(doc_str(subnet, "AvailabilityZone", "?"),
+		      doc_str(other, "AvailabilityZone", "")) == 0;
+}
+
+/* AWS allows one subnet a zone; zones are compared where EC2 told them. */
+static int check_subnets(struct elb_api *api, const json_t *zones, struct aws_error *error)
+{
+	const json_t *zone, *other;
+	size_t i, j;
+
+	json_array_foreach (zones, i, zone) {
+		json_array_foreach (zones, j, other) {
+			if (j >= i || !is_same_zone(api, doc_str(zone, "SubnetId", ""),
+						    doc_str(other, "SubnetId", "")))
+				continue;
+			aws_error_set(error, 400, "InvalidConfigurationRequest",
+				      "A load balancer cannot be attached to multiple subnets in "
+				      "the same Availability Zone");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /* The new document, still without what only a really new one gets (ARN, address). */
 static json_t *build(struct elb_api *api, const struct aws_call *call, const json_t *input)
 {
@@ -231,9 +266,16 @@ json_t *elb_load_balancer_create(struct elb_api *api, const struct aws_call *cal
 	if (check_input(input, listen_address, error) < 0)
 		return NULL;
 	document = build(api, call, input);
+	if (document && check_subnets(api, doc_array(document, "AvailabilityZones"), error) < 0) {
+		json_decref(document);
+		return NULL;
+	}
 	existing = resource_by_name(api, RESOURCE_LOAD_BALANCER, doc_str(input, "Name", ""));
 	if (existing)
 		return existing_or_duplicate(existing, document, error);
+	if (limit_check(api, "elb/loadbalancer/", LIMIT_LOAD_BALANCERS, "TooManyLoadBalancers",
+			error) < 0)
+		goto out;
 	if (assign_address(api, listen_address, address, error) < 0)
 		goto out;
 	if (!document || name_it(call, document, address) < 0 ||
@@ -374,14 +416,18 @@ json_t *handle_SetSubnets(void *context, const struct aws_call *call, const json
 			  struct aws_error *error)
 {
 	static const char *const answered[] = {"AvailabilityZones", "IpAddressType", NULL};
+	json_t *zones;
 
 	if (!json_array_size(doc_array(input, "Subnets")) &&
 	    !json_array_size(doc_array(input, "SubnetMappings"))) {
 		error_validation(error, "You must specify subnets or subnet mappings");
 		return NULL;
 	}
-	return set_member(context, input, "AvailabilityZones", zones_of(context, call, input),
-			  answered, error);
+	zones = zones_of(context, call, input);
+	if (check_subnets(context, zones, error) == 0)
+		return set_member(context, input, "AvailabilityZones", zones, answered, error);
+	json_decref(zones);
+	return NULL;
 }
 
 json_t *handle_SetSecurityGroups(void *context, const struct aws_call *call, const json_t *input,

@@ -332,16 +332,25 @@ int resource_put_tags(struct store_txn *txn, const char *arn, const json_t *tags
 	return 0;
 }
 
-/* The index of the first item after the marker; -1 when the marker is none of ours. */
+/* The index of the first item after the marker; -1 when the marker is none of ours.  The marked
+ * item may be gone from a list in order; a list in the caller's order has it. */
 static ssize_t page_start(const json_t *list, const char *marker, page_key_fn key_of)
 {
 	char key[ELB_KEY_MAX], probe[ELB_KEY_MAX];
 	const json_t *item;
+	ssize_t behind = -1;
 	size_t i;
 
 	if (strncmp(marker, "after:", 6) != 0 || strlen(marker) >= ELB_KEY_MAX)
 		return -1;
 	snprintf(probe, sizeof(probe), "%s", marker + 6);
+	json_array_foreach (list, i, item) {
+		key_of(item, key);
+		if (strcmp(key, probe) == 0)
+			behind = (ssize_t)i + 1;
+	}
+	if (behind >= 0)
+		return behind;
 	json_array_foreach (list, i, item) {
 		key_of(item, key);
 		if (strcmp(key, probe) > 0)

@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "common/doc/doc.h"
-#include "lb/api/resource.h"
+#include "lb/api/limits.h"
 #include "lb/api/rule_parts.h"
 #include "lb/routing/rule_regex.h"
 
 enum {
-	VALUES_PER_RULE_MAX = 5,
-	WILDCARDS_PER_RULE_MAX = 6, /* what older AWS accounts have; newer ones: 5 */
+	VALUES_PER_RULE_MAX = LIMIT_CONDITION_VALUES,
+	WILDCARDS_PER_RULE_MAX = LIMIT_CONDITION_WILDCARDS,
 	VALUE_MAX = 128,
 };
 

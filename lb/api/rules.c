@@ -26,14 +26,19 @@ static void page_key(const json_t *item, char key[ELB_KEY_MAX])
 {
 	int64_t priority = priority_of(item);
 
-	snprintf(key, ELB_KEY_MAX, "%05" PRId64, priority == INT64_MAX ? 99999 : priority);
+	/* Rules of several listeners may be asked for together. */
+	snprintf(key, ELB_KEY_MAX, "%05" PRId64 " %s", priority == INT64_MAX ? 99999 : priority,
+		 resource_suffix(doc_str(item, "RuleArn", "")));
 }
 
 static int by_priority(const void *a, const void *b)
 {
-	int64_t x = priority_of(*(json_t *const *)a), y = priority_of(*(json_t *const *)b);
+	const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
+	int64_t x = priority_of(one), y = priority_of(other);
 
-	return (x > y) - (x < y);
+	if (x != y)
+		return (x > y) - (x < y);
+	return strcmp(doc_str(one, "RuleArn", ""), doc_str(other, "RuleArn", ""));
 }
 
 /* New array in order; takes over list; NULL without memory. */

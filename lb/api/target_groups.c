@@ -9,7 +9,7 @@
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lb/api/resource.h"
+#include "lb/api/limits.h"
 
 enum { AWS_LEAST_INTERVAL = 5 }; /* of health checks, seconds */
 
@@ -263,6 +263,9 @@ json_t *handle_CreateTargetGroup(void *context, const struct aws_call *call, con
 	existing = resource_by_name(api, RESOURCE_TARGET_GROUP, name);
 	if (existing)
 		return existing_or_duplicate(api, existing, group, error);
+	if (limit_check(api, "elb/targetgroup/", LIMIT_TARGET_GROUPS, "TooManyTargetGroups",
+			error) < 0)
+		goto fail;
 	snprintf(arn, sizeof(arn), "arn:aws:elasticloadbalancing:%s:%s:targetgroup/%s/%s",
 		 call->region, call->account_id, name, id_hex16(NULL, id));
 	json_object_set_new(group, "TargetGroupArn", json_string(arn));

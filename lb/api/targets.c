@@ -8,10 +8,10 @@
 
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lb/api/resource.h"
+#include "lb/api/limits.h"
 #include "lb/api/target_index.h"
 
-enum { MAX_TARGETS = 1000 };
+enum { MAX_TARGETS = LIMIT_TARGETS };
 
 static int check_id(const json_t *group, const json_t *target, struct aws_error *error)
 {
