@@ -103,6 +103,24 @@ static int check_schedules(struct autoscaling *as, const json_t *config, struct 
 	return 0;
 }
 
+static int check_hooks(struct autoscaling *as, const json_t *config, struct err *err)
+{
+	const json_t *input;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "LifecycleHooks"), i, input) {
+		struct aws_error error = {0};
+
+		if (hook_check(input, &error) < 0)
+			return refuse(err, "LifecycleHooks", i, error.message);
+		if (!doc_has(input, "LifecycleTransition"))
+			return refuse(err, "LifecycleHooks", i, "a LifecycleTransition is needed");
+		if (check_group_of(as, config, "LifecycleHooks", i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int check_alarms(const json_t *config, struct err *err)
 {
 	const json_t *input;
@@ -121,16 +139,8 @@ static int check_alarms(const json_t *config, struct err *err)
 
 int autoscaling_check_file(struct autoscaling *as, const json_t *config, struct err *err)
 {
-	static const char *const later[] = {"LifecycleHooks"};
-
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-		if (json_array_size(doc_array(config, later[i])) == 0)
-			continue;
-		err_set(err, ENOTSUP, "%s: not supported yet", later[i]);
-		return -1;
-	}
 	if (check_groups(as, config, err) < 0 || check_policies(as, config, err) < 0 ||
-	    check_schedules(as, config, err) < 0)
+	    check_schedules(as, config, err) < 0 || check_hooks(as, config, err) < 0)
 		return -1;
 	return check_alarms(config, err);
 }
@@ -367,17 +377,59 @@ static int apply_schedule(struct autoscaling *as, const json_t *input, struct er
 	return 0;
 }
 
+/* ---- applying: lifecycle hooks ---- */
+
+static void drop_hooks(struct autoscaling *as, const json_t *config)
+{
+	struct group *group;
+
+	TAILQ_FOREACH (group, &as->engine->groups, link) {
+		for (size_t i = json_array_size(group_hooks(group)); i > 0; i--) {
+			const json_t *hook = json_array_get(group_hooks(group), i - 1);
+			char name[NAME_MAX_LEN];
+
+			snprintf(name, sizeof name, "%s", doc_str(hook, "LifecycleHookName", ""));
+			if (doc_bool(hook, FROM_FILE, false) &&
+			    !names(doc_array(config, "LifecycleHooks"), group, "LifecycleHookName",
+				   name))
+				(void)!engine_remove_hook(group, name);
+		}
+	}
+}
+
+static int apply_hook(struct autoscaling *as, const json_t *input, struct err *err)
+{
+	struct group *group = engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
+	struct aws_error error = {0};
+
+	if (!group || hook_put(group, input, &error) < 0) {
+		err_set(err, EINVAL, "%s", group ? error.message : "its group is gone");
+		return -1;
+	}
+	json_object_set_new(find((json_t *)group_hooks(group), "LifecycleHookName",
+				 doc_str(input, "LifecycleHookName", "")),
+			    FROM_FILE, json_true());
+	return 0;
+}
+
 int autoscaling_apply_file(struct autoscaling *as, const json_t *config, struct err *err)
 {
 	const json_t *input;
 	size_t i;
 
+	drop_hooks(as, config);
 	drop_schedules(as, config);
 	drop_policies(as, config);
 	drop_groups(as, config);
 	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, input) {
 		if (apply_group(as, input, err) < 0) {
 			err_wrap(err, "AutoScalingGroups[%zu]: ", i);
+			return -1;
+		}
+	}
+	json_array_foreach (doc_array(config, "LifecycleHooks"), i, input) {
+		if (apply_hook(as, input, err) < 0) {
+			err_wrap(err, "LifecycleHooks[%zu]: ", i);
 			return -1;
 		}
 	}

@@ -24,9 +24,8 @@ static bool is_name(const char *name)
 static const char *unsupported_member(const json_t *input)
 {
 	static const char *const members[] = {
-	    "LaunchConfigurationName",   "MixedInstancesPolicy",           "InstanceId",
-	    "LoadBalancerNames",         "LifecycleHookSpecificationList", "MaxInstanceLifetime",
-	    "InstanceMaintenancePolicy",
+	    "LaunchConfigurationName", "MixedInstancesPolicy", "InstanceId",
+	    "LoadBalancerNames",       "MaxInstanceLifetime",  "InstanceMaintenancePolicy",
 	};
 
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -45,8 +44,13 @@ static const char *unsupported_member(const json_t *input)
 
 static bool is_termination_policy(const char *name)
 {
-	static const char *const names[] = {"Default", "OldestInstance", "NewestInstance",
-					    "OldestLaunchTemplate", "ClosestToNextInstanceHour"};
+	static const char *const names[] = {"Default",
+					    "OldestInstance",
+					    "NewestInstance",
+					    "OldestLaunchTemplate",
+					    "OldestLaunchConfiguration",
+					    "ClosestToNextInstanceHour",
+					    "AllocationStrategy"};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (strcmp(names[i], name) == 0)
@@ -57,15 +61,19 @@ static bool is_termination_policy(const char *name)
 
 static int check_policies(const json_t *input, struct aws_error *error)
 {
-	const json_t *policy;
+	const json_t *policies = doc_array(input, "TerminationPolicies"), *policy;
 	size_t i;
 
-	json_array_foreach (doc_array(input, "TerminationPolicies"), i, policy) {
+	json_array_foreach (policies, i, policy) {
 		const char *name = json_string_value(policy);
+		bool is_last = i + 1 == json_array_size(policies);
 
-		if (is_termination_policy(name))
+		if (is_termination_policy(name) && (is_last || strcmp(name, "Default") != 0))
 			continue;
-		reply_invalid(error, "The termination policy '%s' is not supported yet", name);
+		if (strcmp(name, "Default") == 0)
+			reply_invalid(error, "The termination policy Default must be the last one");
+		else
+			reply_invalid(error, "The termination policy '%s' is not supported", name);
 		return -1;
 	}
 	return 0;
@@ -179,6 +187,49 @@ int group_check_create(const json_t *input, bool is_from_file, struct aws_error 
 
 /* ---- create, update, delete ---- */
 
+static int check_hooks(const json_t *hooks, struct aws_error *error)
+{
+	const json_t *hook;
+	size_t i;
+
+	json_array_foreach (hooks, i, hook) {
+		if (hook_check(hook, error) < 0)
+			return -1;
+		if (doc_has(hook, "LifecycleTransition"))
+			continue;
+		reply_invalid(error, "A new lifecycle hook needs a LifecycleTransition");
+		return -1;
+	}
+	return 0;
+}
+
+/* What comes with a new group: target groups by their newer name, and hooks. */
+static int add_extras(struct group *group, const json_t *input, struct aws_error *error)
+{
+	json_t *arns = traffic_sources_arns(input, error);
+	const json_t *arn, *hook;
+	size_t i;
+
+	json_array_foreach (arns, i, arn)
+		engine_attach(group, json_string_value(arn));
+	json_decref(arns);
+	json_array_foreach (doc_array(input, "LifecycleHookSpecificationList"), i, hook) {
+		if (hook_put(group, hook, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_extras(const json_t *input, struct aws_error *error)
+{
+	json_t *arns = traffic_sources_arns(input, error);
+
+	if (!arns)
+		return -1;
+	json_decref(arns);
+	return check_hooks(doc_array(input, "LifecycleHookSpecificationList"), error);
+}
+
 json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call,
 				      const json_t *input, struct aws_error *error)
 {
@@ -190,7 +241,8 @@ json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call
 
 	(void)call;
 	if (group_check_create(input, false, error) < 0 ||
-	    target_groups_check(doc_array(input, "TargetGroupARNs"), error) < 0)
+	    target_groups_check(doc_array(input, "TargetGroupARNs"), error) < 0 ||
+	    check_extras(input, error) < 0)
 		return NULL;
 	if (engine_group(as->engine, name)) {
 		aws_error_set(
@@ -207,8 +259,11 @@ json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call
 			      MAX_GROUPS);
 		return NULL;
 	}
-	if (!engine_create_group(as->engine, input, reply_now_ms(as), &err))
+	group = engine_create_group(as->engine, input, reply_now_ms(as), &err);
+	if (!group)
 		return reply_invalid(error, "%s", err.text);
+	if (add_extras(group, input, error) < 0)
+		return NULL;
 	return reply_written(as, json_object(), error);
 }
 
@@ -241,6 +296,19 @@ void group_delete(struct autoscaling *as, struct group *group)
 	engine_delete_group(as->engine, group, reply_now_ms(as));
 }
 
+/* Those on standby and on their way out of the group are still its. */
+static bool holds_instances(const struct group *group)
+{
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (instance->state != INSTANCE_TERMINATING &&
+		    instance->state != INSTANCE_TERMINATED)
+			return true;
+	}
+	return false;
+}
+
 static bool has_running_activity(const struct group *group)
 {
 	const struct activity *activity;
@@ -262,7 +330,7 @@ json_t *handle_DeleteAutoScalingGroup(void *context, const struct aws_call *call
 	(void)call;
 	if (!group)
 		return NULL;
-	if (!is_forced && group_actual(group) > 0) {
+	if (!is_forced && holds_instances(group)) {
 		aws_error_set(error, 400, "ResourceInUse",
 			      "You cannot delete an AutoScalingGroup while there are instances or "
 			      "pending Spot instance request(s) still in the group.");

@@ -50,7 +50,7 @@ json_t *handle_TerminateInstanceInAutoScalingGroup(void *context, const struct a
 	(void)call;
 	if (!group)
 		return NULL;
-	if (!instance_is_live(instance)) {
+	if (!instance_is_live(instance) && instance->state != INSTANCE_STANDBY) {
 		aws_error_set(error, 400, "ScalingActivityInProgress",
 			      "The instance %s is being terminated already.", instance->id);
 		return NULL;

@@ -201,6 +201,54 @@ static void change_registration(struct rim *rim, const struct action *action)
 	json_decref(input);
 }
 
+/* ---- tags ---- */
+
+static void tag_done(struct rim *rim, const struct action *action, const char *code,
+		     const char *message)
+{
+	if (code && strcmp(code, "NoAnswer") != 0)
+		log_warn("tag-failed", "group=%s instance=%s code=%s why=\"%s\"", action->group,
+			 action->instance_id, code, message);
+	engine_tag_done(rim->engine, action, code, message, rim_now_ms());
+	rim->instances.due_ms = 0;
+	rim_wake(rim);
+}
+
+static void on_tagged(void *arg, const json_t *output, const struct aws_error *error)
+{
+	struct call *call = arg;
+
+	(void)rim_note_answer(&call->rim->ec2_reach, error);
+	tag_done(call->rim, &call->action, output ? NULL : error_code(error),
+		 output ? NULL : error->message);
+	call_free(call);
+}
+
+static json_t *tag_input(struct rim *rim, const struct action *action)
+{
+	const struct group *group = engine_group(rim->engine, action->group);
+
+	if (action->kind == ACTION_UNTAG)
+		return json_pack("{s:[s], s:[{s:s}]}", "Resources", action->instance_id, "Tags",
+				 "Key", LAUNCH_TAG);
+	return json_pack("{s:[s], s:o}", "Resources", action->instance_id, "Tags",
+			 launch_tags(group, NULL));
+}
+
+static void change_tags(struct rim *rim, const struct action *action)
+{
+	const char *name = action->kind == ACTION_TAG ? "CreateTags" : "DeleteTags";
+	json_t *input = tag_input(rim, action);
+	struct call *call = call_new(rim, action);
+	struct err err = {0};
+
+	if (!input || !call || !aws_client_call(rim->ec2, name, input, on_tagged, call, &err)) {
+		call_free(call);
+		tag_done(rim, action, "ValidationError", err.text);
+	}
+	json_decref(input);
+}
+
 void rim_carry_out(struct rim *rim, const struct action *action)
 {
 	switch (action->kind) {
@@ -213,6 +261,10 @@ void rim_carry_out(struct rim *rim, const struct action *action)
 	case ACTION_REGISTER:
 	case ACTION_DEREGISTER:
 		change_registration(rim, action);
+		return;
+	case ACTION_TAG:
+	case ACTION_UNTAG:
+		change_tags(rim, action);
 		return;
 	}
 }
@@ -235,6 +287,10 @@ void rim_refuse(struct rim *rim, const struct action *action)
 		return;
 	case ACTION_DEREGISTER:
 		engine_deregister_done(rim->engine, action, "NoAnswer", now_ms);
+		return;
+	case ACTION_TAG:
+	case ACTION_UNTAG:
+		engine_tag_done(rim->engine, action, "NoAnswer", answer.message, now_ms);
 		return;
 	}
 }

@@ -90,7 +90,7 @@ static int set_tag(json_t *tags, const char *key, const char *value)
 }
 
 /* The template's tags, over them the group's that propagate, over all our mark. */
-static json_t *instance_tags(const struct group *group, const json_t *template)
+json_t *launch_tags(const struct group *group, const json_t *template)
 {
 	const json_t *data = doc_object(template, "LaunchTemplateData"), *spec, *tag;
 	json_t *tags = json_array();
@@ -116,7 +116,7 @@ static json_t *instance_tags(const struct group *group, const json_t *template)
 
 static int add_tags(json_t *input, const struct group *group, const json_t *template)
 {
-	json_t *tags = instance_tags(group, template), *list, *spec;
+	json_t *tags = launch_tags(group, template), *list, *spec;
 	const json_t *data = doc_object(template, "LaunchTemplateData");
 	size_t i;
 

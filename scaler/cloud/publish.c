@@ -23,6 +23,23 @@ static void put(struct rim *rim, const struct group *group, const char *name, do
 		log_debug("metric-dropped", "group=%s metric=%s", group->name, name);
 }
 
+static int counts_total(const struct group_counts *counts)
+{
+	return counts->in_service + counts->pending + counts->terminating + counts->standby;
+}
+
+static void put_enabled(struct rim *rim, const struct group *group, const char *name, double value,
+			int64_t at_ms)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (doc_array(group->document, "EnabledMetrics"), i, entry) {
+		if (strcmp(doc_str(entry, "Metric", ""), name) == 0)
+			put(rim, group, name, value, at_ms);
+	}
+}
+
 static void put_figures(struct rim *rim, const struct group *group, int64_t at_ms)
 {
 	struct group_counts counts = group_count(group);
@@ -33,8 +50,14 @@ static void put_figures(struct rim *rim, const struct group *group, int64_t at_m
 	put(rim, group, "GroupInServiceInstances", counts.in_service, at_ms);
 	put(rim, group, "GroupPendingInstances", counts.pending, at_ms);
 	put(rim, group, "GroupTerminatingInstances", counts.terminating, at_ms);
-	put(rim, group, "GroupTotalInstances",
-	    counts.in_service + counts.pending + counts.terminating, at_ms);
+	put(rim, group, "GroupStandbyInstances", counts.standby, at_ms);
+	put(rim, group, "GroupTotalInstances", counts_total(&counts), at_ms);
+	/* Without weights capacity is the number of instances: only for who asks. */
+	put_enabled(rim, group, "GroupInServiceCapacity", counts.in_service, at_ms);
+	put_enabled(rim, group, "GroupPendingCapacity", counts.pending, at_ms);
+	put_enabled(rim, group, "GroupTerminatingCapacity", counts.terminating, at_ms);
+	put_enabled(rim, group, "GroupStandbyCapacity", counts.standby, at_ms);
+	put_enabled(rim, group, "GroupTotalCapacity", counts_total(&counts), at_ms);
 }
 
 /* Does somebody send it, as the lab does? */

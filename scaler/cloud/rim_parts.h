@@ -94,6 +94,8 @@ MUST_CHECK json_t *launch_input(const struct group *group, const json_t *templat
 				const struct action *action, struct err *err);
 /* The file's template that the group names; NULL: EC2 knows it. */
 const json_t *launch_template_of(const struct group *group, const json_t *templates);
+/* The instance's tags; template: the file's, NULL none.  NULL without memory. */
+json_t *launch_tags(const struct group *group, const json_t *template);
 extern const char *const LAUNCH_TAG; /* marks our instances with their group */
 
 /* ec2_polls.c */

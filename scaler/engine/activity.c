@@ -17,6 +17,7 @@ static const char *const status_names[] = {
     [ACTIVITY_SUCCESSFUL] = "Successful",
     [ACTIVITY_FAILED] = "Failed",
     [ACTIVITY_CANCELLED] = "Cancelled",
+    [ACTIVITY_MID_LIFECYCLE] = "MidLifecycleAction",
 };
 
 const char *activity_status_name(enum activity_status status)

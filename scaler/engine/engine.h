@@ -26,6 +26,8 @@ void engine_free(struct engine *engine); /* NULL is fine */
 struct group *engine_group(struct engine *engine, const char *name); /* NULL: none */
 /* By name or ARN; NULL: none. */
 struct policy *group_policy(const struct group *group, const char *name);
+/* Is the process ("Launch", ...) suspended? */
+bool group_is_suspended(const struct group *group, const char *process);
 /* How many instances are live: Pending or InService. */
 int group_actual(const struct group *group);
 /* The group that holds the instance, and it; NULL: no group does. */
@@ -34,7 +36,14 @@ struct group *engine_group_of(struct engine *engine, const char *instance_id,
 
 /* ---- actions ---- */
 
-enum action_kind { ACTION_LAUNCH, ACTION_TERMINATE, ACTION_REGISTER, ACTION_DEREGISTER };
+enum action_kind {
+	ACTION_LAUNCH,
+	ACTION_TERMINATE,
+	ACTION_REGISTER,
+	ACTION_DEREGISTER,
+	ACTION_TAG, /* the group's mark, so that it is seen as the group's */
+	ACTION_UNTAG,
+};
 
 struct action {
 	enum action_kind kind;
@@ -96,6 +105,10 @@ void engine_register_done(struct engine *engine, const struct action *action,
 			  const char *error_code, const char *message, int64_t now_ms);
 void engine_deregister_done(struct engine *engine, const struct action *action,
 			    const char *error_code, int64_t now_ms);
+
+/* Of a tag set or taken away. */
+void engine_tag_done(struct engine *engine, const struct action *action, const char *error_code,
+		     const char *message, int64_t now_ms);
 
 /* ---- views ---- */
 
@@ -167,6 +180,28 @@ MUST_CHECK int engine_put_schedule(struct engine *engine, struct group *group, c
 void engine_remove_schedule(struct engine *engine, struct group *group, struct schedule *schedule);
 json_t *schedule_describe(const struct schedule *schedule);
 void engine_remove_policy(struct engine *engine, struct group *group, struct policy *policy);
+/* Into standby, or (is_for_good) out of the group; it keeps running.  The instance is settled.  The
+ * activity, borrowed; NULL without memory.  Desired is the caller's. */
+MUST_CHECK struct activity *engine_take_out(struct engine *engine, struct group *group,
+					    struct instance *instance, bool is_for_good,
+					    int64_t now_ms);
+MUST_CHECK struct activity *engine_exit_standby(struct engine *engine, struct group *group,
+						struct instance *instance, int64_t now_ms);
+/* An instance that nobody's group has; whether EC2 has it shows in the activity. */
+MUST_CHECK int engine_attach_instance(struct engine *engine, struct group *group, const char *id,
+				      int64_t now_ms, struct err *err);
+
+/* Lifecycle hooks, DescribeLifecycleHooks' shape, borrowed; NULL: none. */
+const json_t *group_hooks(const struct group *group);
+/* input: PutLifecycleHook's, its members checked one by one.  -1 with err: EINVAL, EDQUOT. */
+MUST_CHECK int engine_put_hook(struct group *group, const json_t *input, struct err *err);
+/* -1: there is none of that name.  Launches that wait for it are abandoned, terminations go on. */
+MUST_CHECK int engine_remove_hook(struct group *group, const char *name);
+/* input: CompleteLifecycleAction's, RecordLifecycleActionHeartbeat's. */
+MUST_CHECK int engine_complete_hook(struct group *group, const json_t *input, struct err *err);
+MUST_CHECK int engine_beat_hook(struct group *group, const json_t *input, int64_t now_ms,
+				struct err *err);
+
 void engine_attach(struct group *group, const char *arn);
 void engine_detach(struct group *group, const char *arn);
 
@@ -199,12 +234,14 @@ json_t *instance_describe(const struct group *group, const struct instance *inst
 json_t *activity_describe(const struct engine *engine, const struct activity *activity);
 json_t *attachment_describe(const struct attachment *attachment);
 
-bool instance_is_live(const struct instance *instance);     /* Pending or InService */
-const char *instance_state_name(enum instance_state state); /* "InService" */
+bool instance_is_live(const struct instance *instance);    /* Pending or InService */
+bool instance_is_settled(const struct instance *instance); /* InService or Standby */
+/* "Pending:Wait"; returns text. */
+const char *instance_lifecycle(const struct instance *instance, char text[ZONE_MAX]);
 const char *activity_status_name(enum activity_status status);
 
 struct group_counts {
-	int pending, in_service, terminating, unhealthy;
+	int pending, in_service, terminating, standby, unhealthy;
 };
 struct group_counts group_count(const struct group *group);
 /* Does anything change, so that EC2 is to be asked often? */

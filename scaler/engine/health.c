@@ -13,6 +13,8 @@ enum {
 	STILLBORN_MS = 120 * 1000, /* what ends sooner never worked, whatever checks said */
 };
 
+static const char *const ELB_REASON = "an ELB system health check failure";
+
 static bool is_condemned_by_elb(const struct group *group, const struct instance *instance)
 {
 	const struct attachment *attachment;
@@ -79,11 +81,12 @@ static bool is_stillborn(const struct instance *instance, int64_t now_ms)
 
 static void fail_stillborn(struct tick *tick, struct group *group, struct instance *instance)
 {
-	struct activity *activity = activity_find(group, instance->launch_id);
+	struct activity *activity = instance_entry(group, instance);
 
 	if (activity)
 		activity->end_ms = 0;
 	activity_fail_launch(activity, instance->reason, tick->now_ms);
+	hooks_forget(instance);
 	instance->state = INSTANCE_TERMINATING;
 	instance->is_unhealthy = true;
 	instance->end_ms = tick->now_ms;
@@ -141,27 +144,48 @@ static void prove(const struct tick *tick, struct group *group, struct instance 
 		group_launch_succeeded(group);
 }
 
+/* Why it is to be replaced now; NULL: it is not. */
+static const char *verdict(const struct tick *tick, const struct group *group,
+			   const struct instance *instance)
+{
+	if (group_is_suspended(group, "HealthCheck"))
+		return instance->is_user_marked ? "a user health-check" : NULL;
+	if (certain_reason(instance))
+		return certain_reason(instance);
+	if (group_checks_elb(group) && !is_in_grace(group, instance, tick->now_ms) &&
+	    is_condemned_by_elb(group, instance))
+		return ELB_REASON;
+	return NULL;
+}
+
+static void mark(struct instance *instance)
+{
+	instance->is_dirty |= !instance->is_unhealthy;
+	instance->is_unhealthy = true;
+}
+
+static void check_one(struct tick *tick, struct group *group, struct instance *instance)
+{
+	const char *why = verdict(tick, group, instance);
+	bool may_replace = !group_is_suspended(group, "ReplaceUnhealthy") &&
+			   !group_is_suspended(group, "Terminate");
+
+	if (!why)
+		prove(tick, group, instance);
+	else if (!may_replace)
+		mark(instance);
+	else if (is_stillborn(instance, tick->now_ms))
+		fail_stillborn(tick, group, instance);
+	else if (why != ELB_REASON || elb_budget(group) > 0)
+		replace(tick, group, instance, why);
+}
+
 void health_check(struct tick *tick, struct group *group)
 {
-	bool uses_elb = group_checks_elb(group);
 	struct instance *instance;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		const char *why = certain_reason(instance);
-
-		if (instance->state != INSTANCE_IN_SERVICE)
-			continue;
-		if (is_stillborn(instance, tick->now_ms)) {
-			fail_stillborn(tick, group, instance);
-			continue;
-		}
-		if (why) {
-			replace(tick, group, instance, why);
-			continue;
-		}
-		prove(tick, group, instance);
-		if (uses_elb && !is_in_grace(group, instance, tick->now_ms) &&
-		    is_condemned_by_elb(group, instance) && elb_budget(group) > 0)
-			replace(tick, group, instance, "an ELB system health check failure");
+		if (instance->state == INSTANCE_IN_SERVICE)
+			check_one(tick, group, instance);
 	}
 }

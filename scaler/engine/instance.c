@@ -1,6 +1,7 @@
 /*
  * An instance of a group: made, found, freed, described.  Pure.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +12,34 @@ static const char *const state_names[] = {
     [INSTANCE_IN_SERVICE] = "InService",
     [INSTANCE_TERMINATING] = "Terminating",
     [INSTANCE_TERMINATED] = "Terminated",
+    [INSTANCE_ENTERING_STANDBY] = "EnteringStandby",
+    [INSTANCE_STANDBY] = "Standby",
+    [INSTANCE_DETACHING] = "Detaching",
 };
 
-const char *instance_state_name(enum instance_state state)
+const char *instance_lifecycle(const struct instance *instance, char text[ZONE_MAX])
 {
-	return state_names[state];
+	const char *more = "";
+
+	if (instance->hook_phase == HOOKS_WAIT)
+		more = ":Wait";
+	else if (instance->hook_phase == HOOKS_PROCEED)
+		more = ":Proceed";
+	if (instance->state != INSTANCE_PENDING && instance->state != INSTANCE_TERMINATING)
+		more = "";
+	snprintf(text, ZONE_MAX, "%s%s", state_names[instance->state], more);
+	return text;
+}
+
+bool instance_is_leaving(const struct instance *instance)
+{
+	return instance->state == INSTANCE_TERMINATING || instance->state == INSTANCE_DETACHING ||
+	       instance->state == INSTANCE_ENTERING_STANDBY;
+}
+
+bool instance_is_settled(const struct instance *instance)
+{
+	return instance->state == INSTANCE_IN_SERVICE || instance->state == INSTANCE_STANDBY;
 }
 
 struct instance *instance_new(struct group *group)
@@ -26,7 +50,8 @@ struct instance *instance_new(struct group *group)
 		return NULL;
 	instance->registered = json_array();
 	instance->draining = json_array();
-	if (!instance->registered || !instance->draining) {
+	instance->hooks = json_array();
+	if (!instance->registered || !instance->draining || !instance->hooks) {
 		instance_free(instance);
 		return NULL;
 	}
@@ -41,6 +66,7 @@ void instance_free(struct instance *instance)
 		return;
 	json_decref(instance->registered);
 	json_decref(instance->draining);
+	json_decref(instance->hooks);
 	free(instance);
 }
 
@@ -82,9 +108,10 @@ static json_t *template_describe(const struct instance *instance)
 
 static json_t *describe(const struct instance *instance, const char *health)
 {
+	char state[ZONE_MAX];
 	json_t *out =
 	    json_pack("{s:s, s:s, s:s, s:s, s:b}", "InstanceId", instance->id, "AvailabilityZone",
-		      instance->zone, "LifecycleState", instance_state_name(instance->state),
+		      instance->zone, "LifecycleState", instance_lifecycle(instance, state),
 		      "HealthStatus", health, "ProtectedFromScaleIn", instance->is_protected);
 
 	if (!out)

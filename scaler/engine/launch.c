@@ -233,14 +233,17 @@ static void take_tags(struct instance *instance, const json_t *tags)
 		text_copy(instance->template_id, sizeof instance->template_id, id);
 }
 
-/* The instance has a name: EC2's. */
-void launch_identify(struct group *group, struct instance *instance, const json_t *ec2)
+struct activity *instance_entry(const struct group *group, const struct instance *instance)
 {
-	struct activity *activity = activity_find(group, instance->launch_id);
+	return activity_find(group,
+			     instance->entry_id[0] ? instance->entry_id : instance->launch_id);
+}
+
+void launch_take_facts(struct instance *instance, const json_t *ec2)
+{
 	const char *zone = doc_str(doc_object(ec2, "Placement"), "AvailabilityZone", NULL);
 	const char *subnet = doc_str(ec2, "SubnetId", NULL);
 
-	text_copy(instance->id, sizeof instance->id, doc_str(ec2, "InstanceId", ""));
 	text_copy(instance->type, sizeof instance->type, doc_str(ec2, "InstanceType", ""));
 	text_copy(instance->image_id, sizeof instance->image_id, doc_str(ec2, "ImageId", ""));
 	if (zone)
@@ -248,6 +251,16 @@ void launch_identify(struct group *group, struct instance *instance, const json_
 	if (subnet)
 		text_copy(instance->subnet_id, sizeof instance->subnet_id, subnet);
 	take_tags(instance, doc_array(ec2, "Tags"));
+	instance->is_dirty = true;
+}
+
+/* The instance has a name: EC2's. */
+void launch_identify(struct group *group, struct instance *instance, const json_t *ec2)
+{
+	struct activity *activity = instance_entry(group, instance);
+
+	text_copy(instance->id, sizeof instance->id, doc_str(ec2, "InstanceId", ""));
+	launch_take_facts(instance, ec2);
 	instance->is_busy = false;
 	instance->tries = 0;
 	instance->retry_ms = 0;
@@ -265,7 +278,7 @@ void launch_identify(struct group *group, struct instance *instance, const json_
 static void fail_one(struct group *group, struct instance *instance, const char *why,
 		     int64_t now_ms)
 {
-	activity_fail_launch(activity_find(group, instance->launch_id), why, now_ms);
+	activity_fail_launch(instance_entry(group, instance), why, now_ms);
 	instance->state = INSTANCE_TERMINATED;
 	instance->is_dirty = true;
 }
@@ -339,7 +352,7 @@ static void answer_one(struct group *group, struct instance *instance,
 	instance->retry_ms = now_ms + delay_ms;
 	snprintf(why, sizeof why, "EC2 gave no answer, trying again: %.180s", answer->message);
 	text_mend(why);
-	activity_say(activity_find(group, instance->launch_id), why);
+	activity_say(instance_entry(group, instance), why);
 }
 
 void engine_launch_done(struct engine *engine, const struct action *action,
@@ -385,7 +398,11 @@ static void give_up(struct tick *tick, struct group *group, struct instance *ins
 {
 	char cause[CAUSE_MAX] = "", reason[201];
 
-	activity_fail_launch(activity_find(group, instance->launch_id), why, tick->now_ms);
+	activity_fail_launch(instance_entry(group, instance), why, tick->now_ms);
+	if (instance->is_attached) {
+		attach_failed(tick->engine, group, instance, why, tick->now_ms);
+		return;
+	}
 	text_copy(reason, sizeof reason, why);
 	cause_add(cause, tick->now_ms,
 		  "an instance was taken out of service because its launch failed: %s", reason);
@@ -407,19 +424,52 @@ static bool is_registered_everywhere(const struct group *group, const struct ins
 
 static void enter_service(struct tick *tick, struct group *group, struct instance *instance)
 {
-	struct activity *activity = activity_find(group, instance->launch_id);
+	struct activity *activity = instance_entry(group, instance);
 
+	/* Who comes back from standby keeps its protection. */
+	if (instance->in_service_ms == 0)
+		instance->is_protected =
+		    doc_bool(group->document, "NewInstancesProtectedFromScaleIn", false);
 	instance->state = INSTANCE_IN_SERVICE;
 	instance->in_service_ms = tick->now_ms;
-	instance->is_protected =
-	    doc_bool(group->document, "NewInstancesProtectedFromScaleIn", false);
 	instance->is_dirty = true;
 	activity_end(activity, ACTIVITY_SUCCESSFUL, tick->now_ms);
 }
 
+/* It runs: hooks, target groups, service. */
+static void go_on(struct tick *tick, struct group *group, struct instance *instance)
+{
+	struct activity *activity = instance_entry(group, instance);
+
+	if (!instance->has_run) {
+		instance->has_run = true;
+		instance->is_dirty = true;
+		instance->tries = 0;
+	}
+	activity_progress(activity, ACTIVITY_PRE_IN_SERVICE, 30);
+	switch (hooks_pass(tick, group, instance)) {
+	case HOOKS_ASK_WAIT:
+		return;
+	case HOOKS_ASK_ABANDON:
+		activity_end(activity, ACTIVITY_CANCELLED, tick->now_ms);
+		give_up(tick, group, instance, "A lifecycle hook abandoned the launch.");
+		return;
+	case HOOKS_ASK_CONTINUE:
+		break;
+	}
+	if (json_array_size(instance->registered) == 0 && !instance->skips_elb &&
+	    group_is_suspended(group, "AddToLoadBalancer")) {
+		instance->skips_elb = true;
+		instance->is_dirty = true;
+	}
+	if (instance->skips_elb || is_registered_everywhere(group, instance))
+		enter_service(tick, group, instance);
+	else if (instance->tries >= 5)
+		give_up(tick, group, instance, instance->reason);
+}
+
 static void progress_one(struct tick *tick, struct group *group, struct instance *instance)
 {
-	struct activity *activity = activity_find(group, instance->launch_id);
 	int64_t age_ms = tick->now_ms - instance->launch_ms;
 
 	switch (instance->ec2) {
@@ -433,23 +483,14 @@ static void progress_one(struct tick *tick, struct group *group, struct instance
 			instance->reason[0] ? instance->reason : "The instance stopped.");
 		return;
 	case EC2_RUNNING:
-		break;
+		go_on(tick, group, instance);
+		return;
 	case EC2_UNKNOWN:
 	case EC2_PENDING:
-		if (age_ms > PENDING_MAX_MS)
+		if (age_ms > PENDING_MAX_MS && !instance->has_run)
 			give_up(tick, group, instance, "The instance did not start to run.");
 		return;
 	}
-	if (!instance->has_run) {
-		instance->has_run = true;
-		instance->is_dirty = true;
-		instance->tries = 0;
-	}
-	activity_progress(activity, ACTIVITY_PRE_IN_SERVICE, 30);
-	if (is_registered_everywhere(group, instance))
-		enter_service(tick, group, instance);
-	else if (instance->tries >= 5)
-		give_up(tick, group, instance, instance->reason);
 }
 
 void launch_progress(struct tick *tick, struct group *group)

@@ -26,6 +26,7 @@ enum {
 	MAX_ZONES = 32,
 	MAX_POLICIES = 50,
 	MAX_SCHEDULES = 125,
+	MAX_HOOKS = 50,
 	MAX_ACTIVITIES = 500, /* kept of a group */
 	MAX_BATCH = 20,       /* instances of one RunInstances */
 };
@@ -34,7 +35,18 @@ enum instance_state {
 	INSTANCE_PENDING,
 	INSTANCE_IN_SERVICE,
 	INSTANCE_TERMINATING,
-	INSTANCE_TERMINATED, /* only until the end of the tick */
+	INSTANCE_TERMINATED, /* only until the end of the tick; or it has left the group */
+	INSTANCE_ENTERING_STANDBY,
+	INSTANCE_STANDBY,
+	INSTANCE_DETACHING,
+};
+
+/* Lifecycle hooks of the way in, or of the way out. */
+enum hook_phase {
+	HOOKS_NOT_YET,
+	HOOKS_WAIT,    /* for those in instance->hooks */
+	HOOKS_PROCEED, /* they are done */
+	HOOKS_NONE,    /* there were none */
 };
 
 /* EC2's word for it, as the latest DescribeInstances had it. */
@@ -51,12 +63,17 @@ enum ec2_state {
 /*
  *   (decided) -> PENDING: no id -> id -> running, registering -> IN_SERVICE
  *   PENDING or IN_SERVICE -> TERMINATING: deregistering, draining, asked EC2 -> TERMINATED
+ *   IN_SERVICE -> ENTERING_STANDBY: deregistering, draining -> STANDBY -> PENDING -> IN_SERVICE
+ *   IN_SERVICE or STANDBY -> DETACHING: deregistering, draining, losing its tag -> TERMINATED
+ *   (attached, with its id) -> PENDING: getting its tag, registering -> IN_SERVICE
  */
 struct instance {
 	/* Stored. */
 	char id[ID_TEXT_MAX];        /* "" until RunInstances has answered */
 	char launch_id[ID_TEXT_MAX]; /* the launch's activity; names the instance before EC2 does */
-	char end_id[ID_TEXT_MAX];    /* the termination's activity */
+	char
+	    end_id[ID_TEXT_MAX]; /* the activity of its way out: termination, standby, detachment */
+	char entry_id[ID_TEXT_MAX]; /* the activity of its way in where that is not the launch */
 	char type[ZONE_MAX], image_id[ZONE_MAX], zone[ZONE_MAX], subnet_id[ZONE_MAX];
 	char template_id[ZONE_MAX], template_name[NAME_MAX_LEN], template_version[ZONE_MAX];
 	char token[TOKEN_MAX];        /* of the RunInstances that makes it */
@@ -67,7 +84,12 @@ struct instance {
 	bool is_protected;
 	bool is_proven; /* a target group has called it healthy, or without one it lived a while */
 	bool has_run;
-	bool is_forced; /* leaves without draining */
+	bool is_forced;   /* leaves without draining */
+	bool is_attached; /* somebody else has launched it */
+	bool is_tagged;   /* attached: it carries the group's tag */
+	bool skips_elb;   /* came while AddToLoadBalancer was suspended */
+	enum hook_phase hook_phase;
+	json_t *hooks; /* array: hooks that have not answered, see hooks.c */
 	int64_t launch_ms, in_service_ms, end_ms;
 	int64_t drain_until_ms; /* of the longest deregistration delay */
 	json_t *registered;     /* array: ARNs of target groups that took it */
@@ -95,6 +117,7 @@ enum activity_status {
 	ACTIVITY_SUCCESSFUL,
 	ACTIVITY_FAILED,
 	ACTIVITY_CANCELLED,
+	ACTIVITY_MID_LIFECYCLE,
 };
 
 struct activity {
@@ -202,7 +225,8 @@ struct group {
 		json_t *alarm;                /* owned; NULL none */
 	} proposal;
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
-	bool has_zones;            /* zones[] is what EC2 says */
+	bool is_blocked; /* it has been told that protection keeps a scale-in from its end */
+	bool has_zones;  /* zones[] is what EC2 says */
 	struct zone zones[MAX_ZONES];
 	int n_zones;
 	int latest_version, default_version; /* of the launch template; 0 unknown */

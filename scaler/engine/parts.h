@@ -56,8 +56,6 @@ struct instance *group_launching(const struct group *group, const char *launch_i
 struct attachment *group_attachment(const struct group *group, const char *arn);
 MUST_CHECK struct attachment *group_attachment_add(struct group *group, const char *arn);
 void group_attachment_free(struct group *group, struct attachment *attachment);
-/* Is the process ("Launch", ...) suspended? */
-bool group_is_suspended(const struct group *group, const char *process);
 bool group_checks_elb(const struct group *group);
 int64_t group_warmup_ms(const struct group *group);
 /* The version number that the group's template stands for now; "" unknown. */
@@ -72,6 +70,7 @@ void policy_free(struct policy *policy);
 /* instance.c */
 MUST_CHECK struct instance *instance_new(struct group *group);
 void instance_free(struct instance *instance);
+bool instance_is_leaving(const struct instance *instance); /* on any way out */
 bool instance_is_running(const struct instance *instance);
 void instance_drop_target_group(json_t *list, const char *arn);
 
@@ -89,6 +88,28 @@ void launch_progress(struct tick *tick, struct group *group);
 void launch_zones_known(struct tick *tick, struct group *group);
 void launch_missing(struct tick *tick, struct group *group, int needed);
 void launch_hand_out(struct tick *tick, struct group *group);
+
+/* The activity of its way in. */
+struct activity *instance_entry(const struct group *group, const struct instance *instance);
+/* EC2 has told of it: where it is and what it is made from. */
+void launch_take_facts(struct instance *instance, const json_t *ec2);
+
+/* membership.c */
+
+/* What was attached cannot serve: it is let go, not ended. */
+void attach_failed(struct engine *engine, struct group *group, struct instance *instance,
+		   const char *why, int64_t now_ms);
+/* Standby, detaching, tags. */
+void membership_progress(struct tick *tick, struct group *group);
+
+/* hooks.c */
+enum hooks_answer { HOOKS_ASK_WAIT, HOOKS_ASK_CONTINUE, HOOKS_ASK_ABANDON };
+/* May the instance go on with its way in or out?  The first question begins the hooks. */
+enum hooks_answer hooks_pass(struct tick *tick, struct group *group, struct instance *instance);
+void hooks_forget(struct instance *instance); /* before another way begins */
+
+/* terminate.c: deregistered everywhere and drained? */
+bool terminate_has_left(struct tick *tick, struct group *group, struct instance *instance);
 
 /* register.c */
 void register_hand_out(struct tick *tick, struct group *group);

@@ -119,7 +119,8 @@ static void reconcile(struct tick *tick, struct group *group)
 
 	if (actual < group->desired)
 		launch_missing(tick, group, group->desired - actual);
-	else if (actual > group->desired && !group->is_deleting)
+	else if (actual > group->desired && !group->is_deleting &&
+		 !group_is_suspended(group, "Terminate"))
 		terminate_surplus(tick, group, actual - group->desired);
 	if (actual >= group->desired && group->replacing > 0) {
 		group->replacing = 0;
@@ -195,6 +196,7 @@ static void tick_group(struct tick *tick, struct group *group)
 	register_progress(tick, group);
 	register_hand_out(tick, group);
 	terminate_progress(tick, group);
+	membership_progress(tick, group);
 	sweep_instances(tick->engine, group);
 }
 

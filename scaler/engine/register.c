@@ -12,9 +12,12 @@ enum { RETRY_MS = 1000, RETRY_MAX_MS = 15000, REFUSALS_MAX = 5 };
 
 static bool is_ready_for_call(const struct instance *instance, int64_t now_ms)
 {
-	return instance_is_live(instance) && instance->id[0] && !instance->is_busy &&
-	       !instance->is_unhealthy && instance->retry_ms <= now_ms &&
-	       instance_is_running(instance);
+	bool may_register =
+	    instance->state == INSTANCE_IN_SERVICE ||
+	    (instance->state == INSTANCE_PENDING && instance->hook_phase >= HOOKS_PROCEED);
+
+	return may_register && instance->id[0] && !instance->is_busy && !instance->is_unhealthy &&
+	       instance->retry_ms <= now_ms && instance_is_running(instance);
 }
 
 static bool hand_out(struct tick *tick, struct group *group, struct instance *instance,
@@ -38,7 +41,8 @@ static void hand_out_one(struct tick *tick, struct group *group, struct instance
 		bool is_in = doc_list_has(instance->registered, attachment->arn);
 		bool is_wanted = attachment->state != ATTACHMENT_REMOVING;
 
-		if (is_in == is_wanted || strncmp(attachment->arn, "arn:", 4) != 0)
+		if (is_in == is_wanted || strncmp(attachment->arn, "arn:", 4) != 0 ||
+		    (is_wanted && instance->skips_elb))
 			continue;
 		(void)hand_out(tick, group, instance, attachment,
 			       is_wanted ? ACTION_REGISTER : ACTION_DEREGISTER);
@@ -79,7 +83,7 @@ static void refused(struct group *group, struct instance *instance, const char *
 	snprintf(instance->reason, sizeof instance->reason,
 		 "Registering with the target group failed: %.60s: %.120s", code, message);
 	text_mend(instance->reason);
-	activity_say(activity_find(group, instance->launch_id), instance->reason);
+	activity_say(instance_entry(group, instance), instance->reason);
 }
 
 void engine_register_done(struct engine *engine, const struct action *action,
@@ -124,7 +128,7 @@ void engine_deregister_done(struct engine *engine, const struct action *action,
 	instance->retry_ms = 0;
 	instance->is_dirty = true;
 	instance_drop_target_group(instance->registered, action->target_group);
-	if (instance->state != INSTANCE_TERMINATING || is_gone)
+	if (!instance_is_leaving(instance) || is_gone)
 		return;
 	attachment = group_attachment(group, action->target_group);
 	if (attachment && attachment->delay_ms >= 0)
@@ -259,7 +263,7 @@ static bool is_everyone_in(const struct group *group, const char *arn)
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		if (instance->state != INSTANCE_IN_SERVICE)
 			continue;
-		if (!doc_list_has(instance->registered, arn))
+		if (!instance->skips_elb && !doc_list_has(instance->registered, arn))
 			return false;
 		n++;
 	}

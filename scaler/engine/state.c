@@ -40,12 +40,14 @@ struct field {
 	}
 
 _Static_assert(sizeof(enum instance_state) == sizeof(int), "enums are stored as ints");
+_Static_assert(sizeof(enum hook_phase) == sizeof(int), "enums are stored as ints");
 _Static_assert(sizeof(enum activity_status) == sizeof(int), "enums are stored as ints");
 
 static const struct field instance_fields[] = {
     TEXT(instance, id, "InstanceId"),
     TEXT(instance, launch_id, "LaunchActivityId"),
     TEXT(instance, end_id, "TerminationActivityId"),
+    TEXT(instance, entry_id, "EntryActivityId"),
     TEXT(instance, type, "InstanceType"),
     TEXT(instance, image_id, "ImageId"),
     TEXT(instance, zone, "AvailabilityZone"),
@@ -63,6 +65,11 @@ static const struct field instance_fields[] = {
     PLAIN(FIELD_BOOL, instance, is_proven, "IsProven"),
     PLAIN(FIELD_BOOL, instance, has_run, "HasRun"),
     PLAIN(FIELD_BOOL, instance, is_forced, "IsForced"),
+    PLAIN(FIELD_BOOL, instance, is_attached, "IsAttached"),
+    PLAIN(FIELD_BOOL, instance, is_tagged, "IsTagged"),
+    PLAIN(FIELD_BOOL, instance, skips_elb, "SkipsLoadBalancer"),
+    PLAIN(FIELD_INT, instance, hook_phase, "HookPhase"),
+    PLAIN(FIELD_LIST, instance, hooks, "LifecycleActions"),
     PLAIN(FIELD_MS, instance, launch_ms, "LaunchMs"),
     PLAIN(FIELD_MS, instance, in_service_ms, "InServiceMs"),
     PLAIN(FIELD_MS, instance, end_ms, "TerminatingMs"),

@@ -133,7 +133,8 @@ struct activity *terminate_begin(struct engine *engine, struct group *group,
 	text_copy(activity->subnet_id, sizeof activity->subnet_id, instance->subnet_id);
 	text_copy(instance->end_id, sizeof instance->end_id, activity->id);
 	/* A launch that ends here never became a success. */
-	activity_end(activity_find(group, instance->launch_id), ACTIVITY_CANCELLED, now_ms);
+	activity_end(instance_entry(group, instance), ACTIVITY_CANCELLED, now_ms);
+	hooks_forget(instance);
 	instance->state = INSTANCE_TERMINATING;
 	instance->end_ms = now_ms;
 	instance->tries = 0;
@@ -147,9 +148,11 @@ struct activity *engine_terminate_instance(struct engine *engine, struct group *
 					   int64_t now_ms, struct err *err)
 {
 	char cause[CAUSE_MAX] = "";
-	int actual = group_actual(group);
+	int actual = group_actual(group), after = actual - instance_is_live(instance);
 	struct activity *activity;
 
+	/* Who stands by is no part of the capacity. */
+	decrements_desired &= after < actual;
 	if (decrements_desired && group->desired - 1 < group->min) {
 		err_set(err, ERANGE,
 			"Currently, desiredSize equals minSize (%d). Terminating instance without "
@@ -161,7 +164,7 @@ struct activity *engine_terminate_instance(struct engine *engine, struct group *
 	cause_add(cause, now_ms,
 		  "instance %s was taken out of service in response to a user request, shrinking "
 		  "the capacity from %d to %d",
-		  instance->id, actual, actual - 1);
+		  instance->id, actual, after);
 	activity = terminate_begin(engine, group, instance, cause, now_ms);
 	if (!activity) {
 		err_set(err, ENOMEM, "out of memory");
@@ -172,6 +175,29 @@ struct activity *engine_terminate_instance(struct engine *engine, struct group *
 		group->is_dirty = true;
 	}
 	return activity;
+}
+
+/* Nothing may go because of protection: said once, until somebody may. */
+static void tell_protected(struct tick *tick, struct group *group, const char *cause)
+{
+	static const char *const text = "Could not scale to desired capacity because all remaining "
+					"instances are protected from scale-in.";
+	const struct instance *instance;
+	struct activity *activity;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (instance_is_live(instance) && !instance->is_protected)
+			return; /* it has no name yet */
+	}
+	if (group->is_blocked)
+		return;
+	group->is_blocked = true;
+	activity = activity_start(tick->engine, group, cause, tick->now_ms);
+	if (!activity)
+		return;
+	text_copy(activity->description, sizeof activity->description, text);
+	activity_say(activity, text);
+	activity_end(activity, ACTIVITY_CANCELLED, tick->now_ms);
 }
 
 void terminate_surplus(struct tick *tick, struct group *group, int surplus)
@@ -190,8 +216,10 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 		struct activity *activity;
 		char cause[CAUSE_MAX];
 
-		if (!instance)
+		if (!instance) {
+			tell_protected(tick, group, common);
 			return;
+		}
 		memcpy(cause, common, sizeof cause);
 		cause_add(cause, tick->now_ms, "instance %s was selected for termination",
 			  instance->id);
@@ -201,6 +229,7 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 		activity->alarms = json_incref(group->why_alarms);
 		left--;
 	}
+	group->is_blocked = false;
 	group_forget_why(group);
 }
 
@@ -282,34 +311,43 @@ static void hand_out_deregister(struct tick *tick, struct group *group, struct i
 	instance->is_busy = true;
 }
 
-static void leave(struct tick *tick, struct group *group, struct instance *instance)
+bool terminate_has_left(struct tick *tick, struct group *group, struct instance *instance)
 {
-	struct activity *activity = activity_find(group, instance->end_id);
-
 	if (json_array_size(instance->registered) > 0 &&
 	    gives_up_on_elb(group, instance, tick->now_ms)) {
 		json_array_clear(instance->registered);
 		instance->is_dirty = true;
 	}
 	if (instance->is_busy || instance->retry_ms > tick->now_ms)
-		return;
+		return false;
 	if (json_array_size(instance->registered) > 0) {
 		hand_out_deregister(tick, group, instance);
-		return;
+		return false;
 	}
 	check_drains(tick, group, instance);
-	if (json_array_size(instance->draining) > 0) {
-		activity_progress(activity, ACTIVITY_DRAINING, 50);
+	if (json_array_size(instance->draining) == 0)
+		return true;
+	activity_progress(activity_find(group, instance->end_id), ACTIVITY_DRAINING, 50);
+	return false;
+}
+
+static void leave(struct tick *tick, struct group *group, struct instance *instance)
+{
+	struct activity *activity = activity_find(group, instance->end_id);
+
+	if (!terminate_has_left(tick, group, instance))
 		return;
-	}
 	if (is_dead(instance)) {
 		ended(tick, group, instance);
 		return;
 	}
-	if (instance->is_end_asked)
+	/* Whatever the hooks say in the end, it goes. */
+	if (instance->is_end_asked ||
+	    (!instance->is_forced && hooks_pass(tick, group, instance) == HOOKS_ASK_WAIT))
 		return;
 	activity_progress(activity, ACTIVITY_IN_PROGRESS, 60);
-	if (activity && activity->status == ACTIVITY_DRAINING) {
+	if (activity &&
+	    (activity->status == ACTIVITY_DRAINING || activity->status == ACTIVITY_MID_LIFECYCLE)) {
 		activity->status = ACTIVITY_IN_PROGRESS;
 		activity->is_dirty = true;
 	}

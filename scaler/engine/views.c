@@ -125,6 +125,8 @@ static void see_one(struct group *group, const json_t *ec2, int64_t asked_ms, in
 			group->launched++;
 		}
 	}
+	if (instance && instance->is_attached && !instance->zone[0])
+		launch_take_facts(instance, ec2);
 	if (instance)
 		take_view(instance, ec2, asked_ms);
 	else if (is_stray(ec2, now_ms))
@@ -142,7 +144,9 @@ void engine_instances_seen(struct engine *engine, struct group *group, const jso
 	json_array_foreach (instances, i, ec2)
 		see_one(group, ec2, asked_ms, now_ms, strays);
 	TAILQ_FOREACH (instance, &group->instances, link) {
+		/* What was attached is listed from when it carries the tag. */
 		if (instance->id[0] && instance->seen_ms != asked_ms &&
+		    (!instance->is_attached || instance->is_tagged) &&
 		    instance->launch_ms < asked_ms)
 			miss(instance, now_ms);
 	}

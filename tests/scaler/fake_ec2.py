@@ -186,6 +186,39 @@ class FakeEc2:
             ],
         )
 
+    @staticmethod
+    def form_tags(form):
+        found = []
+        for n in itertools.count(1):
+            if f"Tag.{n}.Key" not in form:
+                return found
+            found.append(
+                {"key": form[f"Tag.{n}.Key"], "value": form.get(f"Tag.{n}.Value", "")}
+            )
+
+    def tagged(self, form):
+        instance_id = form["ResourceId.1"]
+        if instance_id not in self.instances:
+            raise Refused(
+                400,
+                "InvalidInstanceID.NotFound",
+                f"The instance ID '{instance_id}' does not exist",
+            )
+        return self.instances[instance_id]
+
+    def do_CreateTags(self, form):
+        instance, tags = self.tagged(form), self.form_tags(form)
+        keys = {t["key"] for t in tags}
+        kept = [t for t in instance["tagSet"] if t["key"] not in keys]
+        instance["tagSet"] = kept + tags
+        return self.wrap("CreateTags", **{"return": "true"})
+
+    def do_DeleteTags(self, form):
+        instance = self.tagged(form)
+        keys = {t["key"] for t in self.form_tags(form)}
+        instance["tagSet"] = [t for t in instance["tagSet"] if t["key"] not in keys]
+        return self.wrap("DeleteTags", **{"return": "true"})
+
     def do_DescribeSubnets(self, form):
         return self.wrap(
             "DescribeSubnets",

@@ -90,7 +90,7 @@ def test_an_unknown_group_is_a_validation_error_that_says_not_found(scaler, call
         ({"AvailabilityZones": None}, "At least one Availability Zone or VPC Subnet"),
         ({"AutoScalingGroupName": "a:b"}, "not valid"),
         ({"HealthCheckType": "VPC_LATTICE"}, "not supported"),
-        ({"TerminationPolicies": ["AllocationStrategy"]}, "not supported yet"),
+        ({"TerminationPolicies": ["Default", "OldestInstance"]}, "must be the last"),
     ],
 )
 def test_a_group_that_cannot_be_is_refused_in_words(scaler, change, words):

@@ -32,6 +32,8 @@ struct world {
 	json_t *store;
 	json_t *ec2;     /* instances in DescribeInstances' shape */
 	json_t *targets; /* {id: state} */
+	json_t *foreign; /* an instance without the group's tag; NULL */
+	json_t *left;    /* those that lost the tag */
 	int n_runs, n_terminates, n_registers, n_deregisters;
 	/* Switches. */
 	const char *run_error;  /* every RunInstances is refused so */
@@ -138,6 +140,27 @@ static inline void world_launch(struct world *world, const struct action *action
 	json_decref(instances);
 }
 
+/* The fake EC2 lists what is in world->ec2; others (world->foreign) until they carry the tag. */
+static inline void world_tag(struct world *world, const struct action *action)
+{
+	json_t *foreign = world->foreign, *instance = world_instance(world, action->instance_id);
+	bool is_foreign =
+	    foreign && strcmp(doc_str(foreign, "InstanceId", ""), action->instance_id) == 0;
+	size_t i;
+
+	if (action->kind == ACTION_TAG && is_foreign)
+		json_array_append(world->ec2, foreign);
+	if (action->kind == ACTION_UNTAG && instance) {
+		json_array_append(world->left, instance);
+		for (i = 0; json_array_get(world->ec2, i) != instance;)
+			i++;
+		json_array_remove(world->ec2, i);
+	}
+	engine_tag_done(world->engine, action,
+			is_foreign || instance ? NULL : "InvalidInstanceID.NotFound",
+			"The instance ID does not exist", world->now_ms);
+}
+
 static inline void world_do(struct world *world, const struct action *action)
 {
 	switch (action->kind) {
@@ -160,6 +183,10 @@ static inline void world_do(struct world *world, const struct action *action)
 		world->n_deregisters++;
 		json_object_set_new(world->targets, action->instance_id, json_string("draining"));
 		engine_deregister_done(world->engine, action, NULL, world->now_ms);
+		return;
+	case ACTION_TAG:
+	case ACTION_UNTAG:
+		world_tag(world, action);
 		return;
 	}
 }
@@ -293,6 +320,7 @@ static inline struct world *world_new(int min, int max, int desired)
 	world->cpu = NAN;
 	world->store = json_object();
 	world->ec2 = json_array();
+	world->left = json_array();
 	world->targets = json_object();
 	world->engine = engine_new("us-east-1", "000000000000", &world->ids);
 	world->group = engine_create_group(world->engine, input, world->now_ms, &err);
@@ -308,6 +336,8 @@ static inline void world_free(struct world *world)
 	engine_free(world->engine);
 	json_decref(world->store);
 	json_decref(world->ec2);
+	json_decref(world->left);
+	json_decref(world->foreign);
 	json_decref(world->targets);
 	free(world);
 }
