@@ -44,36 +44,57 @@ static void count_not_sticky(const struct exchange *ex)
 		exchange_count(ex, LB_COUNTER_APP_COOKIE_NON_STICKY, 1);
 }
 
-static bool enter_target(struct exchange *ex)
+/* The control thread may turn a target to draining at any time: one look more, so that it gets no
+ * request for having been chosen a moment before. */
+static struct balance_choice choose(const struct exchange *ex, bool *is_draining)
 {
-	struct worker *worker = ex->worker;
-	struct balance_input input = {.lane = worker->lane,
-				      .random = worker_random(worker),
-				      .now_ms = worker->loop.now_us / 1000,
+	enum { LOOKS = 3 };
+	struct balance_input input = {.lane = ex->worker->lane,
+				      .random = worker_random(ex->worker),
+				      .now_ms = ex->worker->loop.now_us / 1000,
 				      .wanted = ex->affinity.target,
 				      .tried = ex->tried,
 				      .n_tried = ex->n_tried};
-	struct balance_choice choice = balance_target(ex->group, &input);
+	struct balance_choice choice;
+
+	*is_draining = true;
+	for (int i = 0; i < LOOKS && *is_draining; i++) {
+		choice = balance_target(ex->group, &input);
+		*is_draining = choice.target && target_state(choice.target) == TARGET_DRAINING;
+	}
+	return choice;
+}
+
+static void count_entry(const struct exchange *ex, const struct balance_choice *choice)
+{
 	struct group_counters *counters = exchange_group_counters(ex);
+
+	exchange_count(ex, LB_COUNTER_REQUESTS, 1);
+	if (exchange_is_ipv6(ex))
+		exchange_count(ex, LB_COUNTER_IPV6_REQUESTS, 1);
+	counter_add(&counters->values[GROUP_COUNTER_REQUESTS], 1);
+	if (!choice->is_wanted)
+		count_not_sticky(ex);
+	if (choice->is_fail_open)
+		counter_add(&counters->values[GROUP_COUNTER_UNHEALTHY_ROUTING], 1);
+}
+
+static bool enter_target(struct exchange *ex)
+{
+	bool is_draining;
+	struct balance_choice choice = choose(ex, &is_draining);
 
 	if (!choice.target)
 		return false;
-	if (ex->n_tried == 0) {
-		exchange_count(ex, LB_COUNTER_REQUESTS, 1);
-		if (exchange_is_ipv6(ex))
-			exchange_count(ex, LB_COUNTER_IPV6_REQUESTS, 1);
-		counter_add(&counters->values[GROUP_COUNTER_REQUESTS], 1);
-		if (!choice.is_wanted)
-			count_not_sticky(ex);
-		if (target_state(choice.target) == TARGET_DRAINING)
-			counter_add(&counters->values[GROUP_COUNTER_SENT_TO_DRAINING], 1);
-		if (choice.is_fail_open)
-			counter_add(&counters->values[GROUP_COUNTER_UNHEALTHY_ROUTING], 1);
-	}
-	if (ex->n_tried > 0)
+	if (ex->n_tried == 0)
+		count_entry(ex, &choice);
+	else
 		exchange_count(ex, LB_COUNTER_OTHER_TARGET, 1);
+	if (is_draining)
+		counter_add(&exchange_group_counters(ex)->values[GROUP_COUNTER_SENT_TO_DRAINING],
+			    1);
 	ex->target = ex->last_target = choice.target;
-	counter_add(&ex->target->lanes[worker->lane].in_flight, 1);
+	counter_add(&ex->target->lanes[ex->worker->lane].in_flight, 1);
 	balance_enter(ex->group, ex->target);
 	return true;
 }

@@ -10,7 +10,9 @@ sanitize=address,undefined
 flags=(-std=gnu17 -g -O1 -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DHASH_NONFATAL_OOM=1 -I.
   -isystem /usr/include/libxml2 -isystem "${LLHTTP_INCLUDE:-/usr/share/include/llhttp}"
   -DLLHTTP_STRICT_MODE=1 -fno-sanitize-recover=all)
-libs=(-levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 -lcbor -lcrypto -lz -lm)
+mapfile -t glib < <(pkg-config --cflags-only-I glib-2.0 | sed "s/-I//g" | tr -s " " "\n" | sed "/^$/d; s/^/-isystem\n/")
+flags+=("${glib[@]}")
+libs=(-levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 -lcbor -lcrypto -lz -lm -lglib-2.0)
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # The area (common, lb, scaler, lab) is the first one that the fuzzer's includes name besides common.
