@@ -82,8 +82,8 @@ EC2_HANDLER(DescribeAddressesAttribute)
 /* The first free of 127.30.0.1 to .254: loopback, so that who tries it is refused at once. */
 static int free_address(struct ec2 *ec2, char public_ip[16])
 {
-	for (int i = 1; i < 255; i++) {
-		snprintf(public_ip, 16, "127.30.0.%d", i);
+	for (uint8_t i = 1; i < 255; i++) {
+		snprintf(public_ip, 16, "127.30.0.%u", i);
 		if (ec2_count_by(ec2, &ec2_addresses, "PublicIp", public_ip) == 0)
 			return 0;
 	}
