@@ -145,8 +145,7 @@ static unsigned add_condition(struct condition *conditions, struct condition_val
 	return n + 1;
 }
 
-static void add(struct rules *rules, const struct scenario *scenario, unsigned i, unsigned n,
-		struct arena *arena)
+static void add(struct rules *rules, const struct scenario *scenario, unsigned i, unsigned n)
 {
 	struct made rule = {0}, request = {0};
 	struct condition conditions[3];
@@ -161,7 +160,7 @@ static void add(struct rules *rules, const struct scenario *scenario, unsigned i
 	used = add_condition(conditions, values, used, CONDITION_HTTP_HEADER, rule.header);
 	config.n_conditions = used;
 	conditions[0].is_regex = rule.is_regex;
-	if (rules_add(rules, &config, arena, &err) < 0) {
+	if (rules_add(rules, &config, &err) < 0) {
 		fprintf(stderr, "bench: %s\n", err.text);
 		exit(1);
 	}
@@ -272,7 +271,7 @@ static void run(const struct scenario *scenario, unsigned n, int counter, double
 	struct err err = {0};
 
 	for (unsigned i = 0; i < n; i++)
-		add(rules, scenario, i, n, &arena);
+		add(rules, scenario, i, n);
 	if (rules_finish(rules, &arena, &err) < 0)
 		exit(1);
 	built = now_s() - start;

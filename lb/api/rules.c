@@ -31,40 +31,65 @@ static void page_key(const json_t *item, char key[ELB_KEY_MAX])
 		 resource_suffix(doc_str(item, "RuleArn", "")));
 }
 
+struct ranked {
+	int64_t priority;
+	json_t *rule;
+};
+
 static int by_priority(const void *a, const void *b)
 {
-	const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
-	int64_t x = priority_of(one), y = priority_of(other);
+	const struct ranked *x = a, *y = b;
 
-	if (x != y)
-		return (x > y) - (x < y);
-	return strcmp(doc_str(one, "RuleArn", ""), doc_str(other, "RuleArn", ""));
+	if (x->priority != y->priority)
+		return (x->priority > y->priority) - (x->priority < y->priority);
+	return strcmp(doc_str(x->rule, "RuleArn", ""), doc_str(y->rule, "RuleArn", ""));
 }
 
 /* New array in order; takes over list; NULL without memory. */
 static json_t *sorted(json_t *list)
 {
 	size_t n = json_array_size(list);
-	json_t **items = calloc(n + 1, sizeof(*items));
+	struct ranked *ranked = calloc(n + 1, sizeof(*ranked));
 	json_t *result = json_array();
 
-	if (!items || !result)
+	if (!ranked || !result)
 		goto out;
-	for (size_t i = 0; i < n; i++)
-		items[i] = json_array_get(list, i);
-	qsort(items, n, sizeof(*items), by_priority);
 	for (size_t i = 0; i < n; i++) {
-		if (json_array_append(result, items[i]) < 0)
+		json_t *rule = json_array_get(list, i);
+
+		ranked[i] = (struct ranked){priority_of(rule), rule};
+	}
+	qsort(ranked, n, sizeof(*ranked), by_priority);
+	for (size_t i = 0; i < n; i++) {
+		if (json_array_append(result, ranked[i].rule) < 0)
 			goto out;
 	}
-	free(items);
+	free(ranked);
 	json_decref(list);
 	return result;
 out:
-	free(items);
+	free(ranked);
 	json_decref(result);
 	json_decref(list);
 	return NULL;
+}
+
+static bool gather_rule(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	(void)key;
+	(void)revision;
+	return json_array_append(arg, (json_t *)rule) == 0;
+}
+
+/* New array of the store's own documents: to be read, not changed. */
+static json_t *rules_of(struct elb_api *api, const char *listener_arn)
+{
+	char prefix[ELB_KEY_MAX + 16];
+	json_t *list = json_array();
+
+	if (list && resource_children_prefix(listener_arn, RESOURCE_RULE, prefix) == 0)
+		store_scan(api->store, prefix, gather_rule, list);
+	return list;
 }
 
 /* The listener that a rule's ARN names. */
@@ -217,7 +242,7 @@ json_t *handle_DescribeRules(void *context, const struct aws_call *call, const j
 	if (listener_arn) {
 		if (!resource_peek(api, RESOURCE_LISTENER, listener_arn, error))
 			return NULL;
-		list = resource_children(api, listener_arn, RESOURCE_RULE);
+		list = rules_of(api, listener_arn);
 	} else {
 		list = resource_get_all(api, RESOURCE_RULE, arns, error);
 	}

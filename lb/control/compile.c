@@ -186,13 +186,24 @@ static bool add_rule(void *arg, const char *key, const json_t *rule, int64_t rev
 	return scan->result == 0;
 }
 
+static struct target_group *find_group(void *arg, const char *arn)
+{
+	return group_map_find(arg, arn);
+}
+
 /* All but the default rule, whose actions are the listener's own.  There may be very many: none is
  * copied. */
 static int add_rules(struct compilation *c, struct listener *listener, struct err *err)
 {
 	struct rule_scan scan = {c, listener, err, 0};
+	const struct listener *earlier = NULL;
 	char prefix[ELB_KEY_MAX + 16];
 
+	if (c->input->rollout)
+		earlier = rollout_listener(c->input->rollout, listener->arn);
+	if (earlier)
+		return snapshot_add_rules_of(c->builder, listener, earlier, find_group, &c->groups,
+					     err);
 	if (resource_children_prefix(listener->arn, RESOURCE_RULE, prefix) == 0)
 		store_scan(c->input->store, prefix, add_rule, &scan);
 	return scan.result;

@@ -9,6 +9,7 @@
 #include "common/base/err.h"
 #include "common/store/store.h"
 #include "lb/control/registry.h"
+#include "lb/control/rollout.h"
 #include "lb/observe/counters.h"
 #include "lb/proxy/proxy.h"
 #include "lb/routing/snapshot.h"
@@ -18,7 +19,8 @@
 
 struct compile_input {
 	struct store *store;
-	struct registry *registry; /* in line with the store */
+	const struct rollout *rollout; /* whose rules may serve again; NULL = none */
+	struct registry *registry;     /* in line with the store */
 	struct counters *counters;
 	const struct proxy *proxy; /* asked which ports are free; may be NULL */
 	unsigned n_lanes;

@@ -43,7 +43,7 @@ void group_map_fini(struct group_map *map)
 	*map = (struct group_map){0};
 }
 
-static struct target_group *find_group(const struct group_map *map, const char *arn)
+struct target_group *group_map_find(const struct group_map *map, const char *arn)
 {
 	struct target_group wanted = {.arn = arn}, *key = &wanted;
 	struct target_group **found =
@@ -67,7 +67,7 @@ static int compile_forward(const struct group_map *groups, const json_t *documen
 
 		if (action->forward.n_groups == FORWARD_GROUPS_MAX)
 			break;
-		to->group = find_group(groups, arn);
+		to->group = group_map_find(groups, arn);
 		to->weight = (unsigned)doc_int(tuple, "Weight", 1);
 		if (!to->group) {
 			err_set(err, ENOENT, "target group %s is not there", arn);

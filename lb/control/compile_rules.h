@@ -27,6 +27,8 @@ struct group_map {
 
 MUST_CHECK int group_map_add(struct group_map *map, struct target_group *group, struct err *err);
 void group_map_sort(struct group_map *map); /* after the last group, before it is used */
+/* After the sort; NULL = none. */
+struct target_group *group_map_find(const struct group_map *map, const char *arn);
 void group_map_fini(struct group_map *map);
 
 /* Strings in action are borrowed from actions. */

@@ -1,6 +1,7 @@
 /*
- * See explain_page.h.  The rules are compiled anew from the store, by the code that compiles them
- * for the workers; each condition is then asked on its own.
+ * See explain_page.h.  The rules are the workers' own, or (where these have not been told yet)
+ * compiled from the store by the code that compiles them for the workers; each condition is then
+ * asked on its own.
  */
 #include "lb/control/explain_page.h"
 
@@ -18,12 +19,16 @@
 #include "lb/api/resource.h"
 #include "lb/control/compile_rules.h"
 #include "lb/control/pages.h"
+#include "lb/control/rollout.h"
 #include "lb/proxy/message.h"
 #include "lb/routing/redirect.h"
 #include "lb/routing/rewrite.h"
 #include "lb/routing/rules.h"
 
-enum { HEADERS_MAX = 64 };
+enum {
+	HEADERS_MAX = 64,
+	LISTED_MAX = 100, /* rules, unless all are asked for */
+};
 
 /* The request that is asked about; texts point into parameters, and into path. */
 struct question {
@@ -228,44 +233,77 @@ static json_t *explain_rule(const struct question *q, const struct rules *rules,
 			 json_array_size(failed) == 0, "FailedConditions", failed);
 }
 
+/* One of the listener's rules, borrowed from the store. */
+struct ruling {
+	long priority;
+	json_t *document;
+	bool holds, is_listed;
+};
+
+/* All of them but the default one, in order. */
+struct rulings {
+	size_t n, cap;
+	struct ruling *items;
+	const json_t *standard;
+	bool is_failed;
+};
+
 static int by_priority(const void *a, const void *b)
 {
-	long x = strtol(doc_str(*(json_t *const *)a, "Priority", ""), NULL, 10);
-	long y = strtol(doc_str(*(json_t *const *)b, "Priority", ""), NULL, 10);
+	const struct ruling *x = a, *y = b;
 
-	return (x > y) - (x < y);
+	return (x->priority > y->priority) - (x->priority < y->priority);
 }
 
-/* The listener's rules in order, the default one last: an array of borrowed documents. */
-static json_t **sorted_rules(const json_t *list, size_t *n, const json_t **standard)
+static bool gather_ruling(void *arg, const char *key, const json_t *rule, int64_t revision)
 {
-	json_t **rules = calloc(json_array_size(list) + 1, sizeof(*rules)), *rule;
-	size_t i;
+	struct rulings *rulings = arg;
 
-	*n = 0;
-	*standard = NULL;
-	json_array_foreach (list, i, rule) {
-		if (doc_bool(rule, "IsDefault", false))
-			*standard = rule;
-		else if (rules)
-			rules[(*n)++] = rule;
+	(void)key;
+	(void)revision;
+	if (doc_bool(rule, "IsDefault", false)) {
+		rulings->standard = rule;
+		return true;
 	}
-	if (rules)
-		qsort(rules, *n, sizeof(*rules), by_priority);
-	return rules;
+	if (rulings->n == rulings->cap) {
+		size_t cap = rulings->cap ? rulings->cap * 2 : 64;
+		struct ruling *more = realloc(rulings->items, cap * sizeof(*more));
+
+		rulings->is_failed = !more;
+		if (!more)
+			return false;
+		rulings->items = more;
+		rulings->cap = cap;
+	}
+	rulings->items[rulings->n++] =
+	    (struct ruling){.priority = strtol(doc_str(rule, "Priority", ""), NULL, 10),
+			    .document = (json_t *)rule};
+	return true;
+}
+
+static int gather_rulings(struct store *store, const char *listener_arn, struct rulings *rulings)
+{
+	char prefix[ELB_KEY_MAX + 16];
+
+	if (resource_children_prefix(listener_arn, RESOURCE_RULE, prefix) < 0)
+		return -1;
+	store_scan(store, prefix, gather_ruling, rulings);
+	if (rulings->n > 1)
+		qsort(rulings->items, rulings->n, sizeof(*rulings->items), by_priority);
+	return rulings->is_failed ? -1 : 0;
 }
 
 /* Each document as the workers have it, without its action. */
-static struct rules *compile_all(json_t *const *documents, size_t n, struct arena *arena,
+static struct rules *compile_all(const struct rulings *rulings, struct arena *arena,
 				 struct err *err)
 {
 	struct action action = {.kind = ACTION_FIXED_RESPONSE};
 	struct rules *rules = rules_new(&action, arena);
 	struct rule_parts parts;
 
-	for (size_t i = 0; rules && i < n; i++) {
-		if (compile_conditions(documents[i], &parts, err) < 0 ||
-		    rules_add(rules, &parts.config, arena, err) < 0) {
+	for (size_t i = 0; rules && i < rulings->n; i++) {
+		if (compile_conditions(rulings->items[i].document, &parts, err) < 0 ||
+		    rules_add(rules, &parts.config, err) < 0) {
 			rules_fini(rules);
 			return NULL;
 		}
@@ -275,6 +313,52 @@ static struct rules *compile_all(json_t *const *documents, size_t n, struct aren
 		return NULL;
 	}
 	return rules;
+}
+
+/* Does the question name this rule: its priority or ARN? */
+static bool is_named(const struct question *q, const struct ruling *ruling)
+{
+	const char *wanted = parameter(q, "rule", "");
+
+	return strcmp(doc_str(ruling->document, "Priority", ""), wanted) == 0 ||
+	       strcmp(doc_str(ruling->document, "RuleArn", ""), wanted) == 0;
+}
+
+static bool holds(const struct question *q, const struct rules *rules, size_t rule,
+		  const json_t *document)
+{
+	size_t n = json_array_size(doc_array(document, "Conditions"));
+
+	for (size_t i = 0; i < n; i++)
+		if (!rules_condition_holds(rules, rule, i, &q->request))
+			return false;
+	return true;
+}
+
+/*
+ * Which rules are told of: the one named, or all, or as many as a page takes: those that match, and
+ * the others from the front.  Returns how many that match are among those left out.
+ */
+static size_t choose_listed(const struct question *q, const struct rules *rules,
+			    struct rulings *rulings)
+{
+	bool wants_all = strcmp(parameter(q, "all", ""), "true") == 0;
+	bool wants_one = parameter(q, "rule", NULL) != NULL;
+	size_t room = wants_all ? rulings->n : LISTED_MAX, n_hidden = 0;
+
+	for (size_t i = 0; i < rulings->n; i++) {
+		struct ruling *ruling = &rulings->items[i];
+
+		ruling->holds = holds(q, rules, i, ruling->document);
+		ruling->is_listed = wants_one ? is_named(q, ruling) : ruling->holds && room > 0;
+		room -= !wants_one && ruling->is_listed;
+		n_hidden += ruling->holds && !ruling->is_listed;
+	}
+	for (size_t i = 0; !wants_one && i < rulings->n && room > 0; i++) {
+		room -= !rulings->items[i].is_listed;
+		rulings->items[i].is_listed = true;
+	}
+	return n_hidden;
 }
 
 /* ---- what happens then ---- */
@@ -419,42 +503,73 @@ static json_t *echo(const struct question *q)
 			 parameter(q, "source-ip", "127.0.0.1"));
 }
 
-static json_t *answer_with(const struct pages_context *context, const struct question *q,
-			   const struct rules *rules, json_t *const *documents, size_t n,
-			   const json_t *standard)
+/* What is not told, and how to ask for it. */
+static int add_left_out(json_t *answer, size_t n, size_t n_matching)
 {
+	return json_object_set_new(answer, "LeftOut",
+				   json_pack("{s:I,s:I,s:s}", "Rules", (json_int_t)n, "Matching",
+					     (json_int_t)n_matching, "Hint",
+					     "rule=PRIORITY tells of one rule, all=true of all"));
+}
+
+static json_t *answer_with(const struct pages_context *context, const struct question *q,
+			   const struct rules *rules, struct rulings *rulings)
+{
+	size_t n_hidden = choose_listed(q, rules, rulings);
 	json_t *list = json_array(), *answer;
-	const json_t *chosen = standard;
+	const json_t *chosen = rulings->standard;
 	struct rule_match match;
 
 	rules_match(rules, &q->request, &match);
-	for (size_t i = 0; i < n; i++) {
-		json_array_append_new(list, explain_rule(q, rules, i, documents[i]));
+	for (size_t i = 0; i < rulings->n; i++) {
+		const struct ruling *ruling = &rulings->items[i];
+
+		if (ruling->is_listed)
+			json_array_append_new(list, explain_rule(q, rules, i, ruling->document));
 		if (rules_priority(rules, i) == match.priority)
-			chosen = documents[i];
+			chosen = ruling->document;
 	}
 	answer = json_pack("{s:O,s:o,s:o,s:O*,s:O*}", "ListenerArn",
 			   json_object_get(q->listener, "ListenerArn"), "Request", echo(q), "Rules",
 			   list, "Priority", json_object_get(chosen, "Priority"), "RuleArn",
 			   json_object_get(chosen, "RuleArn"));
+	if (answer && json_array_size(list) < rulings->n)
+		add_left_out(answer, rulings->n - json_array_size(list), n_hidden);
 	if (answer)
 		explain_action(context, q, chosen, match.transforms, answer);
+	return answer;
+}
+
+static json_t *explain(const struct pages_context *context, const struct question *q,
+		       struct rulings *rulings, struct err *err)
+{
+	const char *arn = doc_str(q->listener, "ListenerArn", "");
+	const struct listener *listener;
+	struct arena arena = {0};
+	struct rules *own = NULL;
+	json_t *answer = NULL;
+
+	if (gather_rulings(context->store, arn, rulings) < 0)
+		return NULL;
+	listener = context->rollout ? rollout_listener(context->rollout, arn) : NULL;
+	if (listener && rules_count(listener->rules) != rulings->n)
+		listener = NULL;
+	if (!listener)
+		own = compile_all(rulings, &arena, err);
+	if (own || listener)
+		answer = answer_with(context, q, own ? own : listener->rules, rulings);
+	if (own)
+		rules_fini(own);
+	arena_fini(&arena);
 	return answer;
 }
 
 static void answer_question(const struct pages_context *context, const struct question *q,
 			    struct aws_page *page)
 {
-	struct elb_api api = {.store = context->store};
-	json_t *list =
-	    resource_children(&api, doc_str(q->listener, "ListenerArn", ""), RESOURCE_RULE);
-	const json_t *standard;
-	size_t n;
-	json_t **documents = sorted_rules(list, &n, &standard);
-	struct arena arena = {0};
+	struct rulings rulings = {0};
 	struct err err = {0};
-	struct rules *rules = documents ? compile_all(documents, n, &arena, &err) : NULL;
-	json_t *answer = rules ? answer_with(context, q, rules, documents, n, standard) : NULL;
+	json_t *answer = explain(context, q, &rulings, &err);
 	char *text = answer ? json_dumps(answer, JSON_INDENT(1)) : NULL;
 
 	if (text) {
@@ -465,11 +580,7 @@ static void answer_question(const struct pages_context *context, const struct qu
 	}
 	free(text);
 	json_decref(answer);
-	if (rules)
-		rules_fini(rules);
-	arena_fini(&arena);
-	free(documents);
-	json_decref(list);
+	free(rulings.items);
 }
 
 void page_explain(void *context, struct aws_page *page)

@@ -8,15 +8,17 @@
 #include "common/store/store.h"
 #include "lb/control/feed.h"
 #include "lb/control/registry.h"
+#include "lb/control/rollout.h"
 #include "lb/observe/access_log.h"
 #include "lb/observe/counters.h"
 #include "lb/proxy/proxy.h"
 
-/* All borrowed; feed and access_log may be NULL. */
+/* All borrowed; feed, rollout and access_log may be NULL. */
 struct pages_context {
 	struct counters *counters;
 	struct registry *registry;
 	struct store *store;
+	const struct rollout *rollout;
 	const struct proxy *proxy;
 	const struct access_log *access_log;
 	const struct feed *feed;

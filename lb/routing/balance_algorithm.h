@@ -9,6 +9,8 @@
 
 struct balance_search {
 	const struct target_group *group; /* has targets */
+	struct target_group_lane *lane;
+	unsigned n; /* the first n in lane->order are searched; not 0 */
 	const struct balance_input *input;
 	uint64_t random; /* the next balance_draw() */
 	bool is_fail_open;
@@ -20,6 +22,12 @@ typedef struct target *(*balance_fn)(struct balance_search *search);
 struct target *balance_round_robin(struct balance_search *search);
 struct target *balance_least_outstanding(struct balance_search *search);
 struct target *balance_weighted_random(struct balance_search *search);
+
+/* One of the n that are searched. */
+static inline struct target *balance_nth(const struct balance_search *search, unsigned i)
+{
+	return search->group->targets[search->lane->order[i]];
+}
 
 /* May this search end at the target? */
 bool balance_is_candidate(const struct balance_search *search, const struct target *target);

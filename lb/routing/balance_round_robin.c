@@ -21,15 +21,14 @@ static bool takes_its_turn(struct balance_search *search, const struct target *t
 
 struct target *balance_round_robin(struct balance_search *search)
 {
-	const struct target_group *group = search->group;
-	struct target_group_lane *lane = &group->lanes[search->input->lane];
-	unsigned at = (unsigned)(lane->turn % group->n_targets);
+	struct target_group_lane *lane = search->lane;
+	unsigned at = (unsigned)(lane->turn % search->n);
 	struct target *passed_over = NULL;
 
-	for (unsigned i = 0; i < group->n_targets; i++) {
-		struct target *target = group->targets[at];
+	for (unsigned i = 0; i < search->n; i++) {
+		struct target *target = balance_nth(search, at);
 
-		at = at + 1 == group->n_targets ? 0 : at + 1;
+		at = at + 1 == search->n ? 0 : at + 1;
 		if (!balance_is_candidate(search, target))
 			continue;
 		if (takes_its_turn(search, target)) {

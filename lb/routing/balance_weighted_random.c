@@ -14,10 +14,9 @@ static unsigned weight_of(const struct target *target)
 /* Rejection sampling: exact, and cheap while most targets are candidates of full weight. */
 static struct target *try_some(struct balance_search *search)
 {
-	const struct target_group *group = search->group;
-
 	for (int i = 0; i < QUICK_TRIES; i++) {
-		struct target *target = group->targets[balance_below(search, group->n_targets)];
+		struct target *target =
+		    balance_nth(search, (unsigned)balance_below(search, search->n));
 
 		if (balance_is_candidate(search, target) &&
 		    balance_below(search, SHARE_FULL) < weight_of(target))
@@ -28,20 +27,19 @@ static struct target *try_some(struct balance_search *search)
 
 static struct target *try_all(struct balance_search *search)
 {
-	const struct target_group *group = search->group;
 	struct target *last = NULL;
 	uint64_t sum = 0, at;
 
-	for (unsigned i = 0; i < group->n_targets; i++)
-		if (balance_is_candidate(search, group->targets[i]))
-			sum += weight_of(group->targets[i]);
+	for (unsigned i = 0; i < search->n; i++)
+		if (balance_is_candidate(search, balance_nth(search, i)))
+			sum += weight_of(balance_nth(search, i));
 	if (sum == 0)
 		return NULL;
 	at = balance_below(search, sum);
-	for (unsigned i = 0; i < group->n_targets; i++) {
-		if (!balance_is_candidate(search, group->targets[i]))
+	for (unsigned i = 0; i < search->n; i++) {
+		if (!balance_is_candidate(search, balance_nth(search, i)))
 			continue;
-		last = group->targets[i];
+		last = balance_nth(search, i);
 		if (at < weight_of(last))
 			return last;
 		at -= weight_of(last);

@@ -2,7 +2,8 @@
  * A listener's rules, compiled, and the choice among them: the lowest priority
  * whose conditions all hold, else the default action.  What it costs hardly depends on the
  * number of rules, as long as they have something to be looked up by (see rule_index.h).
- * Pure; matching allocates nothing and may run on any thread.
+ * Pure; matching allocates nothing and may run on any thread.  The rules of two snapshots may share
+ * what is compiled; it goes with the last of them.
  */
 #ifndef LB_ROUTING_RULES_H
 #define LB_ROUTING_RULES_H
@@ -34,15 +35,25 @@ struct rule_match {
 
 struct rules;
 
-/* Actions and their strings must live in the arena already (rules keep them by value). */
 struct rules *rules_new(const struct action *default_action, struct arena *arena);
-/* -1 with err on a bad condition. */
-MUST_CHECK int rules_add(struct rules *rules, const struct rule_config *config, struct arena *arena,
-			 struct err *err);
+/* Where strings of the rules' actions live: not the arena that rules_new() was given. */
+struct arena *rules_arena(struct rules *rules);
+/* The action's strings must live in rules_arena() already.  -1 with err on a bad condition. */
+MUST_CHECK int rules_add(struct rules *rules, const struct rule_config *config, struct err *err);
 /* Sorts and indexes; call once after the last rule.  -1 with err when a priority is used twice. */
 MUST_CHECK int rules_finish(struct rules *rules, struct arena *arena, struct err *err);
+const struct action *rules_default(const struct rules *rules);
+bool rules_are_finished(const struct rules *rules);
 /* Gives back what is not in the arena; before arena_fini(), finished or not. */
 void rules_fini(struct rules *rules);
+
+/*
+ * Finished rules once more, for another snapshot: what is compiled is shared, only the actions are
+ * copied, with target groups found anew by their ARN.  NULL with err when find() returns NULL.
+ */
+MUST_CHECK struct rules *rules_again(const struct rules *rules, const struct action *default_action,
+				     rules_find_fn find, void *arg, struct arena *arena,
+				     struct err *err);
 
 void rules_match(const struct rules *rules, const struct rule_request *request,
 		 struct rule_match *match);

@@ -87,6 +87,53 @@ struct load_balancer *snapshot_add_load_balancer(struct snapshot_builder *builde
 	return lb;
 }
 
+/* Sorted by their ids, so that a bound client's target is found without reading them all. */
+struct sticky_place {
+	uint64_t id;
+	uint32_t at;
+};
+
+static int by_sticky_id(const void *a, const void *b)
+{
+	const struct sticky_place *x = a, *y = b;
+
+	if (x->id != y->id)
+		return x->id > y->id ? 1 : -1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+static int order_sticky(struct target_group *group)
+{
+	struct sticky_place *places = calloc(group->n_targets + 1, sizeof(*places));
+
+	if (!places)
+		return -1;
+	for (uint32_t i = 0; i < group->n_targets; i++)
+		places[i] = (struct sticky_place){group->sticky_ids[i], i};
+	qsort(places, group->n_targets, sizeof(*places), by_sticky_id);
+	for (uint32_t i = 0; i < group->n_targets; i++)
+		group->sticky_order[i] = places[i].at;
+	free(places);
+	return 0;
+}
+
+static int add_lanes(struct target_group *group, unsigned n_lanes, size_t n_targets,
+		     struct arena *arena)
+{
+	group->lanes = arena_zalloc(arena, n_lanes * sizeof(*group->lanes));
+	if (!group->lanes)
+		return -1;
+	for (unsigned i = 0; i < n_lanes; i++) {
+		/* Workers start at different targets, or the first would get the first request of
+		 * all. */
+		group->lanes[i].turn = i;
+		group->lanes[i].order = arena_zalloc(arena, n_targets * sizeof(uint32_t));
+		if (!group->lanes[i].order)
+			return -1;
+	}
+	return 0;
+}
+
 struct target_group *snapshot_add_target_group(struct snapshot_builder *builder,
 					       const struct target_group_config *config,
 					       struct err *err)
@@ -106,8 +153,9 @@ struct target_group *snapshot_add_target_group(struct snapshot_builder *builder,
 		group->attributes.minimum_healthy_count = 1;
 	group->targets = arena_zalloc(arena, config->n_targets * sizeof(struct target *));
 	group->sticky_ids = arena_zalloc(arena, config->n_targets * sizeof(uint64_t));
-	group->lanes = arena_zalloc(arena, builder->n_lanes * sizeof(*group->lanes));
-	if (!group->targets || !group->sticky_ids || !group->lanes)
+	group->sticky_order = arena_zalloc(arena, config->n_targets * sizeof(uint32_t));
+	if (!group->targets || !group->sticky_ids || !group->sticky_order ||
+	    add_lanes(group, builder->n_lanes, config->n_targets, arena) < 0)
 		goto oom;
 	group->attributes.app_cookie = arena_strdup(arena, config->attributes.app_cookie);
 	group->sticky_id = sticky_id(config->arn, 0);
@@ -118,10 +166,8 @@ struct target_group *snapshot_add_target_group(struct snapshot_builder *builder,
 		group->sticky_ids[i] = config->targets[i]->sticky_id;
 	}
 	group->n_targets = (unsigned)config->n_targets;
-	/* Workers start at different targets, or the first would get the first request of all. */
-	for (unsigned i = 0; i < builder->n_lanes; i++)
-		group->lanes[i].turn = i;
-	return group;
+	if (order_sticky(group) == 0)
+		return group;
 oom:
 	err_set(err, ENOMEM, "out of memory");
 	return NULL;
@@ -198,9 +244,11 @@ struct listener *snapshot_add_listener(struct snapshot_builder *builder,
 	else
 		listener->port = ntohs(((struct sockaddr_in *)&listener->addr)->sin_port);
 	listener->rules = rules_new(&action, arena);
-	if (!listener->rules || list_add(&builder->snapshot->listeners, listener) < 0)
+	if (!listener->rules)
 		goto oom;
-	return listener;
+	if (list_add(&builder->snapshot->listeners, listener) == 0)
+		return listener;
+	rules_fini(listener->rules);
 oom:
 	err_set(err, ENOMEM, "out of memory");
 	return NULL;
@@ -209,14 +257,29 @@ oom:
 int snapshot_add_rule(struct snapshot_builder *builder, struct listener *listener,
 		      const struct rule_config *config, struct err *err)
 {
-	struct arena *arena = &builder->snapshot->arena;
 	struct rule_config copy = *config;
 
-	if (keep_action(arena, &copy.action, err) < 0 ||
-	    rules_add(listener->rules, &copy, arena, err) < 0) {
+	(void)builder;
+	if (keep_action(rules_arena(listener->rules), &copy.action, err) < 0 ||
+	    rules_add(listener->rules, &copy, err) < 0) {
 		err_wrap(err, "rule with priority %u: ", config->priority);
 		return -1;
 	}
+	return 0;
+}
+
+int snapshot_add_rules_of(struct snapshot_builder *builder, struct listener *listener,
+			  const struct listener *earlier, rules_find_fn find, void *arg,
+			  struct err *err)
+{
+	const struct action *standard = rules_default(listener->rules);
+	struct rules *rules =
+	    rules_again(earlier->rules, standard, find, arg, &builder->snapshot->arena, err);
+
+	if (!rules)
+		return -1;
+	rules_fini(listener->rules);
+	listener->rules = rules;
 	return 0;
 }
 
@@ -225,6 +288,8 @@ static int finish(struct snapshot *snapshot, struct err *err)
 	for (size_t i = 0; i < snapshot->listeners.n; i++) {
 		struct listener *listener = snapshot->listeners.items[i];
 
+		if (rules_are_finished(listener->rules))
+			continue;
 		if (rules_finish(listener->rules, &snapshot->arena, err) < 0) {
 			err_wrap(err, "listener on port %u: ", listener->port);
 			return -1;
@@ -253,6 +318,11 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
 	atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
 	return snapshot;
+}
+
+bool snapshot_is_shared(const struct snapshot *snapshot)
+{
+	return atomic_load_explicit(&snapshot->refs, memory_order_acquire) > 1;
 }
 
 void snapshot_unref(struct snapshot *snapshot)

@@ -68,6 +68,11 @@ struct target_group_attributes {
 /* What one worker remembers of a group while a snapshot lasts. */
 struct target_group_lane {
 	alignas(64) uint64_t turn;
+	uint64_t least; /* outstanding requests: fewer were not seen lately */
+	/* Of the targets' states when the epoch was this; see balance.c. */
+	uint64_t epoch;
+	unsigned n_eligible, n_registered;
+	uint32_t *order; /* places in targets: the eligible ones, then the others registered */
 };
 
 struct target_group {
@@ -79,8 +84,9 @@ struct target_group {
 	struct target_group_attributes attributes;
 	unsigned n_targets;
 	struct target **targets;
-	uint64_t *sticky_ids; /* of the targets, in their order */
-	uint64_t sticky_id;   /* the group's own */
+	uint64_t *sticky_ids;   /* of the targets, in their order */
+	uint32_t *sticky_order; /* places in targets, by growing sticky id */
+	uint64_t sticky_id;     /* the group's own */
 	struct target_group_lane *lanes;
 };
 
@@ -211,6 +217,15 @@ MUST_CHECK struct listener *snapshot_add_listener(struct snapshot_builder *build
 						  struct err *err);
 MUST_CHECK int snapshot_add_rule(struct snapshot_builder *builder, struct listener *listener,
 				 const struct rule_config *config, struct err *err);
+/*
+ * Instead of all snapshot_add_rule(): the rules that the earlier snapshot's listener has, which
+ * costs a copy of their actions.  find: the group with this ARN in the snapshot that is built.  -1
+ * with err without memory or without a group.
+ */
+typedef struct target_group *(*rules_find_fn)(void *arg, const char *arn);
+MUST_CHECK int snapshot_add_rules_of(struct snapshot_builder *builder, struct listener *listener,
+				     const struct listener *earlier, rules_find_fn find, void *arg,
+				     struct err *err);
 
 /* Compiles; frees the builder in every case.  One reference, the caller's; NULL with err. */
 MUST_CHECK struct snapshot *snapshot_builder_finish(struct snapshot_builder *builder,
@@ -218,6 +233,8 @@ MUST_CHECK struct snapshot *snapshot_builder_finish(struct snapshot_builder *bui
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is fine; any thread */
+/* Has anybody a reference but the caller? */
+bool snapshot_is_shared(const struct snapshot *snapshot);
 
 size_t snapshot_n_listeners(const struct snapshot *snapshot);
 struct listener *snapshot_listener(const struct snapshot *snapshot, size_t index);

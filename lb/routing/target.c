@@ -15,6 +15,12 @@ static const char *const state_names[TARGET_STATE_COUNT] = {
     [TARGET_DRAINING] = "draining",   [TARGET_UNAVAILABLE] = "unavailable",
 };
 
+/* Read by every worker for each request, written when a health changes: a line of its own. */
+static struct {
+	alignas(64) _Atomic uint64_t value;
+	char rest[56];
+} changes = {.value = 1};
+
 const char *target_state_name(enum target_state state)
 {
 	CHECK(state < TARGET_STATE_COUNT);
@@ -91,7 +97,15 @@ void target_unref(struct target *target)
 void target_set_state(struct target *target, enum target_state state)
 {
 	CHECK(state < TARGET_STATE_COUNT);
+	if (target_state(target) == state)
+		return;
 	atomic_store_explicit(&target->state, state, memory_order_relaxed);
+	atomic_fetch_add_explicit(&changes.value, 1, memory_order_release);
+}
+
+uint64_t target_epoch(void)
+{
+	return atomic_load_explicit(&changes.value, memory_order_acquire);
 }
 
 enum target_state target_state(const struct target *target)

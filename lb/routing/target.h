@@ -84,6 +84,9 @@ struct target *target_ref(struct target *target);
 void target_unref(struct target *target); /* NULL is fine */
 
 void target_set_state(struct target *target, enum target_state state);
+/* Grows with every change of any target's state: who has looked at many need not look again while
+ * it is the same. */
+uint64_t target_epoch(void);
 enum target_state target_state(const struct target *target);
 
 void target_set_weight(struct target *target, unsigned weight); /* 1..SHARE_FULL */

@@ -403,6 +403,28 @@ def test_expressions_and_transforms_through_the_api(start_lb):
     assert "<Replace>" not in answer and "<RegexValues><member>" in answer
 
 
+def test_explain_of_many_rules_tells_of_some(start_lb, backends):
+    target = backends(1)
+    lb = start_lb(
+        target,
+        rules=[
+            when(n, condition(*PATH, [f"/{n}"]), actions=forward("web"))
+            for n in range(1, 251)
+        ],
+    )
+    told = explain(lb, "/240")
+    assert told["Priority"] == "240"
+    listed = [int(rule["Priority"]) for rule in told["Rules"]]
+    assert listed == [*range(1, 100), 240], "the one that matches, and the first"
+    assert told["LeftOut"]["Rules"] == 150 and told["LeftOut"]["Matching"] == 0
+    (one,) = explain(lb, "/240", rule="130")["Rules"]
+    assert one["Priority"] == "130" and one["FailedConditions"][0]["Compared"] == [
+        "/240"
+    ]
+    everything = explain(lb, "/240", all="true")
+    assert len(everything["Rules"]) == 250 and "LeftOut" not in everything
+
+
 def test_explain_says_why_and_which_targets(start_lb, backends):
     good, bad = backends(2)
     bad.health = 500

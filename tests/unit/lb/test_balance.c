@@ -528,6 +528,110 @@ static void groups_are_chosen_by_weight(void **state)
 	drop_group(&f);
 }
 
+/* ---- a thousand targets ---- */
+
+enum { MANY = 1000 };
+
+struct crowd {
+	struct target *targets[MANY];
+	struct snapshot *snapshot;
+	struct target_group *group;
+	struct balance_input input;
+};
+
+static struct crowd *new_crowd(enum balancing_algorithm algorithm)
+{
+	struct crowd *crowd = test_calloc(1, sizeof(*crowd));
+	struct snapshot_builder *builder = snapshot_builder_new(1);
+	struct target_group_config config = {.arn = "arn",
+					     .name = "web",
+					     .resource = "targetgroup/web/1",
+					     .attributes = {.algorithm = algorithm},
+					     .n_targets = MANY,
+					     .targets = crowd->targets};
+
+	for (int i = 0; i < MANY; i++) {
+		char ip[32];
+
+		snprintf(ip, sizeof(ip), "10.0.%d.%d", i / 250, i % 250 + 1);
+		crowd->targets[i] = new_target(ip);
+		target_set_state(crowd->targets[i], TARGET_HEALTHY);
+	}
+	crowd->group = snapshot_add_target_group(builder, &config, NULL);
+	crowd->snapshot = snapshot_builder_finish(builder, NULL);
+	assert_non_null(crowd->snapshot);
+	return crowd;
+}
+
+static void drop_crowd(struct crowd *crowd)
+{
+	snapshot_unref(crowd->snapshot);
+	for (int i = 0; i < MANY; i++)
+		target_unref(crowd->targets[i]);
+	test_free(crowd);
+}
+
+static struct target *pick_of(struct crowd *crowd)
+{
+	crowd->input.random += 0x9e3779b97f4a7c15u;
+	return balance_target(crowd->group, &crowd->input).target;
+}
+
+static void among_many_the_ends_of_requests_are_noticed(void **state)
+{
+	struct crowd *crowd = new_crowd(BALANCE_LEAST_OUTSTANDING);
+
+	(void)state;
+	for (int i = 0; i < 5 * MANY; i++)
+		balance_enter(crowd->group, pick_of(crowd));
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(crowd->targets[i]->outstanding, 5);
+	for (int i = 300; i < 310; i++)
+		atomic_store(&crowd->targets[i]->outstanding, 0);
+	for (int i = 0; i < MANY + 50; i++)
+		balance_enter(crowd->group, pick_of(crowd));
+	for (int i = 0; i < MANY; i++)
+		if (crowd->targets[i]->outstanding < 5 || crowd->targets[i]->outstanding > 7)
+			fail_msg("target %d has %d", i, (int)crowd->targets[i]->outstanding);
+	drop_crowd(crowd);
+}
+
+static void among_many_each_bound_client_finds_its_target(void **state)
+{
+	struct crowd *crowd = new_crowd(BALANCE_ROUND_ROBIN);
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		struct balance_choice choice;
+
+		crowd->input.wanted = crowd->targets[i]->sticky_id;
+		choice = balance_target(crowd->group, &crowd->input);
+		assert_true(choice.is_wanted);
+		assert_ptr_equal(choice.target, crowd->targets[i]);
+	}
+	crowd->input.wanted = 2; /* nobody's: ids are odd */
+	assert_false(balance_target(crowd->group, &crowd->input).is_wanted);
+	crowd->input.wanted = crowd->targets[7]->sticky_id;
+	target_set_state(crowd->targets[7], TARGET_UNHEALTHY);
+	assert_false(balance_target(crowd->group, &crowd->input).is_wanted);
+	drop_crowd(crowd);
+}
+
+static void among_many_the_only_healthy_one_gets_all(void **state)
+{
+	struct crowd *crowd = new_crowd(BALANCE_ROUND_ROBIN);
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		if (i != 700)
+			target_set_state(crowd->targets[i], TARGET_UNHEALTHY);
+	for (int i = 0; i < MANY; i++)
+		assert_ptr_equal(pick_of(crowd), crowd->targets[700]);
+	target_set_state(crowd->targets[2], TARGET_HEALTHY);
+	assert_ptr_not_equal(pick_of(crowd), pick_of(crowd));
+	drop_crowd(crowd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -554,6 +658,9 @@ int main(void)
 	    cmocka_unit_test(a_suspect_without_traffic_stays_one),
 	    cmocka_unit_test(what_came_of_requests_is_counted),
 	    cmocka_unit_test(groups_are_chosen_by_weight),
+	    cmocka_unit_test(among_many_the_ends_of_requests_are_noticed),
+	    cmocka_unit_test(among_many_each_bound_client_finds_its_target),
+	    cmocka_unit_test(among_many_the_only_healthy_one_gets_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -322,6 +322,132 @@ static void a_location_that_is_too_long_is_refused(void **state)
 
 #define RULE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- one listener's rules in two snapshots ---- */
+
+static struct target_group *add_group(struct snapshot_builder *builder, const char *arn)
+{
+	struct target_group_config config = {.arn = arn, .name = arn, .resource = arn};
+
+	return snapshot_add_target_group(builder, &config, NULL);
+}
+
+static struct listener *add_listener(struct snapshot_builder *builder, unsigned status)
+{
+	struct load_balancer_config lb = {.arn = "arn", .resource = "app/x/1", .dns_name = "x"};
+	struct listener_config listener = {
+	    .arn = "arn",
+	    .load_balancer = snapshot_add_load_balancer(builder, &lb, NULL),
+	    .addr = address("127.0.0.1", 80),
+	    .addr_len = sizeof(struct sockaddr_in),
+	    .default_action = fixed(status),
+	};
+
+	return snapshot_add_listener(builder, &listener, NULL);
+}
+
+static void add_path(struct snapshot_builder *builder, struct listener *listener, unsigned priority,
+		     const char *path, struct action action)
+{
+	struct condition_value value = {.value = path};
+	struct condition condition = {
+	    .field = CONDITION_PATH_PATTERN, .n_values = 1, .values = &value};
+	struct rule_config rule = {
+	    .priority = priority, .n_conditions = 1, .conditions = &condition, .action = action};
+
+	assert_int_equal(snapshot_add_rule(builder, listener, &rule, NULL), 0);
+}
+
+static struct action forward_to(struct target_group *a, struct target_group *b)
+{
+	return (struct action){.kind = ACTION_FORWARD,
+			       .forward = {.n_groups = 2, .groups = {{a, 1}, {b, 2}}}};
+}
+
+static const struct action *action_at(const struct listener *listener, const char *path)
+{
+	struct rule_request request = {.path = text_of(path)};
+	struct rule_match match;
+
+	rules_match(listener->rules, &request, &match);
+	return match.action;
+}
+
+struct two_groups {
+	struct target_group *a, *b;
+};
+
+static struct target_group *find_either(void *arg, const char *arn)
+{
+	struct two_groups *groups = arg;
+
+	return strcmp(arn, "a") == 0 ? groups->a : strcmp(arn, "b") == 0 ? groups->b : NULL;
+}
+
+static struct snapshot *snapshot_of_two(struct listener **listener)
+{
+	struct snapshot_builder *builder = snapshot_builder_new(1);
+	struct target_group *b = add_group(builder, "b"), *a = add_group(builder, "a");
+	struct action told = fixed(200);
+
+	*listener = add_listener(builder, 404);
+	told.fixed_response.body = "kept by nobody else";
+	add_path(builder, *listener, 2, "/ba", forward_to(b, a));
+	add_path(builder, *listener, 1, "/ab", forward_to(a, b));
+	add_path(builder, *listener, 3, "/told", told);
+	return snapshot_builder_finish(builder, NULL);
+}
+
+static void rules_serve_again_with_the_groups_of_the_new_snapshot(void **state)
+{
+	struct listener *earlier, *listener;
+	struct snapshot *first = snapshot_of_two(&earlier), *second;
+	struct snapshot_builder *builder = snapshot_builder_new(1);
+	struct two_groups groups = {add_group(builder, "a"), add_group(builder, "b")};
+	const struct action *action;
+
+	(void)state;
+	assert_non_null(first);
+	listener = add_listener(builder, 503);
+	assert_int_equal(
+	    snapshot_add_rules_of(builder, listener, earlier, find_either, &groups, NULL), 0);
+	second = snapshot_builder_finish(builder, NULL);
+	assert_non_null(second);
+	assert_ptr_not_equal(action_at(earlier, "/ab")->forward.groups[0].group, groups.a);
+	assert_string_equal(action_at(earlier, "/ab")->forward.groups[0].group->arn, "a");
+	snapshot_unref(first);
+	action = action_at(listener, "/ab");
+	assert_ptr_equal(action->forward.groups[0].group, groups.a);
+	assert_ptr_equal(action->forward.groups[1].group, groups.b);
+	action = action_at(listener, "/ba");
+	assert_ptr_equal(action->forward.groups[0].group, groups.b);
+	assert_int_equal(action->forward.groups[1].weight, 2);
+	assert_string_equal(action_at(listener, "/told")->fixed_response.body,
+			    "kept by nobody else");
+	assert_int_equal(action_at(listener, "/")->fixed_response.status, 503);
+	snapshot_unref(second);
+}
+
+static void rules_do_not_serve_again_without_one_of_their_groups(void **state)
+{
+	struct listener *earlier, *listener;
+	struct snapshot *first = snapshot_of_two(&earlier);
+	struct snapshot_builder *builder = snapshot_builder_new(1);
+	struct two_groups groups = {.a = add_group(builder, "a")};
+	struct err err = {0};
+
+	(void)state;
+	listener = add_listener(builder, 503);
+	assert_int_equal(
+	    snapshot_add_rules_of(builder, listener, earlier, find_either, &groups, &err), -1);
+	assert_non_null(strstr(err.text, "target group b"));
+	snapshot_builder_free(builder);
+	assert_false(snapshot_is_shared(first));
+	snapshot_ref(first);
+	assert_true(snapshot_is_shared(first));
+	snapshot_unref(first);
+	snapshot_unref(first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +462,8 @@ int main(void)
 	    RULE_TEST(a_priority_used_twice_is_refused),
 	    cmocka_unit_test(redirects_fill_in_the_keywords),
 	    cmocka_unit_test(a_location_that_is_too_long_is_refused),
+	    cmocka_unit_test(rules_serve_again_with_the_groups_of_the_new_snapshot),
+	    cmocka_unit_test(rules_do_not_serve_again_without_one_of_their_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

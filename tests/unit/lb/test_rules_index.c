@@ -344,7 +344,7 @@ static void random_request(struct plain_request *request)
 
 /* ---- the comparison ---- */
 
-static void add_to(struct rules *rules, const struct plain_rule *plain, struct arena *arena)
+static void add_to(struct rules *rules, const struct plain_rule *plain)
 {
 	struct condition_value values[CONDITIONS][VALUES];
 	struct condition conditions[CONDITIONS];
@@ -366,7 +366,7 @@ static void add_to(struct rules *rules, const struct plain_rule *plain, struct a
 						   .values = values[c],
 						   .is_regex = from->is_regex};
 	}
-	if (rules_add(rules, &config, arena, &err) < 0)
+	if (rules_add(rules, &config, &err) < 0)
 		fail_msg("%s", err.text);
 }
 
@@ -388,7 +388,7 @@ static void compare(uint64_t from_seed, unsigned n_rules, unsigned n_requests)
 	for (unsigned i = 0; i < n_rules; i++) {
 		random_rule(&plain[i]);
 		plain[i].priority = (i * 7919) % 50000 + 1;
-		add_to(rules, &plain[i], &arena);
+		add_to(rules, &plain[i]);
 	}
 	assert_int_equal(rules_finish(rules, &arena, NULL), 0);
 	for (unsigned i = 0; i < n_requests; i++) {
@@ -443,7 +443,7 @@ static struct rules *many(unsigned n, const char *host, const char *path, struct
 		snprintf(texts[0], TEXT_MAX, host, i % 100);
 		snprintf(texts[1], TEXT_MAX, path, i / 100);
 #pragma GCC diagnostic pop
-		assert_int_equal(rules_add(rules, &config, arena, NULL), 0);
+		assert_int_equal(rules_add(rules, &config, NULL), 0);
 	}
 	assert_int_equal(rules_finish(rules, arena, NULL), 0);
 	return rules;

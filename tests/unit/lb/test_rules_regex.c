@@ -114,10 +114,10 @@ static void host_and_header_expressions_ignore_case_paths_do_not(void **state)
 	struct rule_match match;
 
 	(void)state;
-	assert_int_equal(rules_add(rules, &config, &arena, NULL), 0);
+	assert_int_equal(rules_add(rules, &config, NULL), 0);
 	config.priority = 4;
 	path.value = "^/V(?=2)";
-	assert_int_equal(rules_add(rules, &config, &arena, NULL), -1);
+	assert_int_equal(rules_add(rules, &config, NULL), -1);
 	assert_int_equal(rules_finish(rules, &arena, NULL), 0);
 	rules_match(rules, &request, &match);
 	assert_int_equal(match.priority, 3);
