@@ -329,24 +329,41 @@ static void put_default_rule(struct elb_api *api, struct store_txn *txn, const c
 	store_put(txn, key, rule);
 }
 
+struct loop_search {
+	const json_t *listener;
+	struct aws_error *error;
+	int result;
+};
+
+static bool search_loop(void *arg, const char *key, const json_t *rule, int64_t revision)
+{
+	struct loop_search *search = arg;
+
+	(void)key;
+	(void)revision;
+	if (!doc_bool(rule, "IsDefault", false))
+		search->result = rule_actions_check_loop(search->listener,
+							 doc_array(rule, "Actions"), search->error);
+	return search->result == 0;
+}
+
 /* On another port a redirect may lead to itself. */
 static int check_loops(struct elb_api *api, const json_t *listener, struct aws_error *error)
 {
-	json_t *rules = resource_children(api, doc_str(listener, "ListenerArn", ""), RESOURCE_RULE);
-	int result =
-	    rule_actions_check_loop(listener, doc_array(listener, "DefaultActions"), error);
-	const json_t *rule;
-	size_t i;
+	const char *arn = doc_str(listener, "ListenerArn", "");
+	const json_t *old = resource_peek(api, RESOURCE_LISTENER, arn, error);
+	struct loop_search search = {.listener = listener, .error = error};
+	char prefix[ELB_KEY_MAX + 16];
 
-	json_array_foreach (rules, i, rule) {
-		if (result < 0)
-			break;
-		if (!doc_bool(rule, "IsDefault", false))
-			result =
-			    rule_actions_check_loop(listener, doc_array(rule, "Actions"), error);
-	}
-	json_decref(rules);
-	return result;
+	if (rule_actions_check_loop(listener, doc_array(listener, "DefaultActions"), error) < 0)
+		return -1;
+	/* Rules were checked against these when they were made; there may be very many. */
+	if (json_equal(json_object_get(old, "Port"), json_object_get(listener, "Port")) &&
+	    json_equal(json_object_get(old, "Protocol"), json_object_get(listener, "Protocol")))
+		return 0;
+	if (resource_children_prefix(arn, RESOURCE_RULE, prefix) == 0)
+		store_scan(api->store, prefix, search_loop, &search);
+	return search.result;
 }
 
 json_t *handle_ModifyListener(void *context, const struct aws_call *call, const json_t *input,
