@@ -35,7 +35,7 @@ static bool is_asked_version(const json_t *wanted, const json_t *input, int64_t 
 }
 
 /* Numbers of Versions; unknown ones are an error as on AWS. */
-static json_t *asked_versions(const json_t *launch_template, const json_t *input,
+static json_t *asked_versions(struct ec2 *ec2, const json_t *launch_template, const json_t *input,
 			      struct aws_error *error)
 {
 	json_t *numbers = json_array();
@@ -45,7 +45,10 @@ static json_t *asked_versions(const json_t *launch_template, const json_t *input
 
 	json_array_foreach (doc_array(input, "Versions"), i, text) {
 		if (template_version(launch_template, json_string_value(text), &number, error) !=
-		    0) {
+			0 ||
+		    launch_template_check_version(ec2,
+						  doc_str(launch_template, "LaunchTemplateId", ""),
+						  number, error) != 0) {
 			json_decref(numbers);
 			return NULL;
 		}
@@ -57,7 +60,7 @@ static json_t *asked_versions(const json_t *launch_template, const json_t *input
 static int add_versions_of(struct ec2 *ec2, const json_t *launch_template, const json_t *input,
 			   json_t *list, struct aws_error *error)
 {
-	json_t *wanted = asked_versions(launch_template, input, error), *all;
+	json_t *wanted = asked_versions(ec2, launch_template, input, error), *all;
 	int64_t is_default = doc_int(launch_template, "DefaultVersionNumber", 1);
 	char prefix[EC2_KEY_MAX];
 
@@ -154,6 +157,30 @@ EC2_HANDLER(DescribeLaunchTemplateVersions)
 
 /* --- deleting versions --- */
 
+/* $Latest is the newest one that stays. */
+static void follow_latest(struct ec2 *ec2, struct store_txn *txn, json_t *launch_template,
+			  const json_t *deleted)
+{
+	const char *id = doc_str(launch_template, "LaunchTemplateId", "");
+	int64_t latest = doc_int(launch_template, "LatestVersionNumber", 1), number;
+	char key[EC2_KEY_MAX], text[24];
+	bool is_there = false;
+
+	for (number = latest; number > 0 && !is_there; number--) {
+		snprintf(text, sizeof(text), "%lld", (long long)number);
+		launch_template_version_key(id, number, key);
+		is_there =
+		    store_peek(ec2->store, key, NULL) != NULL && !doc_list_has(deleted, text);
+	}
+	if (number + 1 == latest)
+		return;
+	if (!doc_has(launch_template, "Lab"))
+		json_object_set_new(launch_template, "Lab",
+				    json_pack("{s:I}", "LastNumber", (json_int_t)latest));
+	json_object_set_new(launch_template, "LatestVersionNumber", json_integer(number + 1));
+	ec2_txn_put(txn, &ec2_launch_templates, json_deep_copy(launch_template));
+}
+
 /* One of DeleteLaunchTemplateVersions: into txn and done, or into refused. */
 static void delete_version(struct ec2 *ec2, struct store_txn *txn, const json_t *launch_template,
 			   const char *text, json_t *done, json_t *refused)
@@ -218,6 +245,7 @@ EC2_HANDLER(DeleteLaunchTemplateVersions)
 	json_array_foreach (versions, i, text) {
 		delete_version(ec2, txn, launch_template, json_string_value(text), done, refused);
 	}
+	follow_latest(ec2, txn, launch_template, versions);
 	json_decref(launch_template);
 	if (ec2_commit(txn, input, error) == 0)
 		return json_pack("{s:o, s:o}", "SuccessfullyDeletedLaunchTemplateVersions", done,

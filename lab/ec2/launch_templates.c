@@ -97,6 +97,21 @@ json_t *launch_template_find(struct ec2 *ec2, const json_t *input, struct aws_er
 	return found;
 }
 
+int launch_template_check_version(struct ec2 *ec2, const char *id, int64_t version,
+				  struct aws_error *error)
+{
+	char key[EC2_KEY_MAX];
+
+	launch_template_version_key(id, version, key);
+	if (store_peek(ec2->store, key, NULL) != NULL)
+		return 0;
+	aws_error_set(error, 400, "InvalidLaunchTemplateId.VersionNotFound",
+		      "Could not find the specified version %lld for the launch template with ID "
+		      "%s.",
+		      (long long)version, id);
+	return -1;
+}
+
 json_t *ec2_template_data(struct ec2 *ec2, const json_t *specification, char id[64],
 			  int64_t *version, struct aws_error *error)
 {
@@ -110,15 +125,14 @@ json_t *ec2_template_data(struct ec2 *ec2, const json_t *specification, char id[
 			     error) != 0)
 		goto out;
 	snprintf(id, 64, "%s", doc_str(launch_template, "LaunchTemplateId", ""));
+	if (launch_template_check_version(ec2, id, *version, error) != 0)
+		goto out;
 	launch_template_version_key(id, *version, key);
 	document = store_get(ec2->store, key, NULL);
 	data = json_incref(json_object_get(document, "LaunchTemplateData"));
 	json_decref(document);
 	if (data == NULL)
-		aws_error_set(error, 400, "InvalidLaunchTemplateId.VersionNotFound",
-			      "Could not find the specified version %lld for the launch template "
-			      "with ID %s.",
-			      (long long)*version, id);
+		ec2_error_memory(error);
 out:
 	json_decref(launch_template);
 	return data;
@@ -278,7 +292,9 @@ static json_t *data_over_source(struct ec2 *ec2, const json_t *input, const json
 static json_t *add_version(struct ec2 *ec2, const json_t *input, json_t *launch_template,
 			   const struct token *token, struct aws_error *error)
 {
-	int64_t number = doc_int(launch_template, "LatestVersionNumber", 0) + 1;
+	/* A number is never used again, though its version be deleted. */
+	int64_t latest = doc_int(launch_template, "LatestVersionNumber", 0);
+	int64_t number = doc_int(doc_object(launch_template, "Lab"), "LastNumber", latest) + 1;
 	json_t *data = NULL, *version, *shown;
 
 	if (number > EC2_MAX_VERSIONS) {
@@ -297,6 +313,8 @@ static json_t *add_version(struct ec2 *ec2, const json_t *input, json_t *launch_
 		return NULL;
 	}
 	json_object_set_new(launch_template, "LatestVersionNumber", json_integer(number));
+	json_object_set_new(launch_template, "Lab",
+			    json_pack("{s:I}", "LastNumber", (json_int_t)number));
 	version = version_document(ec2, launch_template, number,
 				   doc_str(input, "VersionDescription", NULL), data);
 	shown = json_deep_copy(version);
@@ -339,6 +357,8 @@ EC2_HANDLER(ModifyLaunchTemplate)
 		return NULL;
 	if (template_version(launch_template, doc_str(input, "DefaultVersion", ""), &version,
 			     error) != 0 ||
+	    launch_template_check_version(ec2, doc_str(launch_template, "LaunchTemplateId", ""),
+					  version, error) != 0 ||
 	    ec2_is_dry_run(input, error))
 		goto fail;
 	json_object_set_new(launch_template, "DefaultVersionNumber", json_integer(version));
