@@ -35,7 +35,8 @@ DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-
 	libsqlite3-dev libpcre2-dev libcbor-dev libglib2.0-dev zlib1g-dev uthash-dev libbsd-dev tzdata \
 	node-llhttp python3
 TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
-	python3-pytest-xdist python3-pytest-timeout apache2-utils wrk curl procps iproute2
+	python3-pytest-xdist python3-pytest-timeout apache2-utils wrk curl procps iproute2 openssh-client \
+	openssl
 # What the walk through the lab in README.md types.
 LAB_DEPS := apache2-utils awscli curl
 LINT_DEPS := clang-format clang-tidy clang shellcheck black git
