@@ -10,6 +10,7 @@
 #   make format     rewrites the sources in the house style
 #   make bench      the load balancer, nginx, HAProxy and a bare relay side by side (docs/benchmark.md);
 #                   make bench-quick: the first row alone, 40 s; ARGS='--row NAME' and more: bench/run.py --help
+#   make bench-instructions   its user instructions a request, against those of bench/instructions.txt
 #   make shapes     re-extracts the AWS shape tables from python3-botocore
 #   make deps       installs the Debian packages to build and run; make test-deps those to test
 #   make install    into $(DESTDIR)$(PREFIX)
@@ -69,7 +70,7 @@ UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/unit/%,$(shell find tests/unit -n
 BENCHES := $(addprefix $(BIN)/bench/,load relay rules target)
 LLHTTP_OBJECTS := $(OBJ)/llhttp/llhttp.o $(OBJ)/llhttp/api.o $(OBJ)/llhttp/http.o
 
-.PHONY: all lab test unit asan tsan fuzz lint format bench bench-quick shapes deps test-deps install clean \
+.PHONY: all lab test unit asan tsan fuzz lint format bench bench-quick bench-instructions shapes deps test-deps install clean \
 	pytest unit-programs bench-programs
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -186,6 +187,11 @@ bench bench-quick: deps
 	@NGINX='$(NGINX)' HAPROXY='$(HAPROXY)' $(PYTHON) bench/run.py --bin $(BIN) $(if $(filter bench-quick,$@),--quick) \
 		$(if $(LB2),--lb head=$(BIN)/albatross-lb --lb other=$(LB2)) $(ARGS)
 	@$(if $(filter bench,$@),$(if $(ARGS),,$(BIN)/bench/rules))
+
+bench-instructions: deps
+	@tools/deps.sh valgrind
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
+	@bench/instructions.py --bin $(BIN) $(ARGS)
 
 shapes:
 	@tools/deps.sh python3-botocore

@@ -62,7 +62,7 @@ struct conn {
 
 static struct {
 	uint64_t start_ns, from_ns, to_ns; /* the window; 0 = not yet */
-	uint64_t n_sent, n_total;          /* open loop: of those that fall due */
+	uint64_t n_sent, n_total;          /* n_total, open loop: that fall due */
 	uint64_t done, done_in_window, bytes_in_window, reopened;
 	uint64_t cpu_from_ns, cpu_to_ns, window_from_ns, window_to_ns;
 	uint64_t failures[N_FAILURES], n_failures;
@@ -190,7 +190,10 @@ static bool take_request(uint64_t now, uint64_t *due)
 		return false;
 	if (opt.rate <= 0) {
 		*due = now;
-		return !run.is_over;
+		if (run.is_over || (opt.n_requests > 0 && run.n_sent >= opt.n_requests))
+			return false;
+		run.n_sent++;
+		return true;
 	}
 	*due = due_ns(run.n_sent);
 	if (run.n_sent >= run.n_total || *due > now)
@@ -466,6 +469,8 @@ static bool is_finished(uint64_t now)
 {
 	if (opt.is_idle)
 		return run.done >= opt.n_conns;
+	if (opt.n_requests > 0 && run.done + run.n_failures >= opt.n_requests)
+		return true;
 	if (!run.is_over)
 		return false;
 	if (now > run.to_ns + timeout_ns() + SECOND_NS)
@@ -518,9 +523,10 @@ static void print_result(void)
 	double cpu_us = (double)(run.cpu_to_ns - run.cpu_from_ns) / 1e3;
 	double requests = (double)run.done_in_window;
 
-	printf("{\"requests\": %" PRIu64 ", \"seconds\": %.6f, \"rate\": %.1f, \"bytes\": %" PRIu64
-	       ", \"reopened\": %" PRIu64 ", ",
-	       run.done_in_window, seconds, seconds > 0 ? requests / seconds : 0,
+	printf("{\"done\": %" PRIu64 ", \"requests\": %" PRIu64
+	       ", \"seconds\": %.6f, \"rate\": %.1f, \"bytes\": %" PRIu64 ", \"reopened\": %" PRIu64
+	       ", ",
+	       run.done, run.done_in_window, seconds, seconds > 0 ? requests / seconds : 0,
 	       run.bytes_in_window, run.reopened);
 	if (opt.n_pids > 0 && requests > 0)
 		printf("\"cpu_us\": %.4f, \"cpu_share\": %.4f, ", cpu_us / requests,

@@ -16,7 +16,8 @@ struct load_options {
 	struct sockaddr_in addr;
 	unsigned n_conns;
 	double seconds, warm_s, timeout_s;
-	double rate; /* requests/s; 0 = closed loop */
+	double rate;         /* requests/s; 0 = closed loop */
+	uint64_t n_requests; /* closed loop: ends after so many; 0 = by time */
 	bool is_close, is_idle;
 	size_t body_bytes;
 	int pids[LOAD_PIDS_MAX]; /* whose processor time is told */

@@ -38,15 +38,16 @@ static void make_request(struct load_options *opt, const char *path, const char 
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr,
-		"usage: load [-c CONNECTIONS] [-d SECONDS] [-w WARM_SECONDS] [-r RATE] [-C] [-i]\n"
-		"            [-u UPLOAD_BYTES] [-p PATH] [-h HOST] [-H 'Name: value']...\n"
-		"            [-t TIMEOUT_SECONDS] [-P PID]... ADDRESS PORT\n"
-		"  -r  open loop at RATE requests/s; without it each connection sends on its "
-		"answer\n"
-		"  -C  a connection for each request\n"
-		"  -i  serve each connection once, print, and hold all until standard input ends\n"
-		"  -P  whose processor time is told\n");
+	fprintf(
+	    stderr,
+	    "usage: load [-c CONNECTIONS] [-d SECONDS | -n REQUESTS] [-w WARM_SECONDS] [-r RATE]\n"
+	    "            [-C] [-i] [-u UPLOAD_BYTES] [-p PATH] [-h HOST] [-H 'Name: value']...\n"
+	    "            [-t TIMEOUT_SECONDS] [-P PID]... ADDRESS PORT\n"
+	    "  -r  open loop at RATE requests/s; without it each connection sends on its "
+	    "answer\n"
+	    "  -C  a connection for each request\n"
+	    "  -i  serve each connection once, print, and hold all until standard input ends\n"
+	    "  -P  whose processor time is told\n");
 	exit(2);
 }
 
@@ -59,13 +60,17 @@ void load_parse_options(int argc, char **argv, struct load_options *opt)
 
 	*opt = (struct load_options){.n_conns = 64, .seconds = 1, .timeout_s = 10};
 
-	while ((c = getopt(argc, argv, "c:d:w:r:Ciu:p:h:H:t:P:")) != -1) {
+	while ((c = getopt(argc, argv, "c:d:n:w:r:Ciu:p:h:H:t:P:")) != -1) {
 		switch (c) {
 		case 'c':
 			opt->n_conns = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'd':
 			opt->seconds = strtod(optarg, NULL);
+			break;
+		case 'n':
+			opt->n_requests = strtoull(optarg, NULL, 10);
+			opt->seconds = 600;
 			break;
 		case 'w':
 			opt->warm_s = strtod(optarg, NULL);
