@@ -106,6 +106,13 @@ def cpu_ns(pids):
     return found
 
 
+def stolen_ns(core):
+    """What the hypervisor has taken of a core so far."""
+    text = pathlib.Path("/proc/stat").read_text()
+    found = re.search(rf"^cpu{core} (.+)", text, re.M)
+    return int(found.group(1).split()[7]) * 1e9 / os.sysconf("SC_CLK_TCK")
+
+
 def smaps(pid, key):
     """Bytes, from /proc/PID/smaps_rollup."""
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()

@@ -16,6 +16,7 @@ import rows
 COLUMNS = (
     ("rate", "requests/s", "{:,.0f}"),
     ("cpu_us", "CPU µs/request", "{:.2f}"),
+    ("cpu_even", "at even load", "{:.2f}"),
     ("p50", "p50 µs", "{:.0f}"),
     ("p99", "p99 µs", "{:.0f}"),
     ("p99.9", "p99.9 µs", "{:.0f}"),
@@ -53,7 +54,8 @@ def judge(check, label, figures):
     each = [a / b for a, b in zip(of, to)]
     text = check.text if label in (None, rows.LB) else f"{label}: {check.text}"
     found = verdict(text, ratio, check.is_met(ratio), "{:.2f}")
-    return found | {"low": min(each), "high": max(each)}
+    low, high = spread(each)
+    return found | {"low": low, "high": high}
 
 
 def special(row, figures, checks, not_measured=None):
@@ -103,11 +105,19 @@ def machine(bench):
     }
 
 
+def spread(samples):
+    """The middle half; of few, all."""
+    if len(samples) < 5:
+        return min(samples), max(samples)
+    quarters = statistics.quantiles(samples, n=4, method="inclusive")
+    return quarters[0], quarters[2]
+
+
 def said(samples, form):
     text = form.format(statistics.median(samples))
     if len(samples) == 1:
         return text
-    low, high = form.format(min(samples)), form.format(max(samples))
+    low, high = (form.format(end) for end in spread(samples))
     return f"{text} ({low}–{high})"
 
 
@@ -134,10 +144,10 @@ def table(result):
 
 
 def check_line(check):
-    spread = (
+    by_round = (
         f" ({check['low']:.2f}–{check['high']:.2f} by round)" if "low" in check else ""
     )
-    return f"{'met   ' if check['is_met'] else 'MISSED'}  {check['text']}: {check['said']}{spread}"
+    return f"{'met   ' if check['is_met'] else 'MISSED'}  {check['text']}: {check['said']}{by_round}"
 
 
 def print_row(result):
@@ -190,8 +200,8 @@ def finish(folder, machine_, options, results):
 
 
 def bar(y, name, samples, most, width):
-    """One contestant: its name, a bar to the median, a line over the range, the figure."""
-    middle, low, high = statistics.median(samples), min(samples), max(samples)
+    """One contestant: its name, a bar to the median, a line over the middle half of its samples, the figure."""
+    middle, (low, high) = statistics.median(samples), spread(samples)
     colour = next(
         (c for k, c in COLOURS.items() if name.split(" ")[0].startswith(k)),
         OTHER_COLOUR,
@@ -236,7 +246,7 @@ def chart(document):
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{y}" viewBox="0 0 760 {y}" '
         'font-family="sans-serif" font-size="12" fill="#212529"><rect width="100%" height="100%" fill="#fff"/>'
-        '<text x="16" y="24" font-size="15" font-weight="bold">Less is better: bars are medians, lines the range</text>'
+        '<text x="16" y="24" font-size="15" font-weight="bold">Less is better: bars are medians, lines the middle half of the rounds</text>'
         f'<text x="16" y="{y - 10}" fill="#495057">{html.escape(about["cpu"])}, {about["cores"]} cores; nginx '
         f'{html.escape(about["nginx"])}, HAProxy {html.escape(about["haproxy"])}</text>'
         + "\n".join(parts)

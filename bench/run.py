@@ -28,6 +28,10 @@ from peers import Failed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LATENCY_SHARE = 0.5  # of the slowest peer's capacity
+STOLEN_SHARE = (
+    0.03  # of the proxy's core, by the hypervisor: a sample with more is taken again
+)
+TRIES = 4
 QUANTILES = ("p50", "p99", "p99.9")
 
 
@@ -47,6 +51,7 @@ class Bench:
         except OSError as e:
             raise Failed(f"--nice {options.nice}: {e.strerror}") from None
         self.files = peers.raise_file_limit()
+        self.n_again = 0  # samples taken again
         self.dir = tempfile.mkdtemp(prefix="albatross-bench-")
         self.lbs = options.lb or [(rows.LB, self.bin / "albatross-lb")]
         self.programs = {
@@ -102,8 +107,23 @@ class Bench:
         return done.stdout
 
     def load(self, row, peer, seconds, warm=0.1, rate=0, least=None):
-        """One run of bench/load through peer."""
+        """One run of bench/load through peer; again when the machine was elsewhere meanwhile."""
         what = f"{row.name}: {peer.name}"
+        least = row.least if least is None else least
+        for _ in range(TRIES):
+            before = peers.stolen_ns(self.cores.one[0])
+            sample = self.load_once(row, peer, what, (seconds, warm, rate))
+            stolen = peers.stolen_ns(self.cores.one[0]) - before
+            is_enough = sample["requests"] >= least
+            if is_enough and stolen <= STOLEN_SHARE * (seconds + warm) * 1e9:
+                break
+            self.n_again += 1
+        if not is_enough:
+            raise Failed(f"{what}: {sample['requests']} requests, {least} are needed")
+        return sample
+
+    def load_once(self, row, peer, what, times):
+        seconds, warm, rate = times
         words = [self.bin / "bench" / "load", *row.load, "-d", seconds, "-w", warm]
         for pid in peer.pids():
             words += ["-P", pid]
@@ -115,9 +135,6 @@ class Bench:
         failures = {k: n for k, n in sample["failures"].items() if n}
         if failures:
             raise Failed(f"{what}: failed requests: {failures}\n{peer.tail()}")
-        enough = row.least if least is None else least
-        if sample["requests"] < enough:
-            raise Failed(f"{what}: {sample['requests']} requests, {enough} are needed")
         return sample
 
     def ab(self, row, peer, n):
@@ -189,6 +206,7 @@ def measure_latency(bench, row, entries, figures):
                 figures[peer.name].setdefault(quantile, []).append(
                     sample["latency_us"][quantile]
                 )
+        figures[peer.name].setdefault("cpu_even", []).append(sample["cpu_us"])
         figures[peer.name].setdefault("late_p99", []).append(sample["late_us"]["p99"])
     return rate
 
@@ -239,7 +257,7 @@ def parse(argv):
         "--seconds", type=float, default=0.4, help="of one sample (0.4)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="the first row, 12 rounds of 0.25 s"
+        "--quick", action="store_true", help="the first row, 10 rounds of 0.25 s"
     )
     parser.add_argument(
         "--lb",
@@ -263,7 +281,7 @@ def parse(argv):
     options = parser.parse_args(argv)
     if options.quick:
         options.row = options.row or [names[0]]
-        options.rounds, options.seconds = 12, 0.25
+        options.rounds, options.seconds = 10, 0.25
     options.lb = [
         (label if path else rows.LB, pathlib.Path(path or label).resolve())
         for label, _, path in (text.partition("=") for text in options.lb or [])
@@ -277,7 +295,7 @@ def parse(argv):
 
 def main(argv):
     options = parse(argv)
-    results = []
+    results, status = [], 0
     try:
         bench = Bench(options)
     except Failed as e:
@@ -288,17 +306,20 @@ def main(argv):
         for row in rows.ROWS:
             if options.row and row.name not in options.row:
                 continue
-            results.append(measure(bench, row))
+            try:
+                results.append(measure(bench, row))
+            except Failed as e:  # the others may be measured
+                say(f"FAILED to measure: {e}")
+                results.append(report.special(row, {}, [], f"FAILED: {e}"))
+                status = 1
             report.print_row(results[-1])
-    except Failed as e:
-        say(f"FAILED to measure: {e}")
-        return 1
     except KeyboardInterrupt:
         return 130
     finally:
         bench.close()
+    machine["samples_again"] = bench.n_again
     report.finish(options.out or bench.bin / "bench", machine, options, results)
-    return 0
+    return status
 
 
 if __name__ == "__main__":
