@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/config/options.h"
 #include "lb/control/control.h"
+#include "lb/import/import.h"
 
 enum {
 	DRAIN_LIMIT_MS = 30000,
@@ -127,11 +128,18 @@ static int check(const struct config_options *options)
 
 int main(int argc, char **argv)
 {
-	struct config_options options = {.program = "albatross-lb",
-					 .summary = "HTTP load balancer with AWS's ELBv2 API"};
+	struct config_options options = {
+	    .program = "albatross-lb",
+	    .summary = "HTTP load balancer with AWS's ELBv2 API\n\n"
+		       "albatross-lb import --help: a live load balancer as a "
+		       "configuration file\n"
+		       "albatross-lb diff --help: what differs between a file "
+		       "and what is live"};
 	struct program program = {0};
 	int status;
 
+	if (import_command(argc, argv, &status))
+		return status;
 	switch (config_options_parse(argc, argv, &options)) {
 	case CONFIG_OPTIONS_DONE:
 		return 0;

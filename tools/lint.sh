@@ -31,7 +31,8 @@ lb/observe:     common/base lb/routing
 lb/proxy:       common/base lb/routing lb/observe
 lb/api:         common/base common/doc common/store common/aws lb/routing
 lb/control:     common/base common/doc common/store common/http common/aws common/config lb/routing lb/observe lb/proxy lb/api
-lb:             common/base common/config lb/control
+lb/import:      common/base common/doc common/store common/http common/aws common/config lb/api lb/control
+lb:             common/base common/config lb/control lb/import
 scaler/engine:  common/base common/doc
 scaler/metrics: common/base common/doc
 scaler/api:     common/base common/doc common/store common/aws scaler/engine scaler/metrics
