@@ -110,22 +110,23 @@ static int run_import(const struct import_options *options, const struct source 
 static int run_diff(const struct import_options *options, const struct source *source,
 		    struct err *err)
 {
-	json_t *config = config_load(options->file, err), *file = NULL, *live = NULL;
+	json_t *config = config_load(options->file, err);
 	struct local *local = config ? local_new(config, err) : NULL;
+	struct live_sides sides = {0};
 	struct buf text = {0};
 	int status = STATUS_TROUBLE;
 
 	if (config && !local)
 		err_wrap(err, "%s: ", options->file);
-	if (local &&
-	    live_of_file(config, local_source(local), *source, options, &file, &live, err) == 0) {
-		status = compare_configs(file, live, &text) > 0 ? STATUS_DIFFERS : 0;
+	if (local && live_of_file(config, local_source(local), *source, !options->no_scaling,
+				  &sides, err) == 0) {
+		status = compare_configs(sides.file, sides.live, &text) > 0 ? STATUS_DIFFERS : 0;
 		if (buf_failed(&text) || fputs(buf_text(&text), stdout) < 0)
 			status = STATUS_TROUBLE;
 	}
 	buf_fini(&text);
-	json_decref(file);
-	json_decref(live);
+	json_decref(sides.file);
+	json_decref(sides.live);
 	local_free(local);
 	json_decref(config);
 	return status;

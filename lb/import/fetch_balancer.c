@@ -8,6 +8,11 @@
 
 enum { TAGS_AT_ONCE = 20 }; /* DescribeTags takes no more */
 
+static const struct source_listing described_balancers = {SOURCE_ELB, "DescribeLoadBalancers",
+							  "LoadBalancers"};
+static const struct source_listing described_groups = {SOURCE_ELB, "DescribeTargetGroups",
+						       "TargetGroups"};
+
 json_t *fetch_new(void)
 {
 	json_t *found = json_pack("{s:[],s:[],s:{}}", "LoadBalancers", "TargetGroups", "Tags");
@@ -17,11 +22,12 @@ json_t *fetch_new(void)
 }
 
 /* New reference to the list of a call with one member in its input. */
-static json_t *list(const struct source *source, const char *action, const char *member,
-		    const char *value, const char *result, struct err *err)
+static json_t *list(const struct source *source, const char *action, const char *result,
+		    const char *member, const char *value, struct err *err)
 {
-	return source_list(source, SOURCE_ELB, action, json_pack("{s:s}", member, value), result,
-			   err);
+	struct source_listing listing = {SOURCE_ELB, action, result};
+
+	return source_list(source, &listing, json_pack("{s:s}", member, value), err);
 }
 
 /* Notes that the thing has tags to ask for. */
@@ -36,7 +42,7 @@ static json_t *attributes_of(const struct source *source, const char *action, co
 			     const char *arn, struct err *err)
 {
 	struct err why = {0};
-	json_t *attributes = list(source, action, member, arn, "Attributes", &why);
+	json_t *attributes = list(source, action, "Attributes", member, arn, &why);
 
 	if (attributes || why.code == ENOTSUP)
 		return attributes ? attributes : json_array();
@@ -48,7 +54,7 @@ static json_t *listener_of(const struct source *source, json_t *described, json_
 			   struct err *err)
 {
 	const char *arn = doc_str(described, "ListenerArn", "");
-	json_t *rules = list(source, "DescribeRules", "ListenerArn", arn, "Rules", err);
+	json_t *rules = list(source, "DescribeRules", "Rules", "ListenerArn", arn, err);
 	json_t *attributes =
 	    rules ? attributes_of(source, "DescribeListenerAttributes", "ListenerArn", arn, err)
 		  : NULL;
@@ -70,7 +76,7 @@ static json_t *listeners_of(const struct source *source, const char *arn, json_t
 			    struct err *err)
 {
 	json_t *described =
-	    list(source, "DescribeListeners", "LoadBalancerArn", arn, "Listeners", err);
+	    list(source, "DescribeListeners", "Listeners", "LoadBalancerArn", arn, err);
 	json_t *listeners = json_array(), *item, *listener;
 	size_t i;
 
@@ -111,8 +117,8 @@ static int add_group(const struct source *source, json_t *described, json_t *fou
 		return 0;
 	attributes =
 	    attributes_of(source, "DescribeTargetGroupAttributes", "TargetGroupArn", arn, err);
-	health = attributes ? list(source, "DescribeTargetHealth", "TargetGroupArn", arn,
-				   "TargetHealthDescriptions", err)
+	health = attributes ? list(source, "DescribeTargetHealth", "TargetHealthDescriptions",
+				   "TargetGroupArn", arn, err)
 			    : NULL;
 	if (!health) {
 		json_decref(attributes);
@@ -150,10 +156,9 @@ int fetch_target_group(const struct source *source, const char *name, json_t *fo
 {
 	if (has_group(found, name))
 		return 0;
-	return add_groups(source,
-			  source_list(source, SOURCE_ELB, "DescribeTargetGroups",
-				      named(name, "TargetGroupArns"), "TargetGroups", err),
-			  found, err);
+	return add_groups(
+	    source, source_list(source, &described_groups, named(name, "TargetGroupArns"), err),
+	    found, err);
 }
 
 static int add_balancer(const struct source *source, json_t *described, json_t *found,
@@ -175,15 +180,15 @@ static int add_balancer(const struct source *source, json_t *described, json_t *
 					attributes, "Listeners", listeners));
 	return add_groups(
 	    source,
-	    list(source, "DescribeTargetGroups", "LoadBalancerArn", arn, "TargetGroups", err),
+	    list(source, "DescribeTargetGroups", "TargetGroups", "LoadBalancerArn", arn, err),
 	    found, err);
 }
 
 int fetch_load_balancer(const struct source *source, const char *name, json_t *found,
 			struct err *err)
 {
-	json_t *balancers = source_list(source, SOURCE_ELB, "DescribeLoadBalancers",
-					named(name, "LoadBalancerArns"), "LoadBalancers", err);
+	json_t *balancers =
+	    source_list(source, &described_balancers, named(name, "LoadBalancerArns"), err);
 	json_t *balancer = json_array_get(balancers, 0);
 	int result = -1;
 

@@ -7,6 +7,16 @@
 
 enum { ALARMS_AT_ONCE = 100 }; /* DescribeAlarms takes no more names */
 
+static const struct source_listing described_groups = {
+    SOURCE_AUTOSCALING, "DescribeAutoScalingGroups", "AutoScalingGroups"};
+static const struct source_listing described_versions = {
+    SOURCE_EC2, "DescribeLaunchTemplateVersions", "LaunchTemplateVersions"};
+static const struct source_listing described_templates = {SOURCE_EC2, "DescribeLaunchTemplates",
+							  "LaunchTemplates"};
+static const struct source_listing described_alarms = {SOURCE_MONITORING, "DescribeAlarms",
+						       "MetricAlarms"};
+static const struct source_listing alarm_tags = {SOURCE_MONITORING, "ListTagsForResource", "Tags"};
+
 /* Appends to the section of found; takes over items, NULL included. */
 static int add_items(json_t *found, const char *section, json_t *items)
 {
@@ -23,20 +33,25 @@ static int add_items(json_t *found, const char *section, json_t *items)
 	return 0;
 }
 
-/* What belongs to a group.  A service without the action has none of it. */
-static int add_parts(const struct source *source, const char *action, const char *member,
-		     const char *group, const char *section, json_t *found, struct err *err)
+/* What belongs to a group, and the section of the file it goes to. */
+struct part {
+	struct source_listing listing;
+	const char *section;
+};
+
+/* A service without the action has none of it. */
+static int add_parts(const struct source *source, const struct part *part, const char *group,
+		     json_t *found, struct err *err)
 {
 	struct err why = {0};
-	json_t *items =
-	    source_list(source, SOURCE_AUTOSCALING, action,
-			json_pack("{s:s}", "AutoScalingGroupName", group), member, &why);
+	json_t *items = source_list(source, &part->listing,
+				    json_pack("{s:s}", "AutoScalingGroupName", group), &why);
 
 	if (!items && why.code == ENOTSUP)
 		items = json_array();
 	if (!items)
 		*err = why;
-	return add_items(found, section, items);
+	return add_items(found, part->section, items);
 }
 
 /* Borrowed: how the group names its launch template; NULL when it has none. */
@@ -55,8 +70,7 @@ static json_t *template_version(const struct source *source, const json_t *named
 	json_t *input = json_pack("{s:s,s:[s]}", id ? "LaunchTemplateId" : "LaunchTemplateName",
 				  id ? id : doc_str(named, "LaunchTemplateName", ""), "Versions",
 				  doc_str(named, "Version", "$Default"));
-	json_t *versions = source_list(source, SOURCE_EC2, "DescribeLaunchTemplateVersions", input,
-				       "LaunchTemplateVersions", err);
+	json_t *versions = source_list(source, &described_versions, input, err);
 	json_t *version = json_incref(json_array_get(versions, 0));
 
 	if (versions && !version)
@@ -74,9 +88,9 @@ static json_t *template_found(const struct source *source, const json_t *named, 
 	if (!version)
 		return NULL;
 	templates = source_list(
-	    source, SOURCE_EC2, "DescribeLaunchTemplates",
+	    source, &described_templates,
 	    json_pack("{s:[s]}", "LaunchTemplateNames", doc_str(version, "LaunchTemplateName", "")),
-	    "LaunchTemplates", err);
+	    err);
 	if (!templates) {
 		json_decref(version);
 		return NULL;
@@ -122,16 +136,14 @@ int fetch_launch_template(const struct source *source, const char *name, json_t 
 
 int fetch_group(const struct source *source, const char *name, json_t *found, struct err *err)
 {
-	static const struct {
-		const char *action, *member, *section;
-	} parts[] = {
-	    {"DescribePolicies", "ScalingPolicies", "ScalingPolicies"},
-	    {"DescribeScheduledActions", "ScheduledUpdateGroupActions", "ScheduledActions"},
-	    {"DescribeLifecycleHooks", "LifecycleHooks", "LifecycleHooks"},
+	static const struct part parts[] = {
+	    {{SOURCE_AUTOSCALING, "DescribePolicies", "ScalingPolicies"}, "ScalingPolicies"},
+	    {{SOURCE_AUTOSCALING, "DescribeScheduledActions", "ScheduledUpdateGroupActions"},
+	     "ScheduledActions"},
+	    {{SOURCE_AUTOSCALING, "DescribeLifecycleHooks", "LifecycleHooks"}, "LifecycleHooks"},
 	};
-	json_t *groups = source_list(source, SOURCE_AUTOSCALING, "DescribeAutoScalingGroups",
-				     json_pack("{s:[s]}", "AutoScalingGroupNames", name),
-				     "AutoScalingGroups", err);
+	json_t *groups = source_list(source, &described_groups,
+				     json_pack("{s:[s]}", "AutoScalingGroupNames", name), err);
 	json_t *group = json_incref(json_array_get(groups, 0));
 	int result = -1;
 
@@ -145,8 +157,7 @@ int fetch_group(const struct source *source, const char *name, json_t *found, st
 		result =
 		    template_of(group) ? add_template(source, template_of(group), found, err) : 0;
 	for (size_t i = 0; result == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
-		result = add_parts(source, parts[i].action, parts[i].member, name, parts[i].section,
-				   found, err);
+		result = add_parts(source, &parts[i], name, found, err);
 	json_decref(group);
 	return result;
 }
@@ -172,9 +183,9 @@ int fetch_alarms(const struct source *source, const json_t *names, json_t *found
 	do {
 		if (names && json_array_size(names) == 0)
 			break;
-		if (add_items(found, "MetricAlarms",
-			      source_list(source, SOURCE_MONITORING, "DescribeAlarms",
-					  alarm_input(names, from), "MetricAlarms", err)) < 0)
+		if (add_items(
+			found, "MetricAlarms",
+			source_list(source, &described_alarms, alarm_input(names, from), err)) < 0)
 			return -1;
 		from += ALARMS_AT_ONCE;
 	} while (from < json_array_size(names));
@@ -188,8 +199,8 @@ int fetch_alarm_tags(const struct source *source, json_t *alarms, struct err *er
 
 	json_array_foreach (alarms, i, alarm) {
 		tags = source_list(
-		    source, SOURCE_MONITORING, "ListTagsForResource",
-		    json_pack("{s:s}", "ResourceARN", doc_str(alarm, "AlarmArn", "")), "Tags", err);
+		    source, &alarm_tags,
+		    json_pack("{s:s}", "ResourceARN", doc_str(alarm, "AlarmArn", "")), err);
 		if (!tags)
 			return -1;
 		json_object_set_new(alarm, "Tags", tags);

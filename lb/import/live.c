@@ -98,20 +98,23 @@ json_t *live_import(const struct source *source, const struct import_options *op
 
 /* ---- what a file names ---- */
 
-typedef int (*fetch_fn)(const struct source *source, const char *name, json_t *found,
-			struct err *err);
+/* A section of the file, and how to read what it names. */
+struct section {
+	const char *name, *member;
+	int (*fetch)(const struct source *source, const char *name, json_t *found, struct err *err);
+};
 
 /* Each of the file's section; who is not there is a difference, no failure. */
-static int fetch_named(const struct source *source, const json_t *config, const char *section,
-		       const char *member, fetch_fn fetch, json_t *found, struct err *err)
+static int fetch_section(const struct source *source, const struct section *section,
+			 const json_t *config, json_t *found, struct err *err)
 {
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (doc_array(config, section), i, item) {
+	json_array_foreach (doc_array(config, section->name), i, item) {
 		struct err why = {0};
 
-		if (fetch(source, doc_str(item, member, ""), found, &why) == 0 ||
+		if (section->fetch(source, doc_str(item, section->member, ""), found, &why) == 0 ||
 		    why.code == ENOENT)
 			continue;
 		*err = why;
@@ -123,10 +126,13 @@ static int fetch_named(const struct source *source, const json_t *config, const 
 static int fetch_balancers_of(const struct source *source, const json_t *config, json_t *found,
 			      struct err *err)
 {
-	if (fetch_named(source, config, "LoadBalancers", "LoadBalancerName", fetch_load_balancer,
-			found, err) < 0 ||
-	    fetch_named(source, config, "TargetGroups", "TargetGroupName", fetch_target_group,
-			found, err) < 0)
+	static const struct section balancers = {"LoadBalancers", "LoadBalancerName",
+						 fetch_load_balancer};
+	static const struct section groups = {"TargetGroups", "TargetGroupName",
+					      fetch_target_group};
+
+	if (fetch_section(source, &balancers, config, found, err) < 0 ||
+	    fetch_section(source, &groups, config, found, err) < 0)
 		return -1;
 	return fetch_tags(source, found, err);
 }
@@ -149,10 +155,13 @@ static int fetch_alarms_of(const struct source *source, const json_t *config, js
 static int fetch_scaling_of(const struct source *source, const json_t *config, json_t *found,
 			    struct err *err)
 {
-	if (fetch_named(source, config, "AutoScalingGroups", "AutoScalingGroupName", fetch_group,
-			found, err) < 0 ||
-	    fetch_named(source, config, "LaunchTemplates", "LaunchTemplateName",
-			fetch_launch_template, found, err) < 0)
+	static const struct section groups = {"AutoScalingGroups", "AutoScalingGroupName",
+					      fetch_group};
+	static const struct section templates = {"LaunchTemplates", "LaunchTemplateName",
+						 fetch_launch_template};
+
+	if (fetch_section(source, &groups, config, found, err) < 0 ||
+	    fetch_section(source, &templates, config, found, err) < 0)
 		return -1;
 	return fetch_alarms_of(source, config, found, err);
 }
@@ -185,6 +194,27 @@ static void drop_others(json_t *side, const json_t *config)
 	}
 }
 
+/* Instances of target groups that a group of the file's registers its own in. */
+static void drop_instances(json_t *side, const json_t *config)
+{
+	const json_t *group, *name;
+	size_t i, j;
+
+	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, group) {
+		json_array_foreach (doc_array(group, "TargetGroupARNs"), j, name) {
+			json_t *targets =
+			    doc_array(item_of(doc_array(side, "TargetGroups"), "TargetGroupName",
+					      json_string_value(name)),
+				      "Targets");
+
+			for (size_t t = json_array_size(targets); t-- > 0;) {
+				if (id_is_ec2(doc_str(json_array_get(targets, t), "Id", ""), "i"))
+					json_array_remove(targets, t);
+			}
+		}
+	}
+}
+
 static void drop_capacity(json_t *side)
 {
 	json_t *group;
@@ -211,29 +241,30 @@ static void drop_addresses(json_t *file_side, json_t *live_side)
 	}
 }
 
-int live_of_file(const json_t *config, struct source own, struct source live,
-		 const struct import_options *options, json_t **file_side, json_t **live_side,
-		 struct err *err)
+int live_of_file(const json_t *config, struct source own, struct source live, bool with_scaling,
+		 struct live_sides *sides, struct err *err)
 {
 	json_t *own_found = fetch_new(), *found = fetch_new(), *instances = NULL, *names = NULL;
 	int result = -1;
 
 	if (fetch_balancers_of(&own, config, own_found, err) < 0 ||
 	    fetch_balancers_of(&live, config, found, err) < 0 ||
-	    (!options->no_scaling && fetch_scaling_of(&live, config, found, err) < 0))
+	    (with_scaling && fetch_scaling_of(&live, config, found, err) < 0))
 		goto out;
 	instances = instances_of(found);
 	names = shape_names(found);
-	*file_side = shape_balancers(own_found, NULL, NULL);
-	*live_side = shape_balancers(found, instances, NULL);
-	if (!options->no_scaling) {
-		shape_scaling_of_file(config, names, *file_side);
-		shape_scaling(found, *live_side, NULL);
+	sides->file = shape_balancers(own_found, NULL, NULL);
+	sides->live = shape_balancers(found, instances, NULL);
+	if (with_scaling) {
+		shape_scaling_of_file(config, names, sides->file);
+		shape_scaling(found, sides->live, NULL);
 	}
-	drop_others(*live_side, config);
-	drop_capacity(*file_side);
-	drop_capacity(*live_side);
-	drop_addresses(*file_side, *live_side);
+	drop_others(sides->live, config);
+	drop_instances(sides->file, config);
+	drop_instances(sides->live, config);
+	drop_capacity(sides->file);
+	drop_capacity(sides->live);
+	drop_addresses(sides->file, sides->live);
 	result = 0;
 out:
 	json_decref(names);

@@ -13,13 +13,17 @@
 MUST_CHECK json_t *live_import(const struct source *source, const struct import_options *options,
 			       json_t *notes, struct err *err);
 
+/* Two configurations to compare, of the same form. */
+struct live_sides {
+	json_t *file, *live; /* owned */
+};
+
 /*
- * Both sides of a comparison, new references, in the same form.  config: the
- * file's, checked; own: what it would tell; what no file decides (capacity now,
- * instances of groups as targets) is in neither.  -1 with err.
+ * Both sides, new references.  config: the file's, checked; own: what it would tell; what no file
+ * decides (capacity now, instances of groups as targets) is in neither.  with_scaling: beside load
+ * balancers and target groups.  -1 with err.
  */
 MUST_CHECK int live_of_file(const json_t *config, struct source own, struct source live,
-			    const struct import_options *options, json_t **file_side,
-			    json_t **live_side, struct err *err);
+			    bool with_scaling, struct live_sides *sides, struct err *err);
 
 #endif

@@ -68,10 +68,11 @@ static void note_lost(const json_t *described, const struct file_member *table, 
 	json_object_foreach ((json_t *)described, name, value) {
 		const struct file_member *member = find(table, n, name);
 
-		if (!member && !is_empty(value))
+		bool is_lost = member ? member->fate == MEMBER_LOST && !is_default(member, value)
+				      : !is_empty(value);
+
+		if (is_lost)
 			shape_note(notes, path, "%s is not kept: a file does not hold it", name);
-		if (member && member->fate == MEMBER_LOST && !is_default(member, value))
-			shape_note(notes, path, "%s is not kept: it is not supported", name);
 	}
 }
 

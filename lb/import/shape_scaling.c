@@ -206,6 +206,18 @@ static void finish_policy(json_t *made, const json_t *described, const json_t *n
 	json_object_del(made, "MetricAggregationType");
 }
 
+/* Of an action that recurs, AWS tells the next time as its StartTime. */
+static void finish_schedule(json_t *made, const json_t *described, const json_t *names,
+			    const char *path, json_t *notes)
+{
+	(void)described;
+	(void)names;
+	(void)path;
+	(void)notes;
+	if (doc_has(made, "Recurrence"))
+		json_object_del(made, "StartTime");
+}
+
 /* CloudWatch's "app/web/1f.." and "targetgroup/web/2e.." as the name in
  * between. */
 static void rename_dimensions(json_t *dimensions)
@@ -252,7 +264,8 @@ static const struct kind kinds[] = {
     {"AutoScalingGroups", "AutoScalingGroupName", group_members, COUNT(group_members),
      finish_group},
     {"ScalingPolicies", "PolicyName", policy_members, COUNT(policy_members), finish_policy},
-    {"ScheduledActions", "ScheduledActionName", schedule_members, COUNT(schedule_members), NULL},
+    {"ScheduledActions", "ScheduledActionName", schedule_members, COUNT(schedule_members),
+     finish_schedule},
     {"LifecycleHooks", "LifecycleHookName", hook_members, COUNT(hook_members), NULL},
     {"MetricAlarms", "AlarmName", alarm_members, COUNT(alarm_members), finish_alarm},
 };

@@ -38,10 +38,15 @@ struct source {
 MUST_CHECK json_t *source_call(const struct source *source, enum source_service service,
 			       const char *action, json_t *input, struct err *err);
 
-/* The member's items of all pages, one array; takes over input.  Pages that do
- * not end, and a marker that comes again, are an error. */
-MUST_CHECK json_t *source_list(const struct source *source, enum source_service service,
-			       const char *action, json_t *input, const char *member,
-			       struct err *err);
+/* A call that answers in pages, and the member that has the items. */
+struct source_listing {
+	enum source_service service;
+	const char *action, *member;
+};
+
+/* The items of all pages, one array; takes over input.  Pages that do not end, and a marker that
+ * comes again, are an error. */
+MUST_CHECK json_t *source_list(const struct source *source, const struct source_listing *listing,
+			       json_t *input, struct err *err);
 
 #endif

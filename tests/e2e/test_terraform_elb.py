@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+import pytest
+
 import conftest as shared
 import terraform
 
@@ -46,6 +48,7 @@ def serves(dns, port, backends):
         return answer.status == 200 and answer.body.decode() in backends
 
 
+@pytest.mark.timeout(900)
 def test_terraform_applies_changes_and_destroys_a_load_balancer(start_lab, programs):
     terraform.require()
     lab = start_lab(edit=nothing_of_its_own, ready=False)

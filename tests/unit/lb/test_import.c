@@ -83,8 +83,9 @@ static json_t *answer(void *context, enum source_service service, const char *ac
 static json_t *list(struct pages *pages, enum source_service service, struct err *err)
 {
 	struct source source = {answer, pages};
+	struct source_listing listing = {service, "DescribeItems", "Items"};
 
-	return source_list(&source, service, "DescribeItems", json_object(), "Items", err);
+	return source_list(&source, &listing, json_object(), err);
 }
 
 static void test_pages_are_joined(void **state)
@@ -150,7 +151,7 @@ static void test_object_keeps_what_is_not_default_and_notes_the_rest(void **stat
 		    "{'A': 6, 'B': {'C': 'y'}, 'I': 'i'}");
 	assert_json(notes, "['P: I is kept, but has no effect',"
 			   " 'P: U is not kept: a file does not hold it',"
-			   " 'P: L is not kept: it is not supported']");
+			   " 'P: L is not kept: a file does not hold it']");
 	json_decref(same);
 	json_decref(other);
 }
