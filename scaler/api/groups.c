@@ -25,7 +25,7 @@ static const char *unsupported_member(const json_t *input)
 {
 	static const char *const members[] = {
 	    "LaunchConfigurationName", "MixedInstancesPolicy", "InstanceId",
-	    "LoadBalancerNames",       "MaxInstanceLifetime",  "InstanceMaintenancePolicy",
+	    "LoadBalancerNames",       "MaxInstanceLifetime",
 	};
 
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -133,6 +133,24 @@ static int check_numbers(const json_t *input, struct aws_error *error)
 	return 0;
 }
 
+/* Both or neither; -1 twice takes it away. */
+static int check_maintenance(const json_t *input, struct aws_error *error)
+{
+	const json_t *policy = doc_object(input, "InstanceMaintenancePolicy");
+	int64_t min = doc_int(policy, "MinHealthyPercentage", -2);
+	int64_t max = doc_int(policy, "MaxHealthyPercentage", -2);
+
+	if (!policy || (min == -1 && max == -1))
+		return 0;
+	if (min >= 0 && max >= 100 && max - min <= 100)
+		return 0;
+	reply_invalid(error,
+		      "An InstanceMaintenancePolicy needs a MinHealthyPercentage of 0 to 100 and a "
+		      "MaxHealthyPercentage of 100 to 200 that differ by 100 at most, or -1 for "
+		      "both");
+	return -1;
+}
+
 static int check_common(const json_t *input, struct aws_error *error)
 {
 	const char *member = unsupported_member(input);
@@ -142,7 +160,7 @@ static int check_common(const json_t *input, struct aws_error *error)
 		return -1;
 	}
 	if (check_policies(input, error) < 0 || check_health_type(input, error) < 0 ||
-	    check_numbers(input, error) < 0)
+	    check_numbers(input, error) < 0 || check_maintenance(input, error) < 0)
 		return -1;
 	return check_template(input, error);
 }

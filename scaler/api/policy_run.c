@@ -64,8 +64,13 @@ int autoscaling_on_alarm(struct autoscaling *as, const struct alarm_event *event
 	struct group *group;
 	int result;
 
-	if (!event->action)
+	if (!event->action) {
+		TAILQ_FOREACH (group, &as->engine->groups, link) {
+			if (event->new_state == ALARM_ALARM)
+				engine_refresh_alarm(group, event->name, event->at_ms);
+		}
 		return 0;
+	}
 	TAILQ_FOREACH (group, &as->engine->groups, link) {
 		policy = group_policy(group, event->action);
 		if (policy)

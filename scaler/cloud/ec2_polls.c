@@ -320,7 +320,7 @@ static void ask_template(struct rim *rim, int64_t now_ms)
 	struct group *group;
 
 	TAILQ_FOREACH (group, &rim->engine->groups, link) {
-		const json_t *spec = doc_object(group->document, "LaunchTemplate");
+		const json_t *spec = group_template(group);
 		const char *id = doc_str(spec, "LaunchTemplateId", NULL);
 		const char *name = doc_str(spec, "LaunchTemplateName", NULL);
 

@@ -15,7 +15,7 @@ const char *const LAUNCH_TAG = "albatross:autoscaling:groupName";
 
 const json_t *launch_template_of(const struct group *group, const json_t *templates)
 {
-	const json_t *spec = doc_object(group->document, "LaunchTemplate");
+	const json_t *spec = group_template(group);
 	const char *name = doc_str(spec, "LaunchTemplateName", NULL);
 	const json_t *template;
 	size_t i;
@@ -154,7 +154,7 @@ json_t *launch_input(const struct group *group, const json_t *templates,
 		     const struct action *action, struct err *err)
 {
 	const json_t *template = launch_template_of(group, templates);
-	json_t *spec = doc_object(group->document, "LaunchTemplate"), *named;
+	json_t *spec = group_template(group), *named;
 	json_t *input = json_pack("{s:i, s:i, s:s}", "MinCount", action->count, "MaxCount",
 				  action->count, "ClientToken", action->token);
 

@@ -191,6 +191,20 @@ MUST_CHECK struct activity *engine_exit_standby(struct engine *engine, struct gr
 MUST_CHECK int engine_attach_instance(struct engine *engine, struct group *group, const char *id,
 				      int64_t now_ms, struct err *err);
 
+/* The launch template in force: that of the refresh under way, else the group's; borrowed. */
+json_t *group_template(const struct group *group);
+/* input: StartInstanceRefresh's, checked.  The refresh's id, borrowed; NULL with err: EBUSY another
+ * is under way. */
+MUST_CHECK const char *engine_start_refresh(struct engine *engine, struct group *group,
+					    const json_t *input, int64_t now_ms, struct err *err);
+/* ENOENT: none is under way. */
+MUST_CHECK const char *engine_cancel_refresh(struct group *group, struct err *err);
+/* ENOENT; EINVAL: there is nothing to go back to. */
+MUST_CHECK const char *engine_roll_back_refresh(struct group *group, int64_t now_ms,
+						struct err *err);
+/* The alarm is in ALARM: a refresh that watches it fails. */
+void engine_refresh_alarm(struct group *group, const char *alarm, int64_t now_ms);
+
 /* Lifecycle hooks, DescribeLifecycleHooks' shape, borrowed; NULL: none. */
 const json_t *group_hooks(const struct group *group);
 /* input: PutLifecycleHook's, its members checked one by one.  -1 with err: EINVAL, EDQUOT. */

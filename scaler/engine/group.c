@@ -28,6 +28,7 @@ static const char *const kept[] = {
     "PlacementGroup",
     "AvailabilityZoneDistribution",
     "DeletionProtection",
+    "InstanceMaintenancePolicy",
 };
 
 int group_actual(const struct group *group)
@@ -163,6 +164,7 @@ void group_free(struct group *group)
 	TAILQ_FOREACH_SAFE (attachment, &group->attachments, link, next_attachment)
 		group_attachment_free(group, attachment);
 	json_decref(group->document);
+	json_decref(group->refreshes);
 	json_decref(group->why_alarms);
 	json_decref(group->proposal.alarm);
 	free(group);
@@ -192,10 +194,16 @@ int64_t group_warmup_ms(const struct group *group)
 	return 1000 * doc_int(group->document, "DefaultInstanceWarmup", cooldown);
 }
 
+void group_forget_template(struct group *group)
+{
+	group->latest_version = group->default_version = 0;
+	group->template_seen_ms = 0;
+	group->is_dirty = true;
+}
+
 void group_template_version(const struct group *group, char version[ZONE_MAX])
 {
-	const char *wanted =
-	    doc_str(doc_object(group->document, "LaunchTemplate"), "Version", "$Default");
+	const char *wanted = doc_str(group_template(group), "Version", "$Default");
 	int number =
 	    strcmp(wanted, "$Latest") == 0 ? group->latest_version : group->default_version;
 
@@ -326,6 +334,9 @@ static int copy_members(json_t *document, const json_t *input)
 	/* -1 takes the warm-up away again. */
 	if (doc_int(document, "DefaultInstanceWarmup", 0) < 0)
 		json_object_del(document, "DefaultInstanceWarmup");
+	if (doc_int(doc_object(document, "InstanceMaintenancePolicy"), "MinHealthyPercentage", 0) <
+	    0)
+		json_object_del(document, "InstanceMaintenancePolicy");
 	if (doc_has(document, "MaxInstanceLifetime") &&
 	    doc_int(document, "MaxInstanceLifetime", 0) == 0)
 		json_object_del(document, "MaxInstanceLifetime");
@@ -418,7 +429,8 @@ struct group *group_new(struct engine *engine, const char *name)
 	TAILQ_INIT(&group->attachments);
 	text_copy(group->name, sizeof group->name, name);
 	group->document = json_object();
-	if (!group->document) {
+	group->refreshes = json_array();
+	if (!group->document || !group->refreshes) {
 		group_free(group);
 		return NULL;
 	}
@@ -535,7 +547,7 @@ int engine_update_group(struct group *group, const json_t *input, int64_t now_ms
 	if (is_new_start)
 		group_launch_succeeded(group);
 	if (doc_has(input, "LaunchTemplate"))
-		group->latest_version = group->default_version = 0;
+		group_forget_template(group);
 	return 0;
 }
 

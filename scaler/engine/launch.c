@@ -23,7 +23,7 @@ enum {
 
 static void fill_template(const struct group *group, struct instance *instance)
 {
-	const json_t *template = doc_object(group->document, "LaunchTemplate");
+	const json_t *template = group_template(group);
 
 	text_copy(instance->template_id, sizeof instance->template_id,
 		  doc_str(template, "LaunchTemplateId", ""));
@@ -117,6 +117,9 @@ static void write_cause(const struct tick *tick, struct group *group, int actual
 		cause_add(cause, tick->now_ms,
 			  "an instance was launched in response to an unhealthy instance needing "
 			  "to be replaced");
+	else if (group_is_refreshing(group) && !group->why[0])
+		cause_add(cause, tick->now_ms,
+			  "an instance was launched in response to an instance refresh");
 	else
 		cause_add(cause, tick->now_ms,
 			  "an instance was started in response to a difference between desired "

@@ -88,6 +88,7 @@ struct instance {
 	bool is_attached; /* somebody else has launched it */
 	bool is_tagged;   /* attached: it carries the group's tag */
 	bool skips_elb;   /* came while AddToLoadBalancer was suspended */
+	bool is_outdated; /* the refresh under way is to replace it */
 	enum hook_phase hook_phase;
 	json_t *hooks; /* array: hooks that have not answered, see hooks.c */
 	int64_t launch_ms, in_service_ms, end_ms;
@@ -212,6 +213,7 @@ struct group {
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */
 	TAILQ_HEAD(, policy) policies;
+	json_t *refreshes;                /* array: see refresh.c, the newest first */
 	TAILQ_HEAD(, schedule) schedules; /* by name */
 	TAILQ_HEAD(, attachment) attachments;
 
@@ -226,6 +228,7 @@ struct group {
 	} proposal;
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
 	bool is_blocked; /* it has been told that protection keeps a scale-in from its end */
+	int surge;       /* instances beyond desired, for the refresh under way */
 	bool has_zones;  /* zones[] is what EC2 says */
 	struct zone zones[MAX_ZONES];
 	int n_zones;

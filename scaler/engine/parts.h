@@ -58,6 +58,8 @@ MUST_CHECK struct attachment *group_attachment_add(struct group *group, const ch
 void group_attachment_free(struct group *group, struct attachment *attachment);
 bool group_checks_elb(const struct group *group);
 int64_t group_warmup_ms(const struct group *group);
+/* Another template is in force, or other versions of it: EC2 is asked again. */
+void group_forget_template(struct group *group);
 /* The version number that the group's template stands for now; "" unknown. */
 void group_template_version(const struct group *group, char version[ZONE_MAX]);
 /* Zones by name only, until EC2 has told the subnets. */
@@ -150,6 +152,11 @@ MUST_CHECK struct schedule *schedule_new(struct group *group,
 					 const char *name); /* NULL: no memory */
 void schedule_free(struct schedule *schedule);              /* NULL is fine */
 void schedules_run(struct tick *tick, struct group *group);
+
+/* refresh.c */
+bool group_is_refreshing(const struct group *group);
+/* Sets group->surge; takes outdated instances away. */
+void refresh_run(struct tick *tick, struct group *group);
 
 /* tracking.c */
 void tracking_run(struct tick *tick, struct group *group);

@@ -115,14 +115,13 @@ struct action *action_add(struct tick *tick, enum action_kind kind, const struct
 
 static void reconcile(struct tick *tick, struct group *group)
 {
-	int actual = group_actual(group);
+	int actual = group_actual(group), wanted = group->desired + group->surge;
 
-	if (actual < group->desired)
-		launch_missing(tick, group, group->desired - actual);
-	else if (actual > group->desired && !group->is_deleting &&
-		 !group_is_suspended(group, "Terminate"))
-		terminate_surplus(tick, group, actual - group->desired);
-	if (actual >= group->desired && group->replacing > 0) {
+	if (actual < wanted)
+		launch_missing(tick, group, wanted - actual);
+	else if (actual > wanted && !group->is_deleting && !group_is_suspended(group, "Terminate"))
+		terminate_surplus(tick, group, actual - wanted);
+	if (actual >= wanted && group->replacing > 0) {
 		group->replacing = 0;
 		group->is_dirty = true;
 	}
@@ -190,6 +189,7 @@ static void tick_group(struct tick *tick, struct group *group)
 	schedules_run(tick, group);
 	tracking_run(tick, group);
 	policies_run(tick, group);
+	refresh_run(tick, group);
 	launch_zones_known(tick, group);
 	reconcile(tick, group);
 	launch_hand_out(tick, group);

@@ -68,6 +68,7 @@ static const struct field instance_fields[] = {
     PLAIN(FIELD_BOOL, instance, is_attached, "IsAttached"),
     PLAIN(FIELD_BOOL, instance, is_tagged, "IsTagged"),
     PLAIN(FIELD_BOOL, instance, skips_elb, "SkipsLoadBalancer"),
+    PLAIN(FIELD_BOOL, instance, is_outdated, "IsOutdated"),
     PLAIN(FIELD_INT, instance, hook_phase, "HookPhase"),
     PLAIN(FIELD_LIST, instance, hooks, "LifecycleActions"),
     PLAIN(FIELD_MS, instance, launch_ms, "LaunchMs"),
@@ -112,6 +113,7 @@ static const struct field group_fields[] = {
     PLAIN(FIELD_MS, group, launch_after_ms, "LaunchAfterMs"),
     PLAIN(FIELD_MS, group, failed_ms, "LaunchFailedMs"),
     PLAIN(FIELD_INT, group, replacing, "Replacing"),
+    PLAIN(FIELD_LIST, group, refreshes, "InstanceRefreshes"),
     {NULL, FIELD_END, 0, 0},
 };
 

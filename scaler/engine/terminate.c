@@ -43,7 +43,7 @@ static int version_number(const struct instance *instance)
 static int compare_templates(const struct group *group, const struct instance *a,
 			     const struct instance *b)
 {
-	const json_t *template = doc_object(group->document, "LaunchTemplate");
+	const json_t *template = group_template(group);
 	const char *id = doc_str(template, "LaunchTemplateId", "");
 	const char *name = doc_str(template, "LaunchTemplateName", "");
 	bool a_is_current = strcmp(a->template_id, id) == 0 || strcmp(a->template_name, name) == 0;

@@ -191,7 +191,7 @@ static void set_missing(json_t *object, const char *member, const char *value, b
 
 void engine_template_seen(struct group *group, const json_t *launch_template)
 {
-	json_t *template = doc_object(group->document, "LaunchTemplate");
+	json_t *template = group_template(group);
 	bool changed = false;
 
 	if (!template)
