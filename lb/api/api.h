@@ -62,6 +62,9 @@ json_t *elb_load_balancer_create(struct elb_api *api, const struct aws_call *cal
 				 const json_t *input, const char *listen_address,
 				 struct aws_error *error);
 
+/* The subnet_find hook knows more than before: zones and VPCs of load balancers are set right. */
+void elb_subnets_learned(struct elb_api *api);
+
 /* The attribute's value, or its default when it was never changed; NULL for an unknown key.
  * Borrowed from document (an elb/attributes/ document, may be NULL) or from the table. */
 const char *elb_load_balancer_attribute(const json_t *document, const char *key);

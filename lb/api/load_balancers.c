@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
 #include "lb/api/limits.h"
+#include "lb/api/zones.h"
 
 /* The hosted zone of us-east-1's load balancers: a constant that clients only store. */
 #define HOSTED_ZONE_ID "Z35SXDOTRQ7X7K"
@@ -45,50 +46,6 @@ static int check_input(const json_t *input, const char *listen_address, struct a
 		return -1;
 	}
 	return 0;
-}
-
-/* Zones are named by EC2 where it told us, else a, b, c... of the region in the order given. */
-static json_t *zone_of(struct elb_api *api, const struct aws_call *call, const char *subnet_id,
-		       size_t index)
-{
-	const json_t *subnet = NULL;
-	char zone[80];
-
-	if (api->hooks && api->hooks->subnet_find)
-		subnet = api->hooks->subnet_find(api->hooks_context, subnet_id);
-	snprintf(zone, sizeof(zone), "%.64s%c", call->region, (char)('a' + (int)(index % 26)));
-	return json_pack("{s:s,s:s,s:[]}", "ZoneName", doc_str(subnet, "AvailabilityZone", zone),
-			 "SubnetId", subnet_id, "LoadBalancerAddresses");
-}
-
-static json_t *zones_of(struct elb_api *api, const struct aws_call *call, const json_t *input)
-{
-	const json_t *subnets = doc_array(input, "Subnets");
-	json_t *zones = json_array();
-	const json_t *entry;
-	size_t i;
-
-	if (!subnets)
-		subnets = doc_array(input, "SubnetMappings");
-	json_array_foreach (subnets, i, entry) {
-		const char *id = json_is_string(entry) ? json_string_value(entry)
-						       : doc_str(entry, "SubnetId", "");
-
-		if (json_array_append_new(zones, zone_of(api, call, id, i)) < 0) {
-			json_decref(zones);
-			return NULL;
-		}
-	}
-	return zones;
-}
-
-static const char *vpc_of(struct elb_api *api, const json_t *zones)
-{
-	const char *id = doc_str(json_array_get(zones, 0), "SubnetId", "");
-
-	if (!api->hooks || !api->hooks->subnet_find || !id[0])
-		return NULL;
-	return doc_str(api->hooks->subnet_find(api->hooks_context, id), "VpcId", NULL);
 }
 
 static bool same_subnets(const json_t *a, const json_t *b)
@@ -163,47 +120,12 @@ static int assign_address(struct elb_api *api, const char *listen_address, char 
 	return -1;
 }
 
-static bool is_same_zone(struct elb_api *api, const char *subnet_id, const char *other_id)
-{
-	const json_t *subnet, *other;
-
-	if (strcmp(subnet_id, other_id) == 0)
-		return true;
-	if (!api->hooks || !api->hooks->subnet_find)
-		return false;
-	subnet = api->hooks->subnet_find(api->hooks_context, subnet_id);
-	other = api->hooks->subnet_find(api->hooks_context, other_id);
-	return subnet && other &&
-	       strcmp(doc_str(subnet, "AvailabilityZone", "?"),
-		      doc_str(other, "AvailabilityZone", "")) == 0;
-}
-
-/* AWS allows one subnet a zone; zones are compared where EC2 told them. */
-static int check_subnets(struct elb_api *api, const json_t *zones, struct aws_error *error)
-{
-	const json_t *zone, *other;
-	size_t i, j;
-
-	json_array_foreach (zones, i, zone) {
-		json_array_foreach (zones, j, other) {
-			if (j >= i || !is_same_zone(api, doc_str(zone, "SubnetId", ""),
-						    doc_str(other, "SubnetId", "")))
-				continue;
-			aws_error_set(error, 400, "InvalidConfigurationRequest",
-				      "A load balancer cannot be attached to multiple subnets in "
-				      "the same Availability Zone");
-			return -1;
-		}
-	}
-	return 0;
-}
-
 /* The new document, still without what only a really new one gets (ARN, address). */
 static json_t *build(struct elb_api *api, const struct aws_call *call, const json_t *input)
 {
-	json_t *zones = zones_of(api, call, input);
+	json_t *zones = zones_make(api, call, input);
 	json_t *groups = json_incref(doc_array(input, "SecurityGroups"));
-	const char *vpc = zones ? vpc_of(api, zones) : NULL;
+	const char *vpc = zones ? zones_vpc(api, zones) : NULL;
 	char now[CLOCK_TEXT_MAX];
 
 	return json_pack("{s:s,s:s,s:s,s:s,s:s*,s:{s:s},s:s,s:o,s:o,s:s}", "LoadBalancerName",
@@ -266,7 +188,7 @@ json_t *elb_load_balancer_create(struct elb_api *api, const struct aws_call *cal
 	if (check_input(input, listen_address, error) < 0)
 		return NULL;
 	document = build(api, call, input);
-	if (document && check_subnets(api, doc_array(document, "AvailabilityZones"), error) < 0) {
+	if (document && zones_check(api, doc_array(document, "AvailabilityZones"), error) < 0) {
 		json_decref(document);
 		return NULL;
 	}
@@ -423,8 +345,8 @@ json_t *handle_SetSubnets(void *context, const struct aws_call *call, const json
 		error_validation(error, "You must specify subnets or subnet mappings");
 		return NULL;
 	}
-	zones = zones_of(context, call, input);
-	if (check_subnets(context, zones, error) == 0)
+	zones = zones_make(context, call, input);
+	if (zones_check(context, zones, error) == 0)
 		return set_member(context, input, "AvailabilityZones", zones, answered, error);
 	json_decref(zones);
 	return NULL;

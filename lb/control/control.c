@@ -99,6 +99,13 @@ static const json_t *hook_subnet_find(void *context, const char *subnet_id)
 	return control->instances ? instances_subnet(control->instances, subnet_id) : NULL;
 }
 
+static void on_subnets(void *arg)
+{
+	struct control *control = arg;
+
+	elb_subnets_learned(&control->api);
+}
+
 static const struct elb_hooks hooks = {
     .port_check = hook_port_check,
     .address_assign = hook_address_assign,
@@ -329,6 +336,7 @@ static int open_clients(struct control *control, struct err *err)
 	control->instances = instances_new(control->base, control->ec2, control->registry, err);
 	if (!control->instances)
 		return -1;
+	instances_on_subnets(control->instances, on_subnets, control);
 	if (!control->settings.metrics_endpoint)
 		return 0;
 	control->cloudwatch =

@@ -15,7 +15,11 @@ struct instances {
 	struct event *timer;       /* the next question */
 	struct aws_client_call *call;
 	struct aws_client_call *subnet_call;
-	json_t *subnets; /* by id; NULL until they came */
+	json_t *subnets;        /* by id; NULL until they came */
+	bool is_subnet_missing; /* another was asked for during subnet_call */
+	bool is_telling;        /* what is unknown now was just asked for */
+	void (*subnets_fn)(void *arg);
+	void *subnets_arg;
 	json_t *asked;   /* the ids of the call under way */
 	bool is_failing; /* logged once a change */
 	bool is_stale;   /* woken while a call was under way */
@@ -254,6 +258,16 @@ void instances_wake(struct instances *instances)
 	json_decref(tally.ids);
 }
 
+static void ask_for_subnets(struct instances *instances)
+{
+	json_t *input = json_object();
+
+	instances->is_subnet_missing = false;
+	instances->subnet_call = aws_client_call(instances->client, "DescribeSubnets", input,
+						 on_subnets, instances, NULL);
+	json_decref(input);
+}
+
 static void on_subnets(void *arg, const json_t *output, const struct aws_error *error)
 {
 	struct instances *instances = arg;
@@ -261,6 +275,8 @@ static void on_subnets(void *arg, const json_t *output, const struct aws_error *
 	size_t i;
 
 	instances->subnet_call = NULL;
+	if (instances->is_subnet_missing)
+		ask_for_subnets(instances);
 	if (error->http_status != 0) {
 		log_warn("subnets-unknown", "code=%s why=\"%s\"", error->code, error->message);
 		return;
@@ -271,18 +287,27 @@ static void on_subnets(void *arg, const json_t *output, const struct aws_error *
 		json_object_set_new(instances->subnets, doc_str(subnet, "SubnetId", "?"),
 				    json_deep_copy(subnet));
 	}
+	instances->is_telling = true;
+	if (instances->subnets_fn)
+		instances->subnets_fn(instances->subnets_arg);
+	instances->is_telling = false;
+}
+
+void instances_on_subnets(struct instances *instances, void (*fn)(void *arg), void *arg)
+{
+	instances->subnets_fn = fn;
+	instances->subnets_arg = arg;
 }
 
 const json_t *instances_subnet(struct instances *instances, const char *subnet_id)
 {
 	const json_t *subnet = json_object_get(instances->subnets, subnet_id);
-	json_t *input;
 
-	if (subnet || instances->subnet_call)
+	if (subnet || instances->is_telling)
 		return subnet;
-	input = json_object();
-	instances->subnet_call = aws_client_call(instances->client, "DescribeSubnets", input,
-						 on_subnets, instances, NULL);
-	json_decref(input);
+	if (instances->subnet_call)
+		instances->is_subnet_missing = true;
+	else
+		ask_for_subnets(instances);
 	return NULL;
 }

@@ -23,6 +23,9 @@ void instances_free(struct instances *instances); /* NULL is fine */
 /* The registrations changed: ask at once if there is anything new to know. */
 void instances_wake(struct instances *instances);
 
+/* Who wants to hear that the subnets came, from the loop. */
+void instances_on_subnets(struct instances *instances, void (*fn)(void *arg), void *arg);
+
 /* {SubnetId, VpcId, AvailabilityZone}; borrowed; NULL while unknown (and asked for, then). */
 const json_t *instances_subnet(struct instances *instances, const char *subnet_id);
 

@@ -8,6 +8,10 @@ ID = "i-0123456789abcdef0"
 ANSWER = """<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
 <requestId>r</requestId><reservationSet><item><reservationId>r-0123456789abcdef0</reservationId>
 <instancesSet>{}</instancesSet></item></reservationSet></DescribeInstancesResponse>"""
+SUBNETS = """<DescribeSubnetsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+<requestId>r</requestId><subnetSet>{}</subnetSet></DescribeSubnetsResponse>"""
+SUBNET = """<item><subnetId>{}</subnetId><vpcId>vpc-0123456789abcdef0</vpcId>
+<availabilityZone>{}</availabilityZone></item>"""
 INSTANCE = """<item><instanceId>{}</instanceId><privateIpAddress>{}</privateIpAddress>
 <instanceState><code>{}</code><name>{}</name></instanceState></item>"""
 
@@ -16,9 +20,14 @@ class Ec2(Recorder):
     """Answers DescribeInstances with what the test put into `instances`."""
 
     instances = ""
+    subnets = ""
+    n_subnet_calls = 0
 
     def answer(self, form):
-        assert form["Action"] in ("DescribeInstances", "DescribeSubnets")
+        if form["Action"] == "DescribeSubnets":
+            self.n_subnet_calls += 1
+            return SUBNETS.format(self.subnets).encode()
+        assert form["Action"] == "DescribeInstances"
         return ANSWER.format(self.instances).encode()
 
 
@@ -90,3 +99,28 @@ def test_ec2_that_is_down_is_asked_again(start_lb, backends):
     with Ec2(port) as ec2:
         ec2.instances = INSTANCE.format(ID, "127.0.0.1", 16, "running")
         lb.wait_health({backend: "healthy"})
+
+
+def test_zones_of_the_first_load_balancer_are_set_right_when_ec2_told_them(start_lb):
+    subnets = [f"subnet-{i:017x}" for i in range(3)]
+    with Ec2() as ec2:
+        ec2.subnets = SUBNET.format(subnets[0], "us-east-1f") + SUBNET.format(
+            subnets[1], "us-east-1a"
+        )
+        lb = start_lb(settings={"Ec2Endpoint": ec2.url})
+        elb = lb.client()
+        elb.create_load_balancer(Name="first", Subnets=subnets)
+
+        def told():
+            return elb.describe_load_balancers(Names=["first"])["LoadBalancers"][0]
+
+        shared.wait_for(lambda: told().get("VpcId"), what="the VPC")
+        assert told()["VpcId"] == "vpc-0123456789abcdef0"
+        assert {
+            z["SubnetId"]: z["ZoneName"] for z in told()["AvailabilityZones"]
+        } == dict(zip(subnets, ("us-east-1f", "us-east-1a", "us-east-1c")))
+        asked = ec2.n_subnet_calls
+        for _ in range(20):
+            told()
+        # What EC2 does not know is not asked for again and again.
+        assert ec2.n_subnet_calls == asked <= 3
