@@ -23,6 +23,7 @@
 #include "lab/derive.h"
 #include "lab/feed.h"
 #include "lab/names.h"
+#include "lab/neighbours/neighbours.h"
 #include "lab/ports.h"
 #include "lab/ready.h"
 #include "lab/runtime/files.h"
@@ -58,6 +59,7 @@ struct lab {
 	struct process_runtime *runtime;
 	struct children *children;
 	struct ec2 ec2;
+	struct neighbours neighbours;
 	struct curl_loop *curl;
 	struct aws_credentials *credentials;
 	struct aws_client *monitoring, *autoscaling, *elb;
@@ -305,7 +307,7 @@ static int start_server(struct lab *lab, struct err *err)
 	    .region = lab->settings.region,
 	    .account_id = lab->settings.account_id,
 	    .credentials = lab->settings.credentials,
-	    .beside = "elasticloadbalancing, autoscaling, monitoring",
+	    .beside = "elasticloadbalancing, autoscaling, monitoring, acm",
 	};
 	char host[PORTS_ADDRESS_MAX];
 
@@ -321,6 +323,10 @@ static int start_server(struct lab *lab, struct err *err)
 	if (aws_server_add_service(lab->server, "ec2", ec2_actions, n_ec2_actions, &lab->ec2,
 				   err) != 0 ||
 	    aws_server_add_service(lab->server, "sts", sts_actions, n_sts_actions, &lab->ec2,
+				   err) != 0 ||
+	    aws_server_add_service(lab->server, "iam", iam_actions, n_iam_actions, &lab->neighbours,
+				   err) != 0 ||
+	    aws_server_add_service(lab->server, "sns", sns_actions, n_sns_actions, &lab->neighbours,
 				   err) != 0)
 		return -1;
 	if (aws_server_add_page(lab->server, "/healthz", health_page, lab) == 0 &&
@@ -375,6 +381,16 @@ static int start_ec2(struct lab *lab, struct err *err)
 	};
 	return ec2_start(&lab->ec2, err) != 0 ? -1
 					      : apply_launch_templates(&lab->ec2, lab->config, err);
+}
+
+static int start_neighbours(struct lab *lab, struct err *err)
+{
+	lab->curl = curl_loop_new(lab->base, err);
+	if (lab->curl == NULL)
+		return -1;
+	lab->neighbours.delivery = delivery_new(lab->curl, err);
+	lab->neighbours.store = lab->store;
+	return lab->neighbours.delivery == NULL ? -1 : 0;
 }
 
 /* --- ports --- */
@@ -500,8 +516,7 @@ oom:
 static int start_programs(struct lab *lab, struct err *err)
 {
 	lab->children = children_new(lab->base, lab->reaper, on_fatal_child, lab, err);
-	lab->curl = curl_loop_new(lab->base, err);
-	if (lab->children == NULL || lab->curl == NULL)
+	if (lab->children == NULL)
 		return -1;
 	lab->credentials = aws_credentials_new(lab->curl, err);
 	if (lab->credentials == NULL || write_config(lab, lab->lb_config, NULL, err) != 0)
@@ -540,8 +555,8 @@ static int start(struct lab *lab, struct err *err)
 	snprintf(lab->lb_config, sizeof(lab->lb_config), "%s/lb.json", lab->dir.path);
 	snprintf(lab->scaler_config, sizeof(lab->scaler_config), "%s/scaler.json", lab->dir.path);
 	lab->reaper = reaper_new(lab->base, err);
-	if (lab->reaper == NULL || start_ec2(lab, err) != 0 || start_server(lab, err) != 0 ||
-	    start_programs(lab, err) != 0)
+	if (lab->reaper == NULL || start_ec2(lab, err) != 0 || start_neighbours(lab, err) != 0 ||
+	    start_server(lab, err) != 0 || start_programs(lab, err) != 0)
 		return -1;
 	return 0;
 }
@@ -556,6 +571,7 @@ static void lab_fini(struct lab *lab)
 	ready_free(lab->ready);
 	feed_free(lab->feed);
 	aws_credentials_free(lab->credentials);
+	delivery_free(lab->neighbours.delivery);
 	curl_loop_free(lab->curl);
 	children_free(lab->children);
 	process_runtime_free(lab->runtime);

@@ -1,37 +1,61 @@
 #!/usr/bin/python3
 """Writes docs/api.md from the action lists, so that it cannot name what is not there.
 
-tools/api_wanted.json names the actions that the usual clients call, and the rare ones beside them:
-it decides what is counted as missing and what is listed as refused.  With --check it only says whether the file is current (exit 1 when it is not).
+tools/api_priorities.json says which actions tools and courses need (1), which are commonly used (2),
+and which others of the service AWS has (3; of EC2 and of the services beside only some).
+With --check it only says whether the file is current (exit 1 when it is not).
 """
 
 import json
 import pathlib
 import re
 import sys
+import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LISTS = [
-    (
+SERVICES = {  # scope name: title, version, program, list
+    "elasticloadbalancing": (
         "Elastic Load Balancing v2",
         "2015-12-01",
         "albatross-lb",
         "lb/api/elasticloadbalancing.def",
     ),
-    ("Auto Scaling", "2011-01-01", "albatross-scaler", "scaler/api/autoscaling.def"),
-    ("CloudWatch", "2010-08-01", "albatross-scaler", "scaler/api/monitoring.def"),
-    ("EC2", "2016-11-15", "albatross-lab", "lab/ec2/ec2.def"),
-    ("STS", "2011-06-15", "albatross-lab", "lab/ec2/sts.def"),
-]
+    "autoscaling": (
+        "Auto Scaling",
+        "2011-01-01",
+        "albatross-scaler",
+        "scaler/api/autoscaling.def",
+    ),
+    "monitoring": (
+        "CloudWatch",
+        "2010-08-01",
+        "albatross-scaler",
+        "scaler/api/monitoring.def",
+    ),
+    "ec2": ("EC2", "2016-11-15", "albatross-lab", "lab/ec2/ec2.def"),
+    "sts": ("STS", "2011-06-15", "albatross-lab", "lab/ec2/sts.def"),
+    "iam": ("IAM", "2010-05-08", "albatross-lab", "lab/neighbours/iam.def"),
+    "acm": ("ACM", "2015-12-08", "albatross-lb", "lb/api/acm.def"),
+    "sns": ("SNS", "2010-03-31", "albatross-lab", "lab/neighbours/sns.def"),
+    "ssm": ("SSM", "2014-11-06", "albatross-lab", "lab/neighbours/ssm.def"),
+}
 HEAD = """# The API
 
-The actions that each program answers, in AWS's Query protocol; generated from the action lists by `tools/api_doc.py`.
-Any other action of these services answers 400 `InvalidAction`. CloudWatch is also spoken to in JSON 1.0 and in CBOR (Smithy RPC
-v2), as newer SDKs and CLIs do.
+The actions that each program answers; generated from the action lists by `tools/api_doc.py`. Any other action answers 400
+`InvalidAction`, and so does any other service. All are spoken to in AWS's Query protocol, but for ACM, which has JSON 1.1 alone;
+CloudWatch also in JSON 1.0 and in CBOR (Smithy RPC v2), as newer SDKs and CLIs do.
 
 Without `Credentials` in the program's section of the configuration an API listens on loopback only and takes every signature;
 with them SigV4 is verified on every request.
+
+## How much of it
+
+Each service's table counts what is answered of priority 1, what the clients of a lab call (Terraform, the aws command, SDKs,
+Ansible), and of 2, what is commonly used with the same resources. 3 is the rest. Which is which stands in
+`tools/api_priorities.json`; `tools/api_doc.py --counts` prints the sums.
 """
+
+
 EFFECTS = """
 ### What has an effect in a lab
 
@@ -55,55 +79,68 @@ Everything above is kept as AWS keeps it (ids, states, tags, filters, the order 
 """
 
 
-def service_of(path):
-    return pathlib.Path(path).stem
+def answered(service):
+    path = ROOT / SERVICES[service][3]
+    if not path.exists():
+        return []
+    return sorted(re.findall(r"^AWS_ACTION\((\w+)\)", path.read_text(), re.M))
 
 
-def count_table(wanted, lists):
-    """Service by service: how many actions, and how many of those that clients usually call."""
-    rows = ["\n| service | answered | of those in common use |\n| --- | --- | --- |\n"]
-    for title, _, _, path in LISTS:
-        common = set(wanted[service_of(path)]["common"])
-        done = len(common & set(lists[path]))
-        rows.append(f"| {title} | {len(lists[path])} | {done} of {len(common)} |\n")
-    return "".join(rows)
+def priorities():
+    return json.loads((ROOT / "tools/api_priorities.json").read_text())
 
 
-def missing(wanted, names):
-    """What is refused, by name: the common ones first, since they are to come."""
-    parts = []
-    for kind, text in (
-        ("common", "In common use, not answered yet"),
-        ("rare", "Rare, and refused with `InvalidAction`"),
-    ):
-        refused = sorted(set(wanted[kind]) - set(names))
-        if refused:
-            parts.append(f"\n{text}: {', '.join(refused)}.\n")
-    return "".join(parts)
+def counts(service):
+    """[(done, total)] of priorities 1 and 2."""
+    there, wanted = set(answered(service)), priorities()[service]
+    return [(len(there & set(wanted.get(p, []))), len(wanted.get(p, []))) for p in "12"]
+
+
+def table(service):
+    parts = counts(service)
+    cells = [f"{done} / {total}" if total else "-" for done, total in parts]
+    done, total = sum(d for d, _ in parts), sum(t for _, t in parts)
+    return (
+        "| priority 1 | priority 2 | together | answered beyond |\n| --- | --- | --- | --- |\n"
+        f"| {cells[0]} | {cells[1]} | {done} / {total} | {len(answered(service)) - done} |\n\n"
+    )
+
+
+def print_sums():
+    for level, text in ((0, "priority 1"), (1, "priority 2")):
+        parts = [counts(service)[level] for service in SERVICES]
+        print(f"{text}: {sum(d for d, _ in parts)} of {sum(t for _, t in parts)}")
+
+
+def names(words):
+    return textwrap.fill(", ".join(words), 130, break_on_hyphens=False) + "\n"
+
+
+def section(service):
+    title, version, program, _ = SERVICES[service]
+    there = answered(service)
+    if not there:
+        return f"\n## {title} {version}: not supported\n"
+    text = f"\n## {title} {version}, answered by `{program}`\n\n" + table(service)
+    text += "".join(f"* {name}\n" for name in there)
+    for label, levels in (("Not supported yet", "12"), ("Not supported", "3")):
+        wanted = priorities()[service]
+        missing = sorted(set(n for p in levels for n in wanted.get(p, [])) - set(there))
+        if missing:
+            text += f"\n{label} (priority {' and '.join(levels)}):\n\n"
+            text += names(missing)
+    return text + (EFFECTS if service == "ec2" else "")
 
 
 def page():
-    wanted = json.loads((ROOT / "tools/api_wanted.json").read_text())
-    lists = {
-        path: sorted(
-            re.findall(r"^AWS_ACTION\((\w+)\)", (ROOT / path).read_text(), re.M)
-        )
-        for _, _, _, path in LISTS
-    }
-    parts = [HEAD, count_table(wanted, lists)]
-    for title, version, program, path in LISTS:
-        names = lists[path]
-        parts.append(
-            f"\n## {title} {version}, answered by `{program}` ({len(names)})\n\n"
-        )
-        parts.append("".join(f"* {name}\n" for name in names))
-        parts.append(missing(wanted[service_of(path)], names))
-        parts.append(EFFECTS if service_of(path) == "ec2" else "")
-    return "".join(parts)
+    return HEAD + "".join(section(service) for service in SERVICES)
 
 
 def main():
     target = ROOT / "docs/api.md"
+    if "--counts" in sys.argv[1:]:
+        print_sums()
+        return 0
     if "--check" in sys.argv[1:]:
         if not target.exists() or target.read_text() != page():
             print("docs/api.md is not current: run tools/api_doc.py")

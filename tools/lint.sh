@@ -39,8 +39,9 @@ scaler/api:     common/base common/doc common/store common/aws scaler/engine sca
 scaler/cloud:   common/base common/doc common/store common/http common/aws common/config scaler/engine scaler/metrics scaler/api
 scaler:         common/base common/doc common/store common/http common/aws common/config scaler/engine scaler/metrics scaler/api scaler/cloud
 lab/ec2:        common/base common/doc common/store common/aws
+lab/neighbours: common/base common/doc common/store common/http common/aws
 lab/runtime:    common/base common/doc lab/ec2
-lab:            common/base common/doc common/store common/http common/aws common/config lab/ec2 lab/runtime
+lab:            common/base common/doc common/store common/http common/aws common/config lab/ec2 lab/neighbours lab/runtime
 '
 declare -A may=()
 while IFS=: read -r folder uses; do

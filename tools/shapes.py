@@ -25,6 +25,9 @@ SERVICES = {  # SigV4 scope name: botocore's folder, the list of actions
     "monitoring": ("cloudwatch", "scaler/api/monitoring.def"),
     "ec2": ("ec2", "lab/ec2/ec2.def"),
     "sts": ("sts", "lab/ec2/sts.def"),
+    "iam": ("iam", "lab/neighbours/iam.def"),
+    "sns": ("sns", "lab/neighbours/sns.def"),
+    "acm": ("acm", "lb/api/acm.def"),
 }
 
 

@@ -56,9 +56,10 @@ struct segment {
 
 static struct segment segment_at(const char *name)
 {
-	struct segment segment = {.text = name, .len = strcspn(name, ".")};
+	struct segment segment = {.text = name, .len = (size_t)(strchrnul(name, '.') - name)};
 
-	segment.is_number = segment.len > 0 && strspn(name, "0123456789") == segment.len;
+	segment.is_number =
+	    name[0] >= '0' && name[0] <= '9' && strspn(name, "0123456789") == segment.len;
 	return segment;
 }
 
@@ -77,21 +78,20 @@ static int compare_segments(const struct segment *a, const struct segment *b)
 	return a->len < b->len ? -1 : 1;
 }
 
+/* By segments.  What two names begin with is skipped first: nearly all of them, in a long list. */
 static int compare_names(const char *a, const char *b)
 {
-	for (;;) {
-		const struct segment one = segment_at(a), other = segment_at(b);
-		int order = compare_segments(&one, &other);
+	size_t i = 0, start = 0;
+	struct segment one, other;
+	int order;
 
-		if (order != 0)
-			return order;
-		a += one.len;
-		b += other.len;
-		if (*a == '\0' || *b == '\0')
-			return (*a != '\0') - (*b != '\0');
-		a++;
-		b++;
-	}
+	for (; a[i] != '\0' && a[i] == b[i]; i++)
+		if (a[i] == '.')
+			start = i + 1;
+	one = segment_at(a + start);
+	other = segment_at(b + start);
+	order = compare_segments(&one, &other);
+	return order != 0 ? order : (a[i] != '\0') - (b[i] != '\0');
 }
 
 static int by_name(const void *a, const void *b)

@@ -61,7 +61,7 @@ static bool next_child(const struct slice *parent, size_t *at, struct slice *chi
 	if (*at >= parent->n_pairs)
 		return false;
 	*child = (struct slice){.name = first->name, .segment = first->name + offset};
-	child->segment_len = strcspn(child->segment, ".");
+	child->segment_len = (size_t)(strchrnul(child->segment, '.') - child->segment);
 	child->name_len = offset + child->segment_len;
 	while (*at + n < parent->n_pairs &&
 	       strncmp(first[n].name + offset, child->segment, child->segment_len) == 0 &&

@@ -39,6 +39,9 @@ EMBEDDED(autoscaling)
 EMBEDDED(monitoring)
 EMBEDDED(ec2)
 EMBEDDED(sts)
+EMBEDDED(iam)
+EMBEDDED(sns)
+EMBEDDED(acm)
 EMBEDDED(config)
 #undef EMBEDDED
 
@@ -52,6 +55,9 @@ static struct table tables[] = {
     TABLE(monitoring),
     TABLE(ec2),
     TABLE(sts),
+    TABLE(iam),
+    TABLE(sns),
+    TABLE(acm),
     TABLE(config),
 };
 #undef TABLE

@@ -18,6 +18,9 @@ aws_table_\service\()_end:
 	table monitoring
 	table ec2
 	table sts
+	table iam
+	table sns
+	table acm
 	table config
 
 	.section .note.GNU-stack, "", @progbits

@@ -34,13 +34,12 @@ size_t utf8_step(const char *text, size_t len)
 
 bool utf8_is_valid(const char *text, size_t len)
 {
-	while (len > 0) {
-		size_t n = utf8_step(text, len);
-
+	for (size_t i = 0, n; i < len; i += n) {
+		n = 1; /* most of what comes is ASCII */
+		if ((unsigned char)text[i] >= 0x80)
+			n = utf8_step(text + i, len - i);
 		if (n == 0)
 			return false;
-		text += n;
-		len -= n;
 	}
 	return true;
 }

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/config/config.h"
 #include "common/doc/doc.h"
+#include "lb/api/acm.h"
 #include "lb/api/resource.h"
 #include "lb/api/rule_uses.h"
 #include "lb/control/compile.h"
@@ -422,7 +423,9 @@ static int open_api(struct control *control, struct err *err)
 						.server = control->server,
 						.started_ms = clock_now_ms(NULL)};
 	if (aws_server_add_service(control->server, "elasticloadbalancing", elb_actions,
-				   n_elb_actions, &control->api, err) < 0)
+				   n_elb_actions, &control->api, err) < 0 ||
+	    aws_server_add_service(control->server, "acm", acm_actions, n_acm_actions,
+				   control->store, err) < 0)
 		return -1;
 	if (aws_server_add_page(control->server, "/metrics", page_metrics, &control->pages) < 0 ||
 	    aws_server_add_page(control->server, "/healthz", page_healthz, &control->pages) < 0 ||

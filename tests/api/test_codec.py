@@ -27,6 +27,9 @@ SERVICES = {
     "monitoring": "cloudwatch",
     "ec2": "ec2",
     "sts": "sts",
+    "iam": "iam",
+    "sns": "sns",
+    "acm": "acm",
 }
 LIBRARIES = "-levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 -lcbor -lcrypto -lm"
 SANITIZE = {
@@ -44,6 +47,9 @@ MATCHING = {  # a part of a pattern: a text that matches the whole
     "placement-group": "arn:aws:ec2:us-east-1:123456789012:placement-group/abc",
     "{1,3}": "10.0.0.1",
     "[a-z]{2}-": "us-east-1",
+    "u002F": "/",
+    "((/[A-Za-z0-9": "/",
+    ":acm:": "arn:aws:acm:us-east-1:123456789012:certificate/abc",
 }
 
 
@@ -214,11 +220,16 @@ def test_requests_are_as_botocore_writes_them(codec, models, service, action):
     for seed in range(4 if operation.input_shape else 0):
         document = Documents(seed, seed == 0).make(operation.input_shape)
         request = serializer.serialize_to_request(document, operation)["body"]
-        mine = codec("encode", service, action, json.dumps(pruned_blobs(document)))
-        assert sent(urllib.parse.parse_qsl(mine, True)) == sent(request.items()), seed
+        if isinstance(request, bytes):  # JSON, which we answer and never speak
+            wire = request.decode()
+        else:
+            mine = codec("encode", service, action, json.dumps(pruned_blobs(document)))
+            mine = urllib.parse.parse_qsl(mine, True)
+            assert sent(mine) == sent(request.items()), seed
+            wire = urllib.parse.urlencode(request)
         if not is_sendable(pruned(document), operation.input_shape):
             continue
-        read = codec("decode", service, action, urllib.parse.urlencode(request))
+        read = codec("decode", service, action, wire)
         assert not read.startswith("error: "), read
         assert pruned(json.loads(read)) == pruned(document), seed
 
@@ -241,5 +252,5 @@ def test_answers_are_as_botocore_reads_them(codec, models, service, action):
         text = codec("answer", service, action, json.dumps(pruned_blobs(document)))
         answer = {"status_code": 200, "headers": {}, "body": text.encode()}
         read = parser.parse(answer, operation.output_shape)
-        assert read.pop("ResponseMetadata")["RequestId"] == "id"
+        assert read.pop("ResponseMetadata").get("RequestId", "id") == "id"
         assert pruned(read) == pruned(document), seed
