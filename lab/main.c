@@ -327,6 +327,8 @@ static int start_server(struct lab *lab, struct err *err)
 	    aws_server_add_service(lab->server, "iam", iam_actions, n_iam_actions, &lab->neighbours,
 				   err) != 0 ||
 	    aws_server_add_service(lab->server, "sns", sns_actions, n_sns_actions, &lab->neighbours,
+				   err) != 0 ||
+	    aws_server_add_service(lab->server, "ssm", ssm_actions, n_ssm_actions, &lab->neighbours,
 				   err) != 0)
 		return -1;
 	if (aws_server_add_page(lab->server, "/healthz", health_page, lab) == 0 &&

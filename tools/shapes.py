@@ -27,6 +27,7 @@ SERVICES = {  # SigV4 scope name: botocore's folder, the list of actions
     "sts": ("sts", "lab/ec2/sts.def"),
     "iam": ("iam", "lab/neighbours/iam.def"),
     "sns": ("sns", "lab/neighbours/sns.def"),
+    "ssm": ("ssm", "lab/neighbours/ssm.def"),
     "acm": ("acm", "lb/api/acm.def"),
 }
 

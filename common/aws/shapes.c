@@ -42,6 +42,7 @@ EMBEDDED(sts)
 EMBEDDED(iam)
 EMBEDDED(sns)
 EMBEDDED(acm)
+EMBEDDED(ssm)
 EMBEDDED(config)
 #undef EMBEDDED
 
@@ -58,6 +59,7 @@ static struct table tables[] = {
     TABLE(iam),
     TABLE(sns),
     TABLE(acm),
+    TABLE(ssm),
     TABLE(config),
 };
 #undef TABLE

@@ -21,6 +21,7 @@ aws_table_\service\()_end:
 	table iam
 	table sns
 	table acm
+	table ssm
 	table config
 
 	.section .note.GNU-stack, "", @progbits

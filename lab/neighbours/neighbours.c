@@ -6,6 +6,7 @@
 #define AWS_ACTION(name) AWS_DECLARE_ACTION(name)
 #include "lab/neighbours/iam.def"
 #include "lab/neighbours/sns.def"
+#include "lab/neighbours/ssm.def"
 #undef AWS_ACTION
 
 #define AWS_ACTION(name) AWS_LIST_ACTION(name)
@@ -15,8 +16,12 @@ const struct aws_action iam_actions[] = {
 const struct aws_action sns_actions[] = {
 #include "lab/neighbours/sns.def"
 };
+const struct aws_action ssm_actions[] = {
+#include "lab/neighbours/ssm.def"
+};
 #undef AWS_ACTION
 const size_t n_iam_actions = sizeof(iam_actions) / sizeof(iam_actions[0]);
+const size_t n_ssm_actions = sizeof(ssm_actions) / sizeof(ssm_actions[0]);
 const size_t n_sns_actions = sizeof(sns_actions) / sizeof(sns_actions[0]);
 
 void neighbours_error_memory(struct aws_error *error)

@@ -1,6 +1,7 @@
 /*
  * The neighbours of EC2 that labs call too, as far as they do: IAM (roles and instance profiles,
- * kept and obeyed by nobody) and SNS (topics whose messages go to http and https endpoints).
+ * kept and obeyed by nobody), SNS (topics whose messages go to http and https endpoints) and SSM
+ * (the public parameters that name images).
  * Handlers stand one file a noun and are named handle_X.  Control thread.
  *
  * Documents in the store, in the shape that the Get actions print, with more under "Lab":
@@ -22,8 +23,8 @@ struct neighbours {
 	struct delivery *delivery; /* borrowed likewise; NULL: nothing is sent */
 };
 
-extern const struct aws_action iam_actions[], sns_actions[];
-extern const size_t n_iam_actions, n_sns_actions;
+extern const struct aws_action iam_actions[], sns_actions[], ssm_actions[];
+extern const size_t n_iam_actions, n_sns_actions, n_ssm_actions;
 
 /* --- for the handlers --- */
 

@@ -30,6 +30,7 @@ SERVICES = {
     "iam": "iam",
     "sns": "sns",
     "acm": "acm",
+    "ssm": "ssm",
 }
 LIBRARIES = "-levent_core -levent_extra -levent_pthreads -lcurl -ljansson -lxml2 -lsqlite3 -lpcre2-8 -lcbor -lcrypto -lm"
 SANITIZE = {

@@ -225,3 +225,25 @@ def test_what_a_topic_is_told_arrives_at_confirmed_endpoints(lab, inbox):
     assert messages.empty()
     refused("NotFound", 404, sns.publish, TopicArn=arn + "x", Message="m")
     wait_for(lambda: "subscriptions=0" in lab.program.log(), 10, "the log")
+
+
+def test_ssm_names_the_newest_image(lab):
+    ssm, ec2 = lab.client("ssm"), lab.client("ec2")
+    name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    got = ssm.get_parameter(Name=name)["Parameter"]
+    (image,) = ec2.describe_images(ImageIds=[got["Value"]])["Images"]
+    assert image["Name"].startswith("al2023-ami-")
+    assert image["Architecture"] == "x86_64"
+    assert (got["Name"], got["Type"], got["DataType"]) == (
+        name,
+        "String",
+        "aws:ec2:image",
+    )
+    assert got["ARN"] == f"arn:aws:ssm:us-east-1::parameter{name}"
+    assert got["LastModifiedDate"].year >= 2025
+    for other in (
+        "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
+        "/aws/service/debian/release/12/latest/arm64",
+    ):
+        assert ssm.get_parameter(Name=other)["Parameter"]["Value"].startswith("ami-")
+    refused("ParameterNotFound", 400, ssm.get_parameter, Name="/my/own")
