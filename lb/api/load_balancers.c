@@ -34,8 +34,11 @@ static int check_input(const json_t *input, const char *listen_address, struct a
 			      type);
 		return -1;
 	}
-	if (doc_has(input, "Subnets") && doc_has(input, "SubnetMappings")) {
-		error_validation(error, "Either subnets or subnet mappings, but not both");
+	if (zones_check_input(input, error) < 0)
+		return -1;
+	if (doc_str(input, "CustomerOwnedIpv4Pool", "")[0]) {
+		aws_error_set(error, 400, "InvalidConfigurationRequest",
+			      "'CustomerOwnedIpv4Pool' is not supported by albatross-lb");
 		return -1;
 	}
 	if (listen_address && listen_address[0] &&
@@ -345,6 +348,8 @@ json_t *handle_SetSubnets(void *context, const struct aws_call *call, const json
 		error_validation(error, "You must specify subnets or subnet mappings");
 		return NULL;
 	}
+	if (zones_check_input(input, error) < 0)
+		return NULL;
 	zones = zones_make(context, call, input);
 	if (zones_check(context, zones, error) == 0)
 		return set_member(context, input, "AvailabilityZones", zones, answered, error);
@@ -356,11 +361,14 @@ json_t *handle_SetSecurityGroups(void *context, const struct aws_call *call, con
 				 struct aws_error *error)
 {
 	static const char *const answered[] = {"SecurityGroups", NULL};
-	json_t *groups = json_incref(doc_array(input, "SecurityGroups"));
-	json_t *answer = set_member(context, input, "SecurityGroups",
-				    groups ? groups : json_array(), answered, error);
+	json_t *groups, *answer;
 
 	(void)call;
+	if (zones_check_input(input, error) < 0)
+		return NULL;
+	groups = json_incref(doc_array(input, "SecurityGroups"));
+	answer = set_member(context, input, "SecurityGroups", groups ? groups : json_array(),
+			    answered, error);
 	if (answer)
 		json_object_set(answer, "SecurityGroupIds",
 				json_object_get(answer, "SecurityGroups"));

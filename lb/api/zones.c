@@ -4,8 +4,60 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/doc/doc.h"
+
+static int check_subnet(const json_t *entry, struct aws_error *error)
+{
+	static const char *const addresses[] = {"AllocationId", "PrivateIPv4Address",
+						"IPv6Address"};
+	const char *id =
+	    json_is_string(entry) ? json_string_value(entry) : doc_str(entry, "SubnetId", "");
+
+	if (!id_is_ec2(id, "subnet")) {
+		error_validation(error, "The subnet ID '%.64s' is not valid", id);
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		if (!doc_has(entry, addresses[i]))
+			continue;
+		error_validation(error,
+				 "'%s' cannot be specified for load balancers of type "
+				 "application",
+				 addresses[i]);
+		return -1;
+	}
+	return 0;
+}
+
+int zones_check_input(const json_t *input, struct aws_error *error)
+{
+	const json_t *entry;
+	size_t i;
+
+	if (doc_has(input, "Subnets") && doc_has(input, "SubnetMappings")) {
+		error_validation(error, "Either subnets or subnet mappings, but not both");
+		return -1;
+	}
+	json_array_foreach (doc_array(input, "Subnets"), i, entry) {
+		if (check_subnet(entry, error) < 0)
+			return -1;
+	}
+	json_array_foreach (doc_array(input, "SubnetMappings"), i, entry) {
+		if (check_subnet(entry, error) < 0)
+			return -1;
+	}
+	json_array_foreach (doc_array(input, "SecurityGroups"), i, entry) {
+		if (id_is_ec2(json_string_value(entry), "sg"))
+			continue;
+		aws_error_set(error, 400, "InvalidSecurityGroup",
+			      "The security group ID '%.64s' is not valid",
+			      json_string_value(entry));
+		return -1;
+	}
+	return 0;
+}
 
 /* Zones are named by EC2 where it told us, else a, b, c... of the region in the order given. */
 static json_t *zone_of(struct elb_api *api, const struct aws_call *call, const char *subnet_id,

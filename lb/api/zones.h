@@ -7,6 +7,10 @@
 
 #include "lb/api/resource.h"
 
+/* What can be told without EC2: are the ids of Subnets, SubnetMappings and SecurityGroups well
+ * formed, and is nothing asked for that only network load balancers have?  -1 with error. */
+MUST_CHECK int zones_check_input(const json_t *input, struct aws_error *error);
+
 /* New array {ZoneName, SubnetId, LoadBalancerAddresses} of the input's Subnets or SubnetMappings;
  * NULL without memory. */
 json_t *zones_make(struct elb_api *api, const struct aws_call *call, const json_t *input);

@@ -213,6 +213,27 @@ def test_subnets_are_one_a_zone(elb):
     )
 
 
+def test_ids_of_the_network_are_looked_at(elb):
+    subnet = "subnet-0a1ba705500000001"
+    address = {"SubnetId": subnet, "AllocationId": "eipalloc-0123456789abcdef0"}
+    for more, code in (
+        ({"Subnets": ["here"]}, "ValidationError"),
+        ({"SubnetMappings": [{"SubnetId": "there"}]}, "ValidationError"),
+        ({"SubnetMappings": [address]}, "ValidationError"),
+        ({"SecurityGroups": ["web"]}, "InvalidSecurityGroup"),
+    ):
+        assert code_of(elb.create_load_balancer, Name="bad", **more) == code
+    made = elb.create_load_balancer(
+        Name="good",
+        SubnetMappings=[{"SubnetId": subnet}],
+        SecurityGroups=["sg-01234567"],
+    )["LoadBalancers"][0]
+    assert [z["SubnetId"] for z in made["AvailabilityZones"]] == [subnet]
+    assert made["SecurityGroups"] == ["sg-01234567"]
+    set_groups = {"LoadBalancerArn": made["LoadBalancerArn"], "SecurityGroups": ["no"]}
+    assert code_of(elb.set_security_groups, **set_groups) == "InvalidSecurityGroup"
+
+
 def test_what_belongs_to_tls_is_refused_in_words(elb):
     _, _, listener = make(elb)
     arn = {"ListenerArn": listener["ListenerArn"]}
@@ -288,6 +309,12 @@ def test_the_courses_commands_work_as_typed(programs, backends):
     assert shared.http_get(f"http://{dns}:{port}/") == "b0"
     assert elbv2("describe-account-limits")["Limits"]
     assert elbv2("describe-ssl-policies --names ELBSecurityPolicy-2016-08")
+    elbv2(
+        f"deregister-targets --target-group-arn {group} --targets Id=127.0.0.1,Port={backend.port}"
+    )
+    elbv2(
+        f"wait target-deregistered --target-group-arn {group} --targets Id=127.0.0.1,Port={backend.port}"
+    )
     elbv2(f"delete-listener --listener-arn {listener}")
     elbv2(f"delete-load-balancer --load-balancer-arn {balancer}")
     elbv2(f"wait load-balancers-deleted --load-balancer-arns {balancer}")

@@ -648,14 +648,15 @@ static void what_terraform_sets_and_reads_is_there(void **state)
 	char *listener = make_listener(f, arn, 80, group);
 	json_t *answer;
 
-	accept_answer(call(f, "SetSecurityGroups",
-			   "{'LoadBalancerArn': '%s', 'SecurityGroups': ['sg-1', 'sg-2']}", arn));
-	accept_answer(
-	    call(f, "SetSubnets", "{'LoadBalancerArn': '%s', 'Subnets': ['subnet-1']}", arn));
+	accept_answer(call(
+	    f, "SetSecurityGroups",
+	    "{'LoadBalancerArn': '%s', 'SecurityGroups': ['sg-00000001', 'sg-00000002']}", arn));
+	accept_answer(call(f, "SetSubnets",
+			   "{'LoadBalancerArn': '%s', 'Subnets': ['subnet-00000001']}", arn));
 	answer = call(f, "DescribeLoadBalancers", "{}");
 	assert_true(doc_list_has(
 	    doc_array(json_array_get(doc_array(answer, "LoadBalancers"), 0), "SecurityGroups"),
-	    "sg-2"));
+	    "sg-00000002"));
 	json_decref(answer);
 	accept_answer(call(f, "DescribeCapacityReservation", "{'LoadBalancerArn': '%s'}", arn));
 	answer = call(f, "DescribeListenerAttributes", "{'ListenerArn': '%s'}", listener);
