@@ -37,7 +37,7 @@ DEPS := build-essential libevent-dev libssl-dev libcurl4-openssl-dev libjansson-
 	node-llhttp python3
 TEST_DEPS := libcmocka-dev awscli python3-boto3 python3-botocore python3-pytest \
 	python3-pytest-xdist python3-pytest-timeout apache2-utils wrk curl procps iproute2 openssh-client \
-	openssl
+	openssl ansible
 # What the walk through the lab in README.md types.
 LAB_DEPS := apache2-utils awscli curl
 LINT_DEPS := clang-format clang-tidy clang shellcheck black git

@@ -10,6 +10,10 @@
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
 #include "lab/ec2/instance.h"
+#include "lab/ec2/tokens.h"
+
+/* The scope of token_note(). */
+static const char deregistered[] = "DeregisterImage";
 
 enum { MIN_NAME = 3, MAX_NAME = 128, MAX_OWN = 500 };
 
@@ -93,11 +97,31 @@ json_t *image_name_self(const struct ec2 *ec2, const json_t *input, const char *
 	return copy;
 }
 
+/* Takes the ids of images that were deregistered out of the request: AWS shows nothing of them, and
+ * no error.  False: no other is asked for. */
+static bool drop_deregistered(struct ec2 *ec2, json_t *input)
+{
+	json_t *ids = json_copy(doc_array(input, "ImageIds"));
+	size_t asked = json_array_size(ids);
+
+	for (size_t i = asked; i-- > 0;)
+		if (token_is_noted(ec2, deregistered, json_string_value(json_array_get(ids, i))))
+			json_array_remove(ids, i);
+	if (ids != NULL)
+		json_object_set(input, "ImageIds", ids);
+	asked = asked > 0 && json_array_size(ids) == 0;
+	json_decref(ids);
+	return !asked;
+}
+
 EC2_HANDLER(DescribeImages)
 {
 	json_t *named = image_name_self(ec2, input, "Owners"), *answer;
 
-	answer = ec2_describe(ec2, &ec2_images, named, is_of_owner, error);
+	if (drop_deregistered(ec2, named))
+		answer = ec2_describe(ec2, &ec2_images, named, is_of_owner, error);
+	else
+		answer = json_pack("{s:[]}", "Images");
 	json_decref(named);
 	return answer;
 }
@@ -268,13 +292,18 @@ EC2_HANDLER(DeregisterImage)
 {
 	json_t *image = ec2_find(ec2, &ec2_images, input, error);
 	bool is_own = strcmp(doc_str(image, "OwnerId", ""), ec2->account_id) == 0;
+	struct store_txn *txn;
 
 	json_decref(image);
 	if (image == NULL)
 		return NULL;
-	if (is_own)
-		return ec2_delete(ec2, &ec2_images, input, error);
-	aws_error_set(error, 403, "AuthFailure", "Not authorized for images: [%s]",
-		      doc_str(input, "ImageId", ""));
-	return NULL;
+	if (!is_own) {
+		aws_error_set(error, 403, "AuthFailure", "Not authorized for images: [%s]",
+			      doc_str(input, "ImageId", ""));
+		return NULL;
+	}
+	txn = store_begin(ec2->store);
+	ec2_txn_delete(txn, &ec2_images, doc_str(input, "ImageId", ""));
+	token_note(ec2, txn, deregistered, doc_str(input, "ImageId", ""));
+	return ec2_commit(txn, input, error) == 0 ? ec2_answer_true() : NULL;
 }

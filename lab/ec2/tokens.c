@@ -81,6 +81,22 @@ void token_put(struct ec2 *ec2, struct store_txn *txn, const struct token *token
 			    (json_int_t)clock_now_ms(ec2->clock), "Result", result));
 }
 
+void token_note(struct ec2 *ec2, struct store_txn *txn, const char *scope, const char *id)
+{
+	char key[EC2_KEY_MAX];
+
+	snprintf(key, sizeof(key), TOKEN_FOLDER "%s/%s", scope, id);
+	store_put(txn, key, json_pack("{s:I}", "CreatedMs", (json_int_t)clock_now_ms(ec2->clock)));
+}
+
+bool token_is_noted(struct ec2 *ec2, const char *scope, const char *id)
+{
+	char key[EC2_KEY_MAX];
+
+	snprintf(key, sizeof(key), TOKEN_FOLDER "%s/%.64s", scope, id);
+	return store_peek(ec2->store, key, NULL) != NULL;
+}
+
 struct sweep {
 	struct store_txn *txn;
 	int64_t before_ms;

@@ -30,6 +30,10 @@ MUST_CHECK enum token_result token_check(struct ec2 *ec2, const char *scope, con
 /* Adds the token and its result (a new reference is taken over) to txn; nothing without a token. */
 void token_put(struct ec2 *ec2, struct store_txn *txn, const struct token *token, json_t *result);
 
+/* Remembers for a day that id was (deregistered, ..: scope), beside the tokens. */
+void token_note(struct ec2 *ec2, struct store_txn *txn, const char *scope, const char *id);
+bool token_is_noted(struct ec2 *ec2, const char *scope, const char *id);
+
 /* Forgets those of more than a day ago. */
 void token_sweep(struct ec2 *ec2, int64_t now_ms);
 

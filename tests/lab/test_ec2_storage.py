@@ -201,6 +201,19 @@ def test_an_image_of_an_instance_launches_others(lab, ec2, instance):
     (mapping,) = image["BlockDeviceMappings"]
     assert mapping["DeviceName"] == image["RootDeviceName"]
     snapshot = mapping["Ebs"]["SnapshotId"]
+    ec2.modify_image_attribute(
+        ImageId=made,
+        Description={"Value": "better"},
+        LaunchPermission={"Add": [{"UserId": "111122223333"}]},
+    )
+    shared = ec2.describe_image_attribute(ImageId=made, Attribute="launchPermission")
+    assert shared["LaunchPermissions"] == [{"UserId": "111122223333"}]
+    assert ec2.describe_images(ImageIds=[made])["Images"][0]["Description"] == "better"
+    ec2.modify_image_attribute(
+        ImageId=made, OperationType="remove", UserIds=["111122223333"]
+    )
+    shared = ec2.describe_image_attribute(ImageId=made, Attribute="launchPermission")
+    assert shared["LaunchPermissions"] == []
     refused("InvalidSnapshot.InUse", ec2.delete_snapshot, SnapshotId=snapshot)
     refused(
         "InvalidAMIName.Duplicate", ec2.create_image, InstanceId=instance, Name="golden"
@@ -209,7 +222,10 @@ def test_an_image_of_an_instance_launches_others(lab, ec2, instance):
     other = lab.run(ImageId=made)
     assert lab.wait_state(other, "running")["ImageId"] == made
     ec2.deregister_image(ImageId=made)
-    refused("InvalidAMIID.NotFound", ec2.describe_images, ImageIds=[made])
+    # Gone without an error, as AWS shows it; one that never was is an error.
+    assert ec2.describe_images(ImageIds=[made])["Images"] == []
+    assert len(ec2.describe_images(ImageIds=[made, IMAGE])["Images"]) == 1
+    refused("InvalidAMIID.NotFound", ec2.describe_images, ImageIds=["ami-" + "1" * 17])
     refused("InvalidAMIID.NotFound", lab.run, ImageId=made)
     ec2.delete_snapshot(SnapshotId=snapshot)
     refused("AuthFailure", ec2.deregister_image, ImageId=IMAGE)
