@@ -333,7 +333,8 @@ static void guess_model(struct call *call)
 	struct aws_error why = call->error;
 
 	if (is_query(call) && call->request.body_len <= MAX_GUESS_BODY &&
-	    call_read_body(call) == 0 && read_form(call) == 0)
+	    call_header(call, "Content-Encoding") == NULL && call_read_body(call) == 0 &&
+	    read_form(call) == 0)
 		(void)find_query_service(call);
 	call->error = why;
 }

@@ -1,4 +1,5 @@
-/* What the files of IAM share: roles.c, instance_profiles.c.  Private to them. */
+/* What the files of IAM share: roles.c, instance_profiles.c, server_certificates.c.  Private to
+ * them. */
 #ifndef LAB_NEIGHBOURS_IAM_H
 #define LAB_NEIGHBOURS_IAM_H
 
@@ -6,6 +7,7 @@
 
 #define IAM_ROLES "iam/role/"
 #define IAM_PROFILES "iam/instance-profile/"
+#define IAM_CERTIFICATES "iam/server-certificate/"
 
 /* The document of a noun ("Role") by name, with its key; NULL with NoSuchEntity. */
 json_t *iam_find(struct neighbours *neighbours, const char *folder, const char *noun,

@@ -5,7 +5,7 @@
  * Handlers stand one file a noun and are named handle_X.  Control thread.
  *
  * Documents in the store, in the shape that the Get actions print, with more under "Lab":
- *   iam/role/NAME  iam/instance-profile/NAME
+ *   iam/role/NAME  iam/instance-profile/NAME  iam/server-certificate/NAME
  *   sns/topic/NAME         {"TopicArn", "Attributes": {..}, "Tags": [..]}
  *   sns/subscription/UUID  {"SubscriptionArn", "TopicArn", "Protocol", "Endpoint", "Owner",
  *                           "Attributes": {..}, "Token", "IsConfirmed"}

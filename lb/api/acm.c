@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/aws/certificate_pem.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/doc/doc.h"
-#include "lb/api/certificate_pem.h"
 
 #define AWS_ACTION(name) AWS_DECLARE_ACTION(name)
 #include "lb/api/acm.def"
@@ -323,7 +323,8 @@ static json_t *import_checked(struct import *import, struct store *store,
 			      const struct aws_call *call, const json_t *input,
 			      struct aws_error *error)
 {
-	const struct certificate_pem pem = {import->certificate, import->chain, import->key};
+	const struct certificate_pem pem = {
+	    .certificate = import->certificate, .chain = import->chain, .key = import->key};
 	json_t *facts = certificate_pem_facts(&pem, clock_now_ms(NULL), error), *document;
 
 	if (facts == NULL)

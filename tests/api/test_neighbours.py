@@ -3,6 +3,7 @@
 import http.server
 import json
 import queue
+import subprocess
 import threading
 import urllib.parse
 import urllib.request
@@ -247,3 +248,40 @@ def test_ssm_names_the_newest_image(lab):
     ):
         assert ssm.get_parameter(Name=other)["Parameter"]["Value"].startswith("ami-")
     refused("ParameterNotFound", 400, ssm.get_parameter, Name="/my/own")
+
+
+def test_a_server_certificate_is_checked_and_kept(lab, tmp_path):
+    def make(name):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-nodes", "-newkey", "ec"]
+            + ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "30"]
+            + ["-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.pem"]
+            + ["-subj", f"/CN={name}.example.com"],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return [(tmp_path / f"{name}.{end}").read_text() for end in ("pem", "key")]
+
+    iam = lab.client("iam")
+    (pem, key), (other, _) = make("a"), make("b")
+    put = {"ServerCertificateName": "web", "CertificateBody": pem, "PrivateKey": key}
+    upload = iam.upload_server_certificate
+    made = upload(**put)["ServerCertificateMetadata"]
+    assert made["Arn"] == "arn:aws:iam::000000000000:server-certificate/web"
+    assert made["ServerCertificateId"].startswith("ASCA")
+    got = iam.get_server_certificate(ServerCertificateName="web")["ServerCertificate"]
+    assert got["CertificateBody"] == pem and "CertificateChain" not in got
+    assert got["ServerCertificateMetadata"] == made
+    assert made["Expiration"] > made["UploadDate"]
+    (one,) = iam.list_server_certificates()["ServerCertificateMetadataList"]
+    assert one == made
+    refused("EntityAlreadyExists", 409, upload, **put)
+    put["ServerCertificateName"] = "no"
+    refused("KeyPairMismatch", 400, upload, **{**put, "CertificateBody": other})
+    refused("MalformedCertificate", 400, upload, **{**put, "CertificateBody": "text"})
+    refused("MalformedCertificate", 400, upload, **{**put, "CertificateChain": other})
+    iam.delete_server_certificate(ServerCertificateName="web")
+    refused(
+        *("NoSuchEntity", 404, iam.get_server_certificate), ServerCertificateName="web"
+    )

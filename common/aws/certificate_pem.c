@@ -1,5 +1,5 @@
 /* See certificate_pem.h. */
-#include "lb/api/certificate_pem.h"
+#include "common/aws/certificate_pem.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -134,14 +134,14 @@ static bool chain_leads(const struct bundle *bundle)
 	return is_good;
 }
 
-static int check_chain(const struct bundle *bundle, struct aws_error *error)
+static int check_chain(const struct bundle *bundle, bool may_lack, struct aws_error *error)
 {
 	if (bundle->chain != NULL)
 		return chain_leads(bundle)
 			   ? 0
 			   : invalid(error, "Could not validate the certificate with the "
 					    "certificate chain.");
-	if (X509_self_signed(bundle->leaf, 1) == 1)
+	if (may_lack || X509_self_signed(bundle->leaf, 1) == 1)
 		return 0;
 	return invalid(error, "Provided certificate is not a valid self signed. Please provide "
 			      "either a valid self-signed certificate or certificate chain.");
@@ -388,7 +388,7 @@ json_t *certificate_pem_facts(const struct certificate_pem *pem, int64_t now_ms,
 		goto out;
 	if (X509_check_private_key(bundle.leaf, bundle.key) != 1)
 		invalid(error, "The private key does not match the certificate.");
-	else if (check_chain(&bundle, error) == 0)
+	else if (check_chain(&bundle, pem->may_lack_chain, error) == 0)
 		facts = facts_of(&bundle, error);
 out:
 	X509_free(bundle.leaf);

@@ -2,10 +2,11 @@
  * A certificate, its chain and its private key as PEM: do they belong together, and what does the
  * certificate say?  In ACM's words and members.  Pure; OpenSSL does the reading.
  */
-#ifndef LB_API_CERTIFICATE_PEM_H
-#define LB_API_CERTIFICATE_PEM_H
+#ifndef COMMON_AWS_CERTIFICATE_PEM_H
+#define COMMON_AWS_CERTIFICATE_PEM_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/aws/codec.h"
@@ -13,6 +14,7 @@
 /* All NUL-terminated PEM; chain "" = none. */
 struct certificate_pem {
 	const char *certificate, *chain, *key;
+	bool may_lack_chain; /* IAM takes any certificate alone, ACM only one that signs itself */
 };
 
 /*
