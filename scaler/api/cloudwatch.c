@@ -34,6 +34,7 @@ struct loading {
 /* The datapoints of before the start are gone: without its periods an alarm keeps its state. */
 static void hold(struct alarm *alarm, int64_t now_ms)
 {
+	/* Of a composite there is no range: it is judged at once. */
 	int64_t range_ms =
 	    (alarm->rule.evaluation_periods + 1LL) * alarm->rule.query.period_s * 1000LL;
 
@@ -126,7 +127,8 @@ static void hasten_short_alarms(struct cloudwatch *cw, int64_t now_ms)
 	cw->has_new_data = false;
 	cw->short_judged_ms = now_ms;
 	for (struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next)
-		if (alarm->rule.query.period_s < 60 && alarm->due_ms > now_ms &&
+		if (alarm->expression == NULL && alarm->rule.query.period_s < 60 &&
+		    alarm->due_ms > now_ms &&
 		    alarm->due_ms - now_ms <= alarm_interval_ms(&alarm->rule))
 			alarm->due_ms = now_ms;
 }

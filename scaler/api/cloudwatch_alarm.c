@@ -40,6 +40,7 @@ const json_t *cloudwatch_alarm(const struct cloudwatch *cw, const char *name)
 static void alarm_free(struct alarm *alarm)
 {
 	alarm_rule_fini(&alarm->rule);
+	alarm_expression_free(alarm->expression);
 	json_decref(alarm->document);
 	free(alarm->name);
 	free(alarm);
@@ -89,26 +90,46 @@ static void set_document(struct alarm *alarm, json_t *document)
 	alarm->document = document;
 }
 
+static bool is_composite(const json_t *document)
+{
+	return doc_has(document, "AlarmRule");
+}
+
+static int compile(const json_t *document, struct alarm_rule *rule,
+		   struct alarm_expression **expression, struct err *err)
+{
+	*rule = (struct alarm_rule){0};
+	*expression = NULL;
+	if (!is_composite(document))
+		return alarm_rule_init(rule, document, err);
+	*expression = alarm_expression_parse(doc_str(document, "AlarmRule", ""), err);
+	return *expression != NULL ? 0 : -1;
+}
+
 struct alarm *cloudwatch_adopt(struct cloudwatch *cw, json_t *document, struct err *err)
 {
 	const char *name = doc_str(document, "AlarmName", "");
 	int state = alarm_state_from_name(doc_str(document, "StateValue", ""));
 	struct alarm *alarm = cloudwatch_find_alarm(cw, name);
+	struct alarm_expression *expression;
 	struct alarm_rule rule;
 	bool is_new = alarm == NULL;
 	int64_t repeat_ms;
 
-	if (alarm_rule_init(&rule, document, err) != 0)
+	if (compile(document, &rule, &expression, err) != 0)
 		return NULL;
 	if (alarm == NULL)
 		alarm = alarm_new(cw, name);
 	if (alarm == NULL) {
 		alarm_rule_fini(&rule);
+		alarm_expression_free(expression);
 		err_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
 	alarm_rule_fini(&alarm->rule);
 	alarm->rule = rule;
+	alarm_expression_free(alarm->expression);
+	alarm->expression = expression;
 	set_document(alarm, document);
 	alarm->state = state < 0 ? ALARM_INSUFFICIENT_DATA : (enum alarm_state)state;
 	repeat_ms = cloudwatch_repeat_ms(alarm, cloudwatch_now_ms(cw));
@@ -205,6 +226,7 @@ static int check_actions(const json_t *input, const char *member, struct err *er
 static int check_input(struct cloudwatch *cw, const json_t *input, struct err *err)
 {
 	const char *name = doc_str(input, "AlarmName", "");
+	const struct alarm *before = cloudwatch_find_alarm(cw, name);
 	struct metric_dimension dimensions[METRIC_DIMENSIONS_MAX];
 	struct aws_error error = {0};
 	struct metric_key key;
@@ -224,8 +246,12 @@ static int check_input(struct cloudwatch *cw, const json_t *input, struct err *e
 		err_set(err, ERANGE, "%s", error.message);
 		return -1;
 	}
-	if (cloudwatch_find_alarm(cw, name) == NULL &&
-	    HASH_COUNT(cw->alarms) >= CLOUDWATCH_ALARMS_MAX) {
+	if (before != NULL && (before->expression != NULL) != is_composite(input)) {
+		err_set(err, ERANGE, "There is an alarm of another type with the name %.256s",
+			name);
+		return -1;
+	}
+	if (before == NULL && HASH_COUNT(cw->alarms) >= CLOUDWATCH_ALARMS_MAX) {
 		err_set(err, EDQUOT, "The maximum number of alarms (%d) is reached.",
 			CLOUDWATCH_ALARMS_MAX);
 		return -1;
@@ -279,7 +305,7 @@ static int set_state(json_t *document, const struct alarm *before, const char *n
 static int set_defaults(const struct cloudwatch *cw, json_t *document)
 {
 	char now[CLOCK_TEXT_MAX], arn[ARN_TEXT_MAX];
-	int result = set_list(document, "Dimensions");
+	int result = is_composite(document) ? 0 : set_list(document, "Dimensions");
 
 	clock_format_iso_ms(cloudwatch_now_ms(cw), now);
 	snprintf(arn, sizeof(arn), "arn:aws:cloudwatch:%s:%s:alarm:%s", cw->region, cw->account,
@@ -297,6 +323,7 @@ static json_t *make_document(const struct cloudwatch *cw, const json_t *input,
 			     const struct alarm *before)
 {
 	static const char *const members[] = {"AlarmName",
+					      "AlarmRule",
 					      "AlarmDescription",
 					      "ActionsEnabled",
 					      "OKActions",
@@ -348,18 +375,28 @@ static int tag_new(struct cloudwatch *cw, const json_t *input, struct err *err)
 	return -1;
 }
 
+static int check_rule(const struct cloudwatch *cw, const json_t *input, struct err *err)
+{
+	struct alarm_rule rule;
+
+	if (is_composite(input))
+		return cloudwatch_check_composite(cw, input, err);
+	if (alarm_rule_init(&rule, input, err) != 0)
+		return -1;
+	alarm_rule_fini(&rule);
+	return 0;
+}
+
 int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err)
 {
 	const struct alarm *before = cloudwatch_find_alarm(cw, doc_str(input, "AlarmName", ""));
 	struct alarm *alarm = NULL;
-	struct alarm_rule rule;
 	bool is_new = before == NULL;
 	json_t *document;
 
 	/* The rule is only compiled for its checks: nothing may fail after the store has it. */
-	if (check_input(cw, input, err) != 0 || alarm_rule_init(&rule, input, err) != 0)
+	if (check_input(cw, input, err) != 0 || check_rule(cw, input, err) != 0)
 		return -1;
-	alarm_rule_fini(&rule);
 	if (is_new && tag_new(cw, input, err) != 0)
 		return -1;
 	document = make_document(cw, input, before);
@@ -369,7 +406,7 @@ int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err)
 		alarm = cloudwatch_adopt(cw, document, err);
 	if (alarm != NULL) {
 		/* Not in this very moment: more data may be on its way. */
-		alarm->due_ms = cloudwatch_now_ms(cw) + 1000;
+		alarm->due_ms = cloudwatch_now_ms(cw) + (alarm->expression == NULL ? 1000 : 0);
 		note_configuration(cw, alarm->name, is_new);
 	}
 	json_decref(document);
@@ -401,6 +438,7 @@ int cloudwatch_delete_alarm(struct cloudwatch *cw, const char *name, struct err 
 	cloudwatch_note(cw, alarm->name, "ConfigurationUpdate",
 			json_pack("{s:s, s:s}", "version", "1.0", "type", "Delete"),
 			"Alarm \"%s\" deleted", alarm->name);
+	cloudwatch_hasten_composites(cw, alarm->name, cloudwatch_now_ms(cw));
 	cloudwatch_forget(cw, alarm);
 	return 0;
 }

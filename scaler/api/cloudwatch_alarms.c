@@ -40,7 +40,24 @@ json_t *handle_PutMetricAlarm(void *context, const struct aws_call *call, const 
 	return cloudwatch_put(context, input, &err) == 0 ? json_object() : fail(&err, error);
 }
 
+json_t *handle_PutCompositeAlarm(void *context, const struct aws_call *call, const json_t *input,
+				 struct aws_error *error)
+{
+	struct err err = {0};
+
+	(void)call;
+	return cloudwatch_put(context, input, &err) == 0 ? json_object() : fail(&err, error);
+}
+
 /* ---- DescribeAlarms ---- */
+
+/* Without AlarmTypes only alarms on metrics are meant. */
+static bool has_wanted_type(const struct alarm *alarm, const json_t *types)
+{
+	if (json_array_size(types) == 0)
+		return alarm->expression == NULL;
+	return doc_list_has(types, alarm->expression != NULL ? "CompositeAlarm" : "MetricAlarm");
+}
 
 static bool has_action_prefix(const json_t *document, const char *prefix)
 {
@@ -62,6 +79,8 @@ static bool is_wanted(const struct alarm *alarm, const json_t *input)
 	const char *state = doc_str(input, "StateValue", NULL);
 	const char *action = doc_str(input, "ActionPrefix", NULL);
 
+	if (!has_wanted_type(alarm, doc_array(input, "AlarmTypes")))
+		return false;
 	if (json_array_size(names) > 0 && !doc_list_has(names, alarm->name))
 		return false;
 	if (strncmp(alarm->name, prefix, strlen(prefix)) != 0)
@@ -97,12 +116,14 @@ static int select_alarms(const struct cloudwatch *cw, const json_t *input, const
 
 static json_t *describe_page(const struct alarm *const *selected, int n, int max)
 {
-	json_t *list = json_array();
-	json_t *output = json_pack("{s:o, s:[]}", "MetricAlarms", list, "CompositeAlarms");
+	json_t *metric = json_array(), *composite = json_array();
+	json_t *output =
+	    json_pack("{s:o, s:o}", "MetricAlarms", metric, "CompositeAlarms", composite);
 	char *token;
 
 	for (int i = 0; selected != NULL && i < n && i < max; i++)
-		json_array_append(list, selected[i]->document);
+		json_array_append(selected[i]->expression != NULL ? composite : metric,
+				  selected[i]->document);
 	if (output == NULL || selected == NULL || n <= max)
 		return output;
 	token = cloudwatch_token_encode(selected[max - 1]->name);
@@ -111,13 +132,39 @@ static json_t *describe_page(const struct alarm *const *selected, int n, int max
 	return output;
 }
 
-static bool wants_metric_alarms(const json_t *input)
+/* The alarms that a composite names, or the composites that name an alarm; NULL with error. */
+static json_t *describe_family(const struct cloudwatch *cw, const json_t *input,
+			       struct aws_error *error)
 {
-	const json_t *types = doc_array(input, "AlarmTypes");
+	const char *child = doc_str(input, "ParentsOfAlarmName", NULL);
+	const char *parent = doc_str(input, "ChildrenOfAlarmName", NULL);
+	const struct alarm *composite = parent != NULL ? cloudwatch_find_alarm(cw, parent) : NULL;
+	json_t *metric = json_array(), *composites = json_array();
 
-	/* We have no composite alarms, so there are no parents and children either. */
-	return (json_array_size(types) == 0 || doc_list_has(types, "MetricAlarm")) &&
-	       !doc_has(input, "ChildrenOfAlarmName") && !doc_has(input, "ParentsOfAlarmName");
+	if (child != NULL && parent != NULL) {
+		json_decref(metric);
+		json_decref(composites);
+		aws_error_set(error, 400, "InvalidParameterCombination",
+			      "The parameters ParentsOfAlarmName and ChildrenOfAlarmName are "
+			      "mutually exclusive.");
+		return NULL;
+	}
+	for (const struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next) {
+		bool is_parent = child != NULL && alarm->expression != NULL &&
+				 alarm_expression_names(alarm->expression, child);
+		bool is_child = composite != NULL && composite->expression != NULL &&
+				alarm_expression_names(composite->expression, alarm->name);
+
+		if (is_parent)
+			json_array_append_new(composites,
+					      json_pack("{s:s, s:s}", "AlarmName", alarm->name,
+							"AlarmArn",
+							doc_str(alarm->document, "AlarmArn", "")));
+		else if (is_child)
+			json_array_append(alarm->expression != NULL ? composites : metric,
+					  alarm->document);
+	}
+	return json_pack("{s:o, s:o}", "MetricAlarms", metric, "CompositeAlarms", composites);
 }
 
 static int check_names(const json_t *input, struct aws_error *error)
@@ -149,10 +196,11 @@ json_t *handle_DescribeAlarms(void *context, const struct aws_call *call, const 
 		    "and you have specified both.");
 		return NULL;
 	}
+	if (doc_has(input, "ParentsOfAlarmName") || doc_has(input, "ChildrenOfAlarmName"))
+		return describe_family(context, input, error);
 	if (token != NULL && (after = cloudwatch_token_decode(token, error)) == NULL)
 		return NULL;
-	if (wants_metric_alarms(input))
-		n = select_alarms(context, input, after != NULL ? after : "", &selected);
+	n = select_alarms(context, input, after != NULL ? after : "", &selected);
 	if (n >= 0)
 		output =
 		    describe_page(selected, n, (int)doc_int(input, "MaxRecords", DEFAULT_PAGE));
@@ -203,7 +251,8 @@ json_t *handle_DescribeAlarmsForMetric(void *context, const struct aws_call *cal
 	(void)call;
 	(void)error;
 	for (const struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next) {
-		bool is_same = same_dimensions(alarm, doc_array(input, "Dimensions"));
+		bool is_same = alarm->expression == NULL &&
+			       same_dimensions(alarm, doc_array(input, "Dimensions"));
 
 		for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
 			is_same = is_same && same_member(input, alarm->document, members[i]);
@@ -215,19 +264,46 @@ json_t *handle_DescribeAlarmsForMetric(void *context, const struct aws_call *cal
 
 /* ---- DeleteAlarms, SetAlarmState, Enable- and DisableAlarmActions ---- */
 
+/* What a composite alarm names stays, unless the composite goes in the same call. */
+static int check_deletion(const struct cloudwatch *cw, const json_t *names, struct aws_error *error)
+{
+	const json_t *one;
+	size_t i, n = 0;
+
+	json_array_foreach (names, i, one) {
+		const char *name = json_string_value(one);
+		const struct alarm *alarm = cloudwatch_find_alarm(cw, name);
+		const struct alarm *over = cloudwatch_composite_over(cw, name);
+
+		n += alarm != NULL && alarm->expression != NULL;
+		if (alarm == NULL || over == NULL || doc_list_has(names, over->name))
+			continue;
+		aws_error_set(error, 400, "ValidationError",
+			      "Cannot delete %.256s as there are composite alarm(s) depending on "
+			      "it: %.256s",
+			      name, over->name);
+		return -1;
+	}
+	if (n <= 1)
+		return 0;
+	aws_error_set(error, 400, "ValidationError",
+		      "Only one composite alarm can be deleted in one call.");
+	return -1;
+}
+
 json_t *handle_DeleteAlarms(void *context, const struct aws_call *call, const json_t *input,
 			    struct aws_error *error)
 {
 	struct cloudwatch *cw = context;
-	const json_t *one;
+	const json_t *names = doc_array(input, "AlarmNames"), *one;
 	const char *unknown = NULL;
 	struct err err = {0};
 	size_t i;
 
 	(void)call;
-	if (check_names(input, error) != 0)
+	if (check_names(input, error) != 0 || check_deletion(cw, names, error) != 0)
 		return NULL;
-	json_array_foreach (doc_array(input, "AlarmNames"), i, one) {
+	json_array_foreach (names, i, one) {
 		const char *name = json_string_value(one);
 
 		if (cloudwatch_find_alarm(cw, name) == NULL)
@@ -290,8 +366,10 @@ json_t *handle_SetAlarmState(void *context, const struct aws_call *call, const j
 	take_value(alarm, data);
 	json_decref(data);
 	change.state = (enum alarm_state)state;
-	/* The next evaluation overrides it: not before its actions have had their time. */
-	alarm->due_ms = change.at_ms + 10000;
+	/* The next evaluation overrides it: not before its actions have had their time.  A
+	   composite waits for an alarm of its rule to change. */
+	if (alarm->expression == NULL)
+		alarm->due_ms = change.at_ms + 10000;
 	return cloudwatch_change(cw, alarm, &change, &err) == 0 ? json_object() : fail(&err, error);
 }
 

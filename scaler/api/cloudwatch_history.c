@@ -55,6 +55,7 @@ void cloudwatch_note(struct cloudwatch *cw, const char *alarm, const char *type,
 		     const char *summary, ...)
 {
 	struct history_item *item = calloc(1, sizeof(*item));
+	const struct alarm *about = cloudwatch_find_alarm(cw, alarm);
 	char text[SUMMARY_MAX];
 	va_list args;
 	int len;
@@ -72,6 +73,7 @@ void cloudwatch_note(struct cloudwatch *cw, const char *alarm, const char *type,
 	item->at_ms = cloudwatch_now_ms(cw);
 	item->number = ++cw->history_number;
 	item->type = type;
+	item->is_composite = about != NULL && about->expression != NULL;
 	item->alarm = strdup(alarm);
 	item->summary = strdup(text);
 	item->data = data_text(data);
@@ -89,6 +91,7 @@ void cloudwatch_note(struct cloudwatch *cw, const char *alarm, const char *type,
 
 struct reading {
 	const char *alarm, *type;
+	const json_t *kinds; /* AlarmTypes; NULL: both */
 	int64_t from_ms, to_ms;
 	bool is_ascending;
 	uint64_t after; /* the number of the last item of the page before; 0: none */
@@ -98,6 +101,9 @@ struct reading {
 static bool is_wanted(const struct reading *reading, const struct history_item *item)
 {
 	if (reading->alarm != NULL && strcmp(reading->alarm, item->alarm) != 0)
+		return false;
+	if (json_array_size(reading->kinds) > 0 &&
+	    !doc_list_has(reading->kinds, item->is_composite ? "CompositeAlarm" : "MetricAlarm"))
 		return false;
 	if (reading->type != NULL && strcmp(reading->type, item->type) != 0)
 		return false;
@@ -112,9 +118,9 @@ static json_t *describe_item(const struct history_item *item)
 	char time[CLOCK_TEXT_MAX];
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "AlarmName", item->alarm, "AlarmType",
-			 "MetricAlarm", "Timestamp", clock_format_iso_ms(item->at_ms, time),
-			 "HistoryItemType", item->type, "HistorySummary", item->summary,
-			 "HistoryData", item->data);
+			 item->is_composite ? "CompositeAlarm" : "MetricAlarm", "Timestamp",
+			 clock_format_iso_ms(item->at_ms, time), "HistoryItemType", item->type,
+			 "HistorySummary", item->summary, "HistoryData", item->data);
 }
 
 static void add_token(json_t *output, uint64_t number)
@@ -169,6 +175,7 @@ json_t *handle_DescribeAlarmHistory(void *context, const struct aws_call *call, 
 	struct reading reading = {
 	    .alarm = doc_str(input, "AlarmName", NULL),
 	    .type = doc_str(input, "HistoryItemType", NULL),
+	    .kinds = doc_array(input, "AlarmTypes"),
 	    .from_ms = INT64_MIN,
 	    .to_ms = INT64_MAX,
 	    .is_ascending = strcmp(doc_str(input, "ScanBy", ""), "TimestampAscending") == 0,

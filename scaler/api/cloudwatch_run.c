@@ -191,6 +191,7 @@ int cloudwatch_change(struct cloudwatch *cw, struct alarm *alarm, const struct a
 		note_change(cw, &was, change);
 		alarm->state = change->state;
 		alarm->repeat_ms = cloudwatch_repeat_ms(alarm, change->at_ms);
+		cloudwatch_hasten_composites(cw, alarm->name, change->at_ms);
 		run_actions(cw, alarm, &event);
 	}
 	json_decref(before);
@@ -221,9 +222,13 @@ static void judge(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms)
 	int64_t interval_ms = alarm_interval_ms(&alarm->rule);
 	struct alarm_verdict verdict;
 
+	cw->evaluations++;
+	if (alarm->expression != NULL) {
+		cloudwatch_judge_composite(cw, alarm, now_ms);
+		return;
+	}
 	/* Minutes count a second after they are over: be there then. */
 	alarm->due_ms = now_ms - (now_ms - 1000) % interval_ms + interval_ms;
-	cw->evaluations++;
 	if (alarm_evaluate(&alarm->rule, cw->metrics, alarm->state, now_ms, &verdict) != 0) {
 		log_error("alarm-not-judged", "alarm=\"%s\" why=\"out of memory\"", alarm->name);
 		return;

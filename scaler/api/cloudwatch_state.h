@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "scaler/api/cloudwatch.h"
+#include "scaler/metrics/alarm_expression.h"
 
 enum {
 	CLOUDWATCH_ALARMS_MAX = 5000, /* AWS's quota */
@@ -19,9 +20,11 @@ enum {
 struct alarm {
 	UT_hash_handle hh;
 	char *name;
-	json_t *document; /* DescribeAlarms' shape */
-	struct alarm_rule rule;
+	json_t *document;                    /* DescribeAlarms' shape */
+	struct alarm_rule rule;              /* zero when expression is there */
+	struct alarm_expression *expression; /* of a composite alarm; NULL: one on a metric */
 	enum alarm_state state;
+	int64_t judged_ms; /* a composite's last evaluation */
 	int64_t due_ms;
 	int64_t hold_ms;   /* until then too little data is our restart's fault: no judgement */
 	int64_t repeat_ms; /* when scaling actions run again; INT64_MAX: never */
@@ -36,6 +39,7 @@ struct history_item {
 	int64_t at_ms;
 	uint64_t number; /* for paging: rises by one an item */
 	char *alarm;
+	bool is_composite;
 	const char *type;
 	char *summary;
 	char *data; /* JSON */
@@ -96,13 +100,24 @@ void cloudwatch_forget(struct cloudwatch *cw, struct alarm *alarm);
 /* Frees the graveyard, when no callback is under way. */
 void cloudwatch_bury(struct cloudwatch *cw);
 
-/* Makes the document of a PutMetricAlarm input and keeps it.  err as alarm_rule_init(), or
- * EDQUOT when there are too many alarms, EIO when the store failed. */
+/* Makes the document of a PutMetricAlarm or PutCompositeAlarm input and keeps it.  err as
+ * alarm_rule_init(), or EDQUOT when there are too many alarms, EIO when the store failed. */
 MUST_CHECK int cloudwatch_put(struct cloudwatch *cw, const json_t *input, struct err *err);
 /* Writes the alarm's document anew with the changes, to the store too.  -1 with err: nothing
  * changed. */
 MUST_CHECK int cloudwatch_rewrite(struct cloudwatch *cw, struct alarm *alarm, const json_t *changes,
 				  struct err *err);
+
+/* ---- composite alarms: cloudwatch_composite.c ---- */
+
+/* err as alarm_rule_init(). */
+MUST_CHECK int cloudwatch_check_composite(const struct cloudwatch *cw, const json_t *input,
+					  struct err *err);
+/* A composite alarm whose rule names the alarm; NULL when there is none. */
+const struct alarm *cloudwatch_composite_over(const struct cloudwatch *cw, const char *name);
+/* The alarm has changed: those that name it are judged soon. */
+void cloudwatch_hasten_composites(struct cloudwatch *cw, const char *name, int64_t now_ms);
+void cloudwatch_judge_composite(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms);
 
 /* ---- tags: cloudwatch_tags.c ---- */
 
