@@ -43,6 +43,10 @@ static int check_groups(struct autoscaling *as, const json_t *config, struct err
 		    engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
 		struct aws_error error = {0};
 
+		if (doc_has(input, "LaunchConfigurationName"))
+			return refuse(err, "AutoScalingGroups", i,
+				      "LaunchConfigurationName is not supported in a file; "
+				      "LaunchTemplate is");
 		if (group_check_create(input, true, &error) < 0)
 			return refuse(err, "AutoScalingGroups", i, error.message);
 		if (group && group->is_deleting)

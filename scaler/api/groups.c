@@ -24,8 +24,10 @@ static bool is_name(const char *name)
 static const char *unsupported_member(const json_t *input)
 {
 	static const char *const members[] = {
-	    "LaunchConfigurationName", "MixedInstancesPolicy", "InstanceId",
-	    "LoadBalancerNames",       "MaxInstanceLifetime",
+	    "MixedInstancesPolicy",
+	    "InstanceId",
+	    "LoadBalancerNames",
+	    "MaxInstanceLifetime",
 	};
 
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -106,6 +108,11 @@ static int check_template(const json_t *input, struct aws_error *error)
 	bool has_id = doc_has(template, "LaunchTemplateId");
 	bool has_name = doc_has(template, "LaunchTemplateName");
 
+	if (template && doc_has(input, "LaunchConfigurationName")) {
+		reply_invalid(error, "Valid requests must contain either LaunchTemplate or "
+				     "LaunchConfigurationName, not both");
+		return -1;
+	}
 	if (template && !has_id && !has_name) {
 		reply_invalid(error, "Valid requests must contain either launchTemplateId or "
 				     "LaunchTemplateName");
@@ -181,10 +188,11 @@ int group_check_create(const json_t *input, bool is_from_file, struct aws_error 
 	}
 	if (check_common(input, error) < 0)
 		return -1;
-	if (!doc_object(input, "LaunchTemplate")) {
+	if (!doc_object(input, "LaunchTemplate") && !doc_has(input, "LaunchConfigurationName")) {
 		reply_invalid(error, "Valid requests must contain either LaunchTemplate, "
 				     "LaunchConfigurationName, InstanceId or MixedInstancesPolicy "
-				     "parameter. Only LaunchTemplate is supported yet.");
+				     "parameter. LaunchTemplate and LaunchConfigurationName are "
+				     "supported.");
 		return -1;
 	}
 	/* In the file, no zone means: every zone that has a default subnet. */
@@ -248,6 +256,27 @@ static int check_extras(const json_t *input, struct aws_error *error)
 	return check_hooks(doc_array(input, "LifecycleHookSpecificationList"), error);
 }
 
+/* The input with what its launch configuration says (new reference), or NULL with error. */
+static json_t *with_config(struct autoscaling *as, const json_t *input, struct aws_error *error)
+{
+	const char *name = doc_str(input, "LaunchConfigurationName", NULL);
+	json_t *config = name ? json_object_get(as->engine->configs, name) : NULL;
+	json_t *copy;
+
+	if (name && !config)
+		return reply_invalid(
+		    error,
+		    "Launch configuration name not found - Launch configuration %s "
+		    "not found",
+		    name);
+	copy = json_copy((json_t *)input);
+	if (!copy)
+		aws_error_set(error, 500, "InternalFailure", "out of memory");
+	else if (config)
+		json_object_set(copy, "LaunchConfiguration", config);
+	return copy;
+}
+
 json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call,
 				      const json_t *input, struct aws_error *error)
 {
@@ -256,6 +285,7 @@ json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call
 	struct err err = {0};
 	size_t n = 0;
 	struct group *group;
+	json_t *whole;
 
 	(void)call;
 	if (group_check_create(input, false, error) < 0 ||
@@ -277,7 +307,11 @@ json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call
 			      MAX_GROUPS);
 		return NULL;
 	}
-	group = engine_create_group(as->engine, input, reply_now_ms(as), &err);
+	whole = with_config(as, input, error);
+	if (!whole)
+		return NULL;
+	group = engine_create_group(as->engine, whole, reply_now_ms(as), &err);
+	json_decref(whole);
 	if (!group)
 		return reply_invalid(error, "%s", err.text);
 	if (add_extras(group, input, error) < 0)
@@ -291,6 +325,8 @@ json_t *handle_UpdateAutoScalingGroup(void *context, const struct aws_call *call
 	struct autoscaling *as = context;
 	struct group *group = reply_group(as, input, error);
 	struct err err = {0};
+	json_t *whole;
+	int result;
 
 	(void)call;
 	if (!group || check_common(input, error) < 0)
@@ -300,7 +336,12 @@ json_t *handle_UpdateAutoScalingGroup(void *context, const struct aws_call *call
 			      "AutoScalingGroup '%s' is being deleted", group->name);
 		return NULL;
 	}
-	if (engine_update_group(group, input, reply_now_ms(as), &err) < 0)
+	whole = with_config(as, input, error);
+	if (!whole)
+		return NULL;
+	result = engine_update_group(group, whole, reply_now_ms(as), &err);
+	json_decref(whole);
+	if (result < 0)
 		return reply_invalid(error, "%s", err.text);
 	return reply_written(as, json_object(), error);
 }

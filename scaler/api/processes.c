@@ -270,6 +270,7 @@ json_t *handle_DescribeAccountLimits(void *context, const struct aws_call *call,
 	TAILQ_FOREACH (group, &as->engine->groups, link)
 		n++;
 	return json_pack("{s:i, s:i, s:i, s:i}", "MaxNumberOfAutoScalingGroups", MAX_GROUPS,
-			 "MaxNumberOfLaunchConfigurations", 200, "NumberOfAutoScalingGroups", n,
-			 "NumberOfLaunchConfigurations", 0);
+			 "MaxNumberOfLaunchConfigurations", MAX_CONFIGS,
+			 "NumberOfAutoScalingGroups", n, "NumberOfLaunchConfigurations",
+			 (int)json_object_size(as->engine->configs));
 }

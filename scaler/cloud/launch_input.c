@@ -84,6 +84,89 @@ oom:
 	return -1;
 }
 
+/* ---- launch configurations ---- */
+
+static void set_if(json_t *input, const char *member, const json_t *config, const char *from)
+{
+	const json_t *value = json_object_get(config, from);
+
+	if (!value || (json_is_string(value) && json_string_length(value) == 0) ||
+	    (json_is_array(value) && json_array_size(value) == 0))
+		return;
+	json_object_set_new(input, member, json_deep_copy(value));
+}
+
+/* Ids and names of security groups are one list there, and two in RunInstances. */
+static void set_security_groups(json_t *input, const json_t *config)
+{
+	json_t *ids = json_array(), *names = json_array(), *group;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "SecurityGroups"), i, group)
+		json_array_append(strncmp(json_string_value(group), "sg-", 3) == 0 ? ids : names,
+				  group);
+	if (json_array_size(ids) > 0)
+		json_object_set(input, "SecurityGroupIds", ids);
+	if (json_array_size(names) > 0)
+		json_object_set(input, "SecurityGroups", names);
+	json_decref(ids);
+	json_decref(names);
+}
+
+/* NoDevice is a flag there, and an empty text in RunInstances. */
+static void set_devices(json_t *input, const json_t *config)
+{
+	json_t *device;
+	size_t i;
+
+	set_if(input, "BlockDeviceMappings", config, "BlockDeviceMappings");
+	json_array_foreach (doc_array(input, "BlockDeviceMappings"), i, device) {
+		bool is_none = doc_bool(device, "NoDevice", false);
+
+		json_object_del(device, "NoDevice");
+		if (is_none)
+			json_object_set_new(device, "NoDevice", json_string(""));
+	}
+}
+
+/* A public address is asked for by interface, which then holds the security groups. */
+static void set_public_address(json_t *input, const json_t *config)
+{
+	json_t *interface;
+
+	if (!doc_has(config, "AssociatePublicIpAddress"))
+		return;
+	interface = json_pack("{s:i, s:b}", "DeviceIndex", 0, "AssociatePublicIpAddress",
+			      doc_bool(config, "AssociatePublicIpAddress", false));
+	set_if(interface, "Groups", input, "SecurityGroupIds");
+	json_object_del(input, "SecurityGroupIds");
+	json_object_set_new(input, "NetworkInterfaces", json_pack("[o]", interface));
+}
+
+static void expand_config(json_t *input, const json_t *config)
+{
+	static const char *const plain[] = {"ImageId",      "InstanceType",   "KeyName",
+					    "UserData",     "KernelId",       "RamdiskId",
+					    "EbsOptimized", "MetadataOptions"};
+	const char *profile = doc_str(config, "IamInstanceProfile", "");
+	const char *tenancy = doc_str(config, "PlacementTenancy", "");
+
+	for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+		set_if(input, plain[i], config, plain[i]);
+	set_if(input, "Monitoring", config, "InstanceMonitoring");
+	if (profile[0])
+		json_object_set_new(
+		    input, "IamInstanceProfile",
+		    json_pack("{s:s}", strncmp(profile, "arn:", 4) == 0 ? "Arn" : "Name", profile));
+	if (tenancy[0])
+		json_object_set_new(input, "Placement", json_pack("{s:s}", "Tenancy", tenancy));
+	set_security_groups(input, config);
+	set_devices(input, config);
+	set_public_address(input, config);
+}
+
+/* ---- tags and place ---- */
+
 static int set_tag(json_t *tags, const char *key, const char *value)
 {
 	return doc_kv_set(tags, key, value);
@@ -160,7 +243,9 @@ json_t *launch_input(const struct group *group, const json_t *templates,
 
 	if (!input)
 		goto oom;
-	if (template) {
+	if (group_config(group)) {
+		expand_config(input, group_config(group));
+	} else if (template) {
 		if (expand(input, template, err) < 0)
 			goto fail;
 	} else {

@@ -191,6 +191,13 @@ MUST_CHECK struct activity *engine_exit_standby(struct engine *engine, struct gr
 MUST_CHECK int engine_attach_instance(struct engine *engine, struct group *group, const char *id,
 				      int64_t now_ms, struct err *err);
 
+/* The group's launch configuration, borrowed; NULL: it has a template. */
+const json_t *group_config(const struct group *group);
+/* Launch configurations by name; document: DescribeLaunchConfigurations' entry, taken over.  -1
+ * without memory. */
+MUST_CHECK int engine_add_config(struct engine *engine, json_t *document);
+void engine_remove_config(struct engine *engine, const char *name);
+
 /* The launch template in force: that of the refresh under way, else the group's; borrowed. */
 json_t *group_template(const struct group *group);
 /* input: StartInstanceRefresh's, checked.  The refresh's id, borrowed; NULL with err: EBUSY another

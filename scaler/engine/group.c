@@ -194,6 +194,13 @@ int64_t group_warmup_ms(const struct group *group)
 	return 1000 * doc_int(group->document, "DefaultInstanceWarmup", cooldown);
 }
 
+const json_t *group_config(const struct group *group)
+{
+	return doc_has(group->document, "RefreshTemplate")
+		   ? NULL
+		   : doc_object(group->document, "LaunchConfiguration");
+}
+
 void group_forget_template(struct group *group)
 {
 	group->latest_version = group->default_version = 0;
@@ -323,6 +330,24 @@ static int fill_defaults(json_t *document)
 	return failed;
 }
 
+/* A launch configuration never changes: the group keeps what it says.  It and a template stand in
+ * for each other. */
+static int copy_source(json_t *document, const json_t *input)
+{
+	const json_t *config = doc_object(input, "LaunchConfiguration");
+
+	if (doc_has(input, "LaunchTemplate")) {
+		json_object_del(document, "LaunchConfiguration");
+		json_object_del(document, "LaunchConfigurationName");
+	}
+	if (!config)
+		return 0;
+	json_object_del(document, "LaunchTemplate");
+	json_object_set_new(document, "LaunchConfigurationName",
+			    json_string(doc_str(config, "LaunchConfigurationName", "")));
+	return json_object_set_new(document, "LaunchConfiguration", json_deep_copy(config));
+}
+
 static int copy_members(json_t *document, const json_t *input)
 {
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
@@ -331,6 +356,8 @@ static int copy_members(json_t *document, const json_t *input)
 		if (value && json_object_set_new(document, kept[i], json_deep_copy(value)) < 0)
 			return -1;
 	}
+	if (copy_source(document, input) < 0)
+		return -1;
 	/* -1 takes the warm-up away again. */
 	if (doc_int(document, "DefaultInstanceWarmup", 0) < 0)
 		json_object_del(document, "DefaultInstanceWarmup");
@@ -502,6 +529,7 @@ static bool changes_launches(const struct group *group, const json_t *input)
 {
 	return is_other_template(doc_object(group->document, "LaunchTemplate"),
 				 doc_object(input, "LaunchTemplate")) ||
+	       is_other(group->document, input, "LaunchConfigurationName") ||
 	       is_other(group->document, input, "AvailabilityZones") ||
 	       is_other(group->document, input, "VPCZoneIdentifier");
 }
@@ -585,4 +613,24 @@ void engine_delete_group(struct engine *engine, struct group *group, int64_t now
 			  instance->id[0] ? instance->id : "(being launched)");
 		(void)terminate_begin(engine, group, instance, cause, now_ms);
 	}
+}
+
+/* ---- launch configurations ---- */
+
+int engine_add_config(struct engine *engine, json_t *document)
+{
+	const char *name = doc_str(document, "LaunchConfigurationName", "");
+
+	if (json_array_append_new(engine->new_configs, json_string(name)) < 0) {
+		json_decref(document);
+		return -1;
+	}
+	return json_object_set_new(engine->configs, name, document);
+}
+
+void engine_remove_config(struct engine *engine, const char *name)
+{
+	instance_drop_target_group(engine->new_configs, name);
+	engine_forget_key(engine, "config", name, NULL);
+	json_object_del(engine->configs, name);
 }

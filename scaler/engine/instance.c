@@ -120,7 +120,10 @@ static json_t *describe(const struct instance *instance, const char *health)
 		json_object_set_new(out, "InstanceType", json_string(instance->type));
 	if (instance->image_id[0])
 		json_object_set_new(out, "ImageId", json_string(instance->image_id));
-	if (instance->template_id[0] || instance->template_name[0])
+	if (instance->config_name[0])
+		json_object_set_new(out, "LaunchConfigurationName",
+				    json_string(instance->config_name));
+	else if (instance->template_id[0] || instance->template_name[0])
 		json_object_set_new(out, "LaunchTemplate", template_describe(instance));
 	return out;
 }

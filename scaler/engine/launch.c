@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "scaler/engine/parts.h"
 
 enum {
@@ -24,7 +25,14 @@ enum {
 static void fill_template(const struct group *group, struct instance *instance)
 {
 	const json_t *template = group_template(group);
+	const json_t *config = group_config(group);
 
+	if (config) {
+		text_copy(instance->config_name, sizeof instance->config_name,
+			  doc_str(config, "LaunchConfigurationName", ""));
+		(void)!clock_parse_iso(doc_str(config, "CreatedTime", ""), &instance->config_ms);
+		return;
+	}
 	text_copy(instance->template_id, sizeof instance->template_id,
 		  doc_str(template, "LaunchTemplateId", ""));
 	text_copy(instance->template_name, sizeof instance->template_name,

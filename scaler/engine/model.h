@@ -27,6 +27,7 @@ enum {
 	MAX_POLICIES = 50,
 	MAX_SCHEDULES = 125,
 	MAX_HOOKS = 50,
+	MAX_CONFIGS = 200,
 	MAX_ACTIVITIES = 500, /* kept of a group */
 	MAX_BATCH = 20,       /* instances of one RunInstances */
 };
@@ -76,8 +77,11 @@ struct instance {
 	char entry_id[ID_TEXT_MAX]; /* the activity of its way in where that is not the launch */
 	char type[ZONE_MAX], image_id[ZONE_MAX], zone[ZONE_MAX], subnet_id[ZONE_MAX];
 	char template_id[ZONE_MAX], template_name[NAME_MAX_LEN], template_version[ZONE_MAX];
-	char token[TOKEN_MAX];        /* of the RunInstances that makes it */
-	int token_index, token_count; /* which of how many instances of that call */
+	char
+	    config_name[NAME_MAX_LEN]; /* its launch configuration, where it is not of a template */
+	int64_t config_ms;             /* when that was made */
+	char token[TOKEN_MAX];         /* of the RunInstances that makes it */
+	int token_index, token_count;  /* which of how many instances of that call */
 	enum instance_state state;
 	bool is_unhealthy;
 	bool is_user_marked; /* SetInstanceHealth said so */
@@ -246,6 +250,8 @@ struct engine {
 	TAILQ_HEAD(, group) groups;                         /* by name */
 	struct activities old_activities;                   /* of deleted groups, newest first */
 	json_t *removed; /* array: keys of the store that are to go */
+	json_t *configs; /* launch configurations: {name: DescribeLaunchConfigurations' entry} */
+	json_t *new_configs; /* array: names of those that are not stored yet */
 	uint64_t ticks;
 };
 

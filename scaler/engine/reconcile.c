@@ -22,9 +22,11 @@ struct engine *engine_new(const char *region, const char *account, struct id_sou
 	TAILQ_INIT(&engine->groups);
 	TAILQ_INIT(&engine->old_activities);
 	engine->removed = json_array();
-	if (engine->removed)
+	engine->configs = json_object();
+	engine->new_configs = json_array();
+	if (engine->removed && engine->configs && engine->new_configs)
 		return engine;
-	free(engine);
+	engine_free(engine);
 	return NULL;
 }
 
@@ -49,6 +51,8 @@ void engine_free(struct engine *engine)
 		activity_free(activity);
 	}
 	json_decref(engine->removed);
+	json_decref(engine->configs);
+	json_decref(engine->new_configs);
 	free(engine);
 }
 

@@ -148,6 +148,9 @@ static bool matches_template(const struct group *group, const struct instance *i
 	const char *name = doc_str(template, "LaunchTemplateName", "");
 	char version[ZONE_MAX];
 
+	if (group_config(group))
+		return strcmp(doc_str(group_config(group), "LaunchConfigurationName", ""),
+			      instance->config_name) == 0;
 	group_template_version(group, version);
 	return version[0] && strcmp(version, instance->template_version) == 0 &&
 	       ((id[0] && strcmp(id, instance->template_id) == 0) ||
@@ -200,9 +203,12 @@ static void finish(struct group *group, json_t *refresh, const char *status, con
 	else
 		json_object_del(refresh, "StatusReason");
 	set_time(group, refresh, "EndTime", now_ms);
-	if (strcmp(status, "Successful") == 0 && doc_has(group->document, "RefreshTemplate"))
+	if (strcmp(status, "Successful") == 0 && doc_has(group->document, "RefreshTemplate")) {
 		json_object_set_new(group->document, "LaunchTemplate",
 				    json_deep_copy(doc_object(group->document, "RefreshTemplate")));
+		json_object_del(group->document, "LaunchConfiguration");
+		json_object_del(group->document, "LaunchConfigurationName");
+	}
 	if (doc_has(group->document, "RefreshTemplate"))
 		use_template(group, NULL);
 	TAILQ_FOREACH (instance, &group->instances, link)

@@ -2,7 +2,7 @@
  * State as documents of the store and back:
  *   autoscaling/activity/GROUP:ID   autoscaling/group/GROUP
  *   autoscaling/instance/GROUP:ID   autoscaling/policy/GROUP:NAME
- *   autoscaling/schedule/GROUP:NAME
+ *   autoscaling/schedule/GROUP:NAME    autoscaling/config/NAME
  * (group names hold no colon; an instance's ID is its launch's.)  What AWS has a name for carries
  * that name.  Pure: who writes and reads is the owner.
  */
@@ -55,6 +55,8 @@ static const struct field instance_fields[] = {
     TEXT(instance, template_id, "LaunchTemplateId"),
     TEXT(instance, template_name, "LaunchTemplateName"),
     TEXT(instance, template_version, "LaunchTemplateVersion"),
+    TEXT(instance, config_name, "LaunchConfigurationName"),
+    PLAIN(FIELD_MS, instance, config_ms, "LaunchConfigurationMs"),
     TEXT(instance, token, "ClientToken"),
     PLAIN(FIELD_INT, instance, token_index, "TokenIndex"),
     PLAIN(FIELD_INT, instance, token_count, "TokenCount"),
@@ -279,6 +281,9 @@ int engine_changes(struct engine *engine, engine_change_fn fn, void *arg)
 
 	json_array_foreach (engine->removed, i, key)
 		fn(arg, json_string_value(key), NULL);
+	json_array_foreach (engine->new_configs, i, key)
+		tell(teller, "config", json_string_value(key), NULL,
+		     json_deep_copy(json_object_get(engine->configs, json_string_value(key))));
 	TAILQ_FOREACH (group, &engine->groups, link)
 		group_changes(group, teller);
 	TAILQ_FOREACH (activity, &engine->old_activities, link) {
@@ -320,7 +325,7 @@ bool engine_has_changes(const struct engine *engine)
 	const struct activity *activity;
 	const struct group *group;
 
-	if (json_array_size(engine->removed) > 0)
+	if (json_array_size(engine->removed) > 0 || json_array_size(engine->new_configs) > 0)
 		return true;
 	TAILQ_FOREACH (group, &engine->groups, link) {
 		if (is_group_changed(group))
@@ -342,6 +347,7 @@ void engine_saved(struct engine *engine)
 	struct group *group;
 
 	json_array_clear(engine->removed);
+	json_array_clear(engine->new_configs);
 	TAILQ_FOREACH (group, &engine->groups, link) {
 		group->is_dirty = false;
 		TAILQ_FOREACH (instance, &group->instances, link)
@@ -451,6 +457,8 @@ int engine_load(struct engine *engine, const char *key, const json_t *document)
 	rest++;
 	if (strncmp(kind, "activity/", 9) == 0)
 		return load_activity(engine, document);
+	if (strncmp(kind, "config/", 7) == 0)
+		return json_object_set_new(engine->configs, rest, json_deep_copy(document));
 	if (strncmp(kind, "group/", 6) == 0)
 		return load_group(engine, rest, document);
 	if (strncmp(kind, "instance/", 9) == 0)

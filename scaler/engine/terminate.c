@@ -39,6 +39,16 @@ static int version_number(const struct instance *instance)
 	return atoi(instance->template_version);
 }
 
+/* Launch configurations before templates, and of these the oldest. */
+static int compare_configs(const struct instance *a, const struct instance *b)
+{
+	bool a_has = a->config_name[0], b_has = b->config_name[0];
+
+	if (a_has != b_has)
+		return a_has ? -1 : 1;
+	return (a->config_ms > b->config_ms) - (a->config_ms < b->config_ms);
+}
+
 /* Noncurrent template before current, then the oldest version; < 0: a goes before b. */
 static int compare_templates(const struct group *group, const struct instance *a,
 			     const struct instance *b)
@@ -70,6 +80,7 @@ static int compare_by_policy(const struct group *group, const char *policy,
 			     const struct instance *a, const struct instance *b, int64_t now_ms)
 {
 	int by_hour = sign(to_next_hour_ms(a, now_ms) - to_next_hour_ms(b, now_ms));
+	int by_config = compare_configs(a, b);
 	int by_template = compare_templates(group, a, b);
 
 	if (strcmp(policy, "OldestInstance") == 0)
@@ -80,6 +91,10 @@ static int compare_by_policy(const struct group *group, const char *policy,
 		return by_template;
 	if (strcmp(policy, "ClosestToNextInstanceHour") == 0)
 		return by_hour;
+	if (strcmp(policy, "OldestLaunchConfiguration") == 0)
+		return by_config;
+	if (strcmp(policy, "Default") == 0 && by_config != 0)
+		return by_config;
 	if (strcmp(policy, "Default") == 0)
 		return by_template ? by_template : by_hour;
 	return 0;
