@@ -95,18 +95,37 @@ static void use_template(struct group *group, const json_t *template)
 
 /* ---- who is who ---- */
 
+/* Do the target groups that are asked say nothing against it?  Of one that no load balancer uses
+ * there is nothing to wait for. */
+static bool has_passed(const struct group *group, const struct instance *instance)
+{
+	const struct attachment *attachment;
+
+	TAILQ_FOREACH (attachment, &group->attachments, link) {
+		const char *state = doc_str(attachment->health, instance->id, "");
+
+		if (attachment->state == ATTACHMENT_REMOVING || instance->skips_elb)
+			continue;
+		/* A load balancer that is out of reach counts only where its word does. */
+		if (attachment->seen_ms == 0 && !group_checks_elb(group))
+			continue;
+		if (attachment->seen_ms <= instance->in_service_ms ||
+		    strcmp(state, "initial") == 0 || strcmp(state, "unhealthy") == 0)
+			return false;
+	}
+	return true;
+}
+
 static bool is_ready(const struct group *group, const struct instance *instance,
 		     const json_t *refresh, int64_t now_ms)
 {
 	int64_t grace_s = doc_int(group->document, "HealthCheckGracePeriod", 0);
 	int64_t warmup_s = doc_int(group->document, "DefaultInstanceWarmup", grace_s);
-	bool is_proven =
-	    instance->is_proven || instance->skips_elb || TAILQ_EMPTY(&group->attachments);
 
 	warmup_s = preference(refresh, "InstanceWarmup", warmup_s);
 	return instance->state == INSTANCE_IN_SERVICE && !instance->is_unhealthy &&
-	       (instance->is_outdated ||
-		(is_proven && now_ms - instance->in_service_ms >= 1000 * warmup_s));
+	       (instance->is_outdated || (now_ms - instance->in_service_ms >= 1000 * warmup_s &&
+					  has_passed(group, instance)));
 }
 
 /* Does it count among those to be replaced? */

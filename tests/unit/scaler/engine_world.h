@@ -41,8 +41,9 @@ struct world {
 	bool loses_run_answers; /* EC2 does it, nobody hears of it */
 	bool is_ec2_down;
 	bool keeps_draining;
-	double cpu;       /* of every instance, each second; NAN: no data */
-	double first_cpu; /* of the first instance only, if not NAN */
+	const char *sickly; /* what the load balancer says of new targets; NULL: healthy */
+	double cpu;         /* of every instance, each second; NAN: no data */
+	double first_cpu;   /* of the first instance only, if not NAN */
 	int64_t data_from_ms;
 	double (*curve)(int64_t at_ms, const char *id);
 };
@@ -176,7 +177,8 @@ static inline void world_do(struct world *world, const struct action *action)
 		return;
 	case ACTION_REGISTER:
 		world->n_registers++;
-		json_object_set_new(world->targets, action->instance_id, json_string("healthy"));
+		json_object_set_new(world->targets, action->instance_id,
+				    json_string(world->sickly ? world->sickly : "healthy"));
 		engine_register_done(world->engine, action, NULL, NULL, world->now_ms);
 		return;
 	case ACTION_DEREGISTER:

@@ -387,6 +387,41 @@ static void an_alarm_fails_it_or_rolls_it_back(void **state)
 	world_free(world);
 }
 
+static void newcomers_must_pass_their_target_groups_check(void **state)
+{
+	struct world *world = world_new(0, 20, 2);
+	struct instance *instance;
+
+	(void)state;
+	engine_attach(world->group, WORLD_TARGET_GROUP);
+	world_pass(world, 60);
+	world->sickly = "initial";
+	start(world, "{'Preferences': {'InstanceWarmup': 0, 'MinHealthyPercentage': 50}}");
+	world_pass(world, 60);
+	assert_int_equal(world->n_terminates, 1);
+	assert_non_null(strstr(doc_str(refresh_of(world), "StatusReason", ""), "warming up"));
+	world->sickly = NULL;
+	TAILQ_FOREACH (instance, &world->group->instances, link)
+		json_object_set_new(world->targets, instance->id, json_string("healthy"));
+	(void)watch(world, 100);
+	assert_int_equal(world->n_terminates, 2);
+	world_free(world);
+}
+
+static void a_target_group_that_nothing_uses_is_not_waited_for(void **state)
+{
+	struct world *world = world_new(0, 20, 2);
+
+	(void)state;
+	engine_attach(world->group, WORLD_TARGET_GROUP);
+	world->sickly = "unused";
+	world_pass(world, 60);
+	start(world, "{'Preferences': {'InstanceWarmup': 0, 'MinHealthyPercentage': 50}}");
+	(void)watch(world, 100);
+	assert_string_equal(status(world), "Successful");
+	world_free(world);
+}
+
 static void a_refresh_bakes_before_it_succeeds(void **state)
 {
 	struct world *world = settled(2, 20);
@@ -482,6 +517,8 @@ int main(void)
 	    cmocka_unit_test(without_something_to_go_back_to_there_is_no_rollback),
 	    cmocka_unit_test(launches_that_fail_one_after_another_stop_it),
 	    cmocka_unit_test(an_alarm_fails_it_or_rolls_it_back),
+	    cmocka_unit_test(newcomers_must_pass_their_target_groups_check),
+	    cmocka_unit_test(a_target_group_that_nothing_uses_is_not_waited_for),
 	    cmocka_unit_test(a_refresh_bakes_before_it_succeeds),
 	    cmocka_unit_test(a_suspended_refresh_pauses),
 	    cmocka_unit_test(a_second_refresh_waits_for_the_first),
