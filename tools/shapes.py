@@ -159,6 +159,8 @@ class Extractor:
             facts[action] = {
                 part: raw[part]["shape"] for part in ("input", "output") if part in raw
             }
+            for part, shape in added.get(action, {}).items():
+                facts[action].setdefault(part, shape)
         return facts
 
     def errors(self):

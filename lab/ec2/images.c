@@ -288,21 +288,35 @@ EC2_HANDLER(CreateImage)
 	return answer;
 }
 
+static void delete_snapshots(struct store_txn *txn, const json_t *image)
+{
+	const json_t *mapping;
+	size_t i;
+
+	json_array_foreach (doc_array(image, "BlockDeviceMappings"), i, mapping) {
+		ec2_txn_delete(txn, &ec2_snapshots,
+			       doc_str(doc_object(mapping, "Ebs"), "SnapshotId", "-"));
+	}
+}
+
 EC2_HANDLER(DeregisterImage)
 {
 	json_t *image = ec2_find(ec2, &ec2_images, input, error);
 	bool is_own = strcmp(doc_str(image, "OwnerId", ""), ec2->account_id) == 0;
 	struct store_txn *txn;
 
-	json_decref(image);
 	if (image == NULL)
 		return NULL;
 	if (!is_own) {
+		json_decref(image);
 		aws_error_set(error, 403, "AuthFailure", "Not authorized for images: [%s]",
 			      doc_str(input, "ImageId", ""));
 		return NULL;
 	}
 	txn = store_begin(ec2->store);
+	if (doc_bool(input, "DeleteAssociatedSnapshots", false))
+		delete_snapshots(txn, image);
+	json_decref(image);
 	ec2_txn_delete(txn, &ec2_images, doc_str(input, "ImageId", ""));
 	token_note(ec2, txn, deregistered, doc_str(input, "ImageId", ""));
 	return ec2_commit(txn, input, error) == 0 ? ec2_answer_true() : NULL;

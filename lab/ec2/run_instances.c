@@ -126,6 +126,25 @@ static int check_key(struct ec2 *ec2, const struct launch *launch, struct aws_er
 	return -1;
 }
 
+/* What cannot be had here must not be ignored: who asked for it would wait for it. */
+static int check_possible(const struct launch *launch, struct aws_error *error)
+{
+	const json_t *first = launch_interface(launch);
+	const char *what = NULL;
+
+	if (doc_has(launch->data, "PrivateIpAddress") || doc_has(first, "PrivateIpAddress") ||
+	    doc_has(first, "PrivateIpAddresses"))
+		what = "A private address of one's choice";
+	else if (doc_has(first, "NetworkInterfaceId"))
+		what = "A network interface made before";
+	else if (json_array_size(doc_array(launch->data, "NetworkInterfaces")) > 1)
+		what = "A second network interface";
+	if (what == NULL)
+		return 0;
+	aws_error_set(error, 400, "UnsupportedOperation", "%s is not supported in a lab.", what);
+	return -1;
+}
+
 static int check_interfaces(const struct launch *launch, struct aws_error *error)
 {
 	bool has_own = doc_has(launch->data, "SubnetId") ||
@@ -133,7 +152,7 @@ static int check_interfaces(const struct launch *launch, struct aws_error *error
 		       doc_has(launch->data, "SecurityGroups");
 
 	if (launch_interface(launch) == NULL || !has_own)
-		return 0;
+		return check_possible(launch, error);
 	aws_error_set(error, 400, "InvalidParameterCombination",
 		      "Network interfaces and an instance-level subnet ID or security groups may "
 		      "not be specified on the same request");

@@ -225,6 +225,24 @@ static json_t *find_doomed(struct ec2 *ec2, const json_t *group, const json_t *i
 	return NULL;
 }
 
+/* The rules as Revoke.. tells them. */
+static json_t *revoked_rules(const json_t *doomed)
+{
+	json_t *list = json_array(), *rule;
+	size_t i;
+
+	json_array_foreach (doomed, i, rule) {
+		const json_t *group = doc_object(rule, "ReferencedGroupInfo");
+		json_t *copy = json_copy(rule);
+
+		if (group != NULL)
+			json_object_set(copy, "ReferencedGroupId",
+					json_object_get(group, "GroupId"));
+		json_array_append_new(list, copy);
+	}
+	return list;
+}
+
 static json_t *revoke(struct ec2 *ec2, const json_t *input, bool is_egress, struct aws_error *error)
 {
 	json_t *group = rules_group(ec2, input, error), *doomed, *rule, *answer = NULL;
@@ -241,7 +259,8 @@ static json_t *revoke(struct ec2 *ec2, const json_t *input, bool is_egress, stru
 				       doc_str(rule, "SecurityGroupRuleId", ""));
 		}
 		if (ec2_commit(txn, input, error) == 0)
-			answer = ec2_answer_true();
+			answer = json_pack("{s:b, s:o}", "Return", 1, "RevokedSecurityGroupRules",
+					   revoked_rules(doomed));
 	}
 	json_decref(doomed);
 	json_decref(group);

@@ -339,3 +339,13 @@ def test_state_survives_in_a_file(programs, tmp_path):
     (free,) = lab.ec2.describe_addresses()["Addresses"]
     assert "InstanceId" not in free
     assert not lab.ec2.describe_network_interfaces()["NetworkInterfaces"]
+
+
+def test_what_cannot_be_had_is_refused_not_ignored(lab):
+    interface = {"DeviceIndex": 0, "SubnetId": "subnet-0a1ba705500000001"}
+    for more in (
+        {"PrivateIpAddress": "127.31.0.77"},
+        {"NetworkInterfaces": [{**interface, "PrivateIpAddress": "127.31.0.77"}]},
+        {"NetworkInterfaces": [interface, {**interface, "DeviceIndex": 1}]},
+    ):
+        refused("UnsupportedOperation", lab.run, **more)
