@@ -19,6 +19,7 @@
 #include "lb/import/live.h"
 #include "lb/import/local.h"
 #include "lb/import/options.h"
+#include "lb/import/output.h"
 
 enum { STATUS_DIFFERS = 1, STATUS_FAILED = 1, STATUS_TROUBLE = 2, STATUS_USAGE = 2 };
 
@@ -43,47 +44,6 @@ static void print_notes(const json_t *notes)
 		fprintf(stderr, "albatross-lb: note: %s\n", json_string_value(note));
 }
 
-/* Whole, or not at all. */
-static int write_file(const char *path, const char *text, struct err *err)
-{
-	struct buf temporary = {0};
-	FILE *file;
-	int result = -1;
-
-	buf_printf(&temporary, "%s.new", path);
-	file = buf_failed(&temporary) ? NULL : fopen(buf_text(&temporary), "w");
-	if (file) {
-		result = fputs(text, file) < 0 ? -1 : 0;
-		if (fclose(file) != 0 || result < 0 || rename(buf_text(&temporary), path) != 0)
-			result = -1;
-	}
-	if (result < 0)
-		err_set(err, errno, "%s: %s", path, strerror(errno));
-	buf_fini(&temporary);
-	return result;
-}
-
-static int write_config(const char *path, const json_t *config, struct err *err)
-{
-	char *text = json_dumps(config, JSON_INDENT(2));
-	struct buf lines = {0};
-	int result = -1;
-
-	if (text)
-		buf_printf(&lines, "%s\n", text);
-	free(text);
-	if (!text || buf_failed(&lines))
-		err_set(err, ENOMEM, "out of memory");
-	else if (path)
-		result = write_file(path, buf_text(&lines), err);
-	else if (fputs(buf_text(&lines), stdout) >= 0 && fflush(stdout) == 0)
-		result = 0;
-	else
-		err_set(err, errno, "standard output: %s", strerror(errno));
-	buf_fini(&lines);
-	return result;
-}
-
 static int run_import(const struct import_options *options, const struct source *source,
 		      struct err *err)
 {
@@ -101,7 +61,7 @@ static int run_import(const struct import_options *options, const struct source 
 	}
 	print_notes(notes);
 	if (result == 0)
-		result = write_config(options->file, config, err);
+		result = output_write(options->file, config, err);
 	json_decref(config);
 	json_decref(notes);
 	return result == 0 ? 0 : STATUS_FAILED;

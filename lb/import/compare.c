@@ -74,18 +74,18 @@ static void say_value(struct comparison *comparison, const char *side, const jso
 static void compare_values(struct comparison *comparison, const char *path, const char *member,
 			   const json_t *file, const json_t *live);
 
-static const json_t *find(size_t list, const json_t *items, const char *wanted)
+/* New object {name: item}. */
+static json_t *by_name(size_t list, const json_t *items)
 {
-	const json_t *item;
+	json_t *named = json_object(), *item;
 	char name[PATH_TEXT_MAX];
 	size_t i;
 
 	json_array_foreach (items, i, item) {
 		name_of(list, item, name);
-		if (strcmp(name, wanted) == 0)
-			return item;
+		json_object_set(named, name, item);
 	}
-	return NULL;
+	return named;
 }
 
 static bool is_same(const json_t *a, const json_t *b);
@@ -122,34 +122,35 @@ static bool is_same(const json_t *a, const json_t *b)
 	return true;
 }
 
-/* The items of one side: compared with the other's of the same name, or only
- * here. */
+static void say_only(struct comparison *comparison, const char *path, const char *side)
+{
+	say(comparison, path);
+	buf_printf(comparison->text, "  only %s\n", side);
+}
+
+/* Each item with the other side's of the same name, or only here. */
 static void compare_items(struct comparison *comparison, const char *path, size_t list,
 			  const json_t *file, const json_t *live)
 {
-	char name[PATH_TEXT_MAX], below[2 * PATH_TEXT_MAX];
-	const json_t *item, *other;
-	size_t i;
+	json_t *ours = by_name(list, file), *theirs = by_name(list, live), *item, *other;
+	char below[2 * PATH_TEXT_MAX];
+	const char *name;
 
-	json_array_foreach (file, i, item) {
-		name_of(list, item, name);
+	json_object_foreach (ours, name, item) {
+		other = json_object_get(theirs, name);
 		snprintf(below, sizeof(below), "%s[%s]", path, name);
-		other = find(list, live, name);
-		if (other) {
+		if (other)
 			compare_values(comparison, below, "", item, other);
-			continue;
-		}
-		say(comparison, below);
-		buf_add_str(comparison->text, "  only in the file\n");
+		else
+			say_only(comparison, below, "in the file");
 	}
-	json_array_foreach (live, i, item) {
-		name_of(list, item, name);
-		if (find(list, file, name))
-			continue;
+	json_object_foreach (theirs, name, item) {
 		snprintf(below, sizeof(below), "%s[%s]", path, name);
-		say(comparison, below);
-		buf_add_str(comparison->text, "  only live\n");
+		if (!json_object_get(ours, name))
+			say_only(comparison, below, "live");
 	}
+	json_decref(ours);
+	json_decref(theirs);
 }
 
 static void compare_member(struct comparison *comparison, const char *path, const char *member,

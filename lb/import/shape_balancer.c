@@ -60,7 +60,26 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-json_t *shape_attributes(const json_t *list, attribute_default_fn default_of)
+static bool is_inert(const char *key)
+{
+	static const char *const keys[] = {"access_logs.s3.",
+					   "connection_logs.s3.",
+					   "health_check_logs.s3.",
+					   "ipv6.deny_all_igw_traffic",
+					   "routing.http.x_amzn_tls_version_and_cipher_suite.",
+					   "routing.http2.enabled",
+					   "waf.fail_open.enabled",
+					   "zonal_shift.config.enabled"};
+
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		if (strncmp(key, keys[i], strlen(keys[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+json_t *shape_attributes(const json_t *list, attribute_default_fn default_of, const char *path,
+			 json_t *notes)
 {
 	size_t n = json_array_size(list);
 	const char **keys = calloc(n + 1, sizeof(*keys));
@@ -77,8 +96,11 @@ json_t *shape_attributes(const json_t *list, attribute_default_fn default_of)
 		const char *otherwise = default_of(NULL, keys[i]);
 
 		/* An unknown one that says nothing cannot matter. */
-		if (strcmp(value, otherwise ? otherwise : "") != 0)
-			json_object_set_new(map, keys[i], json_string(value));
+		if (strcmp(value, otherwise ? otherwise : "") == 0)
+			continue;
+		json_object_set_new(map, keys[i], json_string(value));
+		if (is_inert(keys[i]))
+			shape_note(notes, path, "the attribute %s has no effect", keys[i]);
 	}
 	free(keys);
 	return map;
@@ -239,7 +261,8 @@ static json_t *listener_of(const struct work *work, const json_t *found, const c
 	json_object_set_new(listener, "DefaultActions",
 			    actions_of(work, doc_array(described, "DefaultActions")));
 	shape_put(listener, "Attributes",
-		  shape_attributes(doc_array(found, "Attributes"), elb_listener_attribute));
+		  shape_attributes(doc_array(found, "Attributes"), elb_listener_attribute, path,
+				   work->notes));
 	shape_put(listener, "Tags",
 		  shape_tags(tags_of(work, described, "ListenerArn"), path, work->notes));
 	shape_put(listener, "Rules", rules_of(work, doc_array(found, "Rules"), path));
@@ -292,7 +315,8 @@ static json_t *balancer_of(const struct work *work, const json_t *found)
 		shape_note(work->notes, path, "Subnets is kept, but has no effect");
 	shape_put(balancer, "Subnets", subnets_of(doc_array(described, "AvailabilityZones")));
 	shape_put(balancer, "Attributes",
-		  shape_attributes(doc_array(found, "Attributes"), elb_load_balancer_attribute));
+		  shape_attributes(doc_array(found, "Attributes"), elb_load_balancer_attribute,
+				   path, work->notes));
 	shape_put(balancer, "Tags",
 		  shape_tags(tags_of(work, described, "LoadBalancerArn"), path, work->notes));
 	json_array_foreach (doc_array(found, "Listeners"), i, listener)

@@ -9,6 +9,7 @@
 typedef const char *(*attribute_default_fn)(const json_t *document, const char *key);
 
 /* New object {key: value} of what is not the default, in order of the keys. */
-json_t *shape_attributes(const json_t *list, attribute_default_fn default_of);
+json_t *shape_attributes(const json_t *list, attribute_default_fn default_of, const char *path,
+			 json_t *notes);
 
 #endif

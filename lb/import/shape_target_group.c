@@ -90,9 +90,9 @@ json_t *shape_target_group(const json_t *found_group, const json_t *tags, const 
 		 doc_str(described, "TargetGroupName", ""));
 	group = shape_object(described, members, sizeof(members) / sizeof(members[0]), path, notes);
 	put_timeout(group, described);
-	shape_put(
-	    group, "Attributes",
-	    shape_attributes(doc_array(found_group, "Attributes"), elb_target_group_attribute));
+	shape_put(group, "Attributes",
+		  shape_attributes(doc_array(found_group, "Attributes"), elb_target_group_attribute,
+				   path, notes));
 	shape_put(
 	    group, "Tags",
 	    shape_tags(doc_array(tags, doc_str(described, "TargetGroupArn", "")), path, notes));

@@ -1,5 +1,6 @@
 """Real Terraform makes, changes and removes a load balancer with all that belongs to it."""
 
+import json
 import pathlib
 import sys
 
@@ -42,6 +43,20 @@ def names(elb):
     ] + [x["LoadBalancerName"] for x in elb.describe_load_balancers()["LoadBalancers"]]
 
 
+def imported_file_is_good(programs, lab):
+    """What Terraform made can be taken along."""
+    words = ("--load-balancer", "tf-web", "--endpoint", lab.aws, "-o", "tf.json")
+    env = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    made = programs.start("albatross-lb", "import", *words, env=env)
+    assert made.process.wait(60 * shared.SLOW) == 0, made.log()
+    assert "not kept" not in made.log()
+    status, log = programs.run("albatross-lb", "-t", "-c", "tf.json")
+    assert status == 0, log
+    config = json.loads((programs.folder / "tf.json").read_text())
+    listeners = config["LoadBalancers"][0]["Listeners"]
+    assert [len(x.get("Rules", [])) for x in listeners if "Rules" in x] == [4]
+
+
 def serves(dns, port, backends):
     with Wire(port, dns) as wire:
         answer = wire.get("/")
@@ -70,6 +85,7 @@ def test_terraform_applies_changes_and_destroys_a_load_balancer(start_lab, progr
         with Wire(port, dns) as wire:
             answer = wire.get("/teapot")
             assert (answer.body, answer.header("Server")) == (b"teapot", None)
+        imported_file_is_good(programs, lab)
         tf.variables(changed=True)
         assert tf.plan() == {address: ["update"] for address in UPDATED}
         tf.apply()

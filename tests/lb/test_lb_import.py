@@ -299,6 +299,24 @@ def test_a_load_balancer_that_is_not_there_is_told(programs, lb):
     assert "LoadBalancerNotFound" in done.stderr
 
 
+def test_the_file_is_whole_its_owners_or_as_it_was(programs, lb):
+    kept = programs.folder / "kept.json"
+    kept.write_text("old")
+    words = ("import", "--load-balancer", "nobody", *api_of(lb), "-o", "kept.json")
+    assert run(programs.folder, *words).returncode == 1
+    assert kept.read_text() == "old"
+    imported(programs.folder, lb.api, "-o", "kept.json")
+    assert json.loads(kept.read_text())["TargetGroups"]
+    imported(programs.folder, lb.api, "-o", "made.json")
+    assert (programs.folder / "made.json").stat().st_mode & 0o777 == 0o600
+    assert json.loads(imported(programs.folder, lb.api, "-o", "/dev/stdout").stdout)
+    words = ("import", "--load-balancer", "web", *api_of(lb), "-o", "no/where.json")
+    done = run(programs.folder, *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no/where.json: No such file or directory" in done.stderr
+    assert not list(programs.folder.glob("*.new"))
+
+
 class Hostile:
     """An endpoint that answers every call with what reply(form, n) gives: (status, body), or None for silence."""
 
@@ -440,6 +458,7 @@ def test_what_our_programs_refuse_is_left_out_and_named(programs):
         "DescribeLoadBalancerAttributes": "<Attributes>"
         + attribute("access_logs.s3.enabled", "true")
         + attribute("idle_timeout.timeout_seconds", "61")
+        + attribute("waf.fail_open.enabled", "true")
         + attribute("of.the.future", "1")
         + "</Attributes>",
         "DescribeListeners": f"<Listeners>{listener(http_arn, 80, 'HTTP')}{listener(tls_arn, 443, 'HTTPS')}</Listeners>",
@@ -480,13 +499,15 @@ def test_what_our_programs_refuse_is_left_out_and_named(programs):
     rules = config["LoadBalancers"][0]["Listeners"][0]["Rules"]
     assert [r["Priority"] for r in rules] == [1, 2, 4, 5]
     assert config["LoadBalancers"][0]["Attributes"] == {
-        "idle_timeout.timeout_seconds": "61"
+        "idle_timeout.timeout_seconds": "61",
+        "waf.fail_open.enabled": "true",
     }
     assert config["TargetGroups"][0]["Tags"] == [{"Key": "own", "Value": "v"}]
     for text in (
         "LoadBalancers[web].Listeners[443]: not kept: ",
         "HTTPS listeners are not supported yet",
         "LoadBalancers[web].Listeners[80].Rules[3]: not kept: ",
+        "LoadBalancers[web]: the attribute waf.fail_open.enabled has no effect",
         "LoadBalancers[web]: the attribute access_logs.s3.enabled is not kept",
         "LoadBalancers[web]: the attribute of.the.future is not kept",
         "TargetGroups[web]: the tag 'aws:cloudformation:stack-name' is not kept",

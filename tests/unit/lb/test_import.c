@@ -180,7 +180,7 @@ static void test_attributes_say_what_is_not_default_in_order(void **state)
 				  " {'Key': 'and.empty', 'Value': ''}]");
 
 	(void)state;
-	assert_json(shape_attributes(attributes, elb_target_group_attribute),
+	assert_json(shape_attributes(attributes, elb_target_group_attribute, "P", NULL),
 		    "{'of.the.future': 'x', 'stickiness.enabled': 'true'}");
 	json_decref(attributes);
 }
