@@ -10,6 +10,7 @@
 
 #include "common/base/check.h"
 #include "common/base/err.h"
+#include "lb/observe/line.h"
 #include "lb/routing/target.h" /* MAX_LANES */
 #include "lb/routing/text.h"
 
@@ -53,6 +54,10 @@ struct access_entry {
 	const char *transform_status;                  /* "TransformSuccess" */
 	const char *node;                              /* our address */
 };
+
+/* One line, "\n" and all, in line[LOG_LINE_MAX]; returns its length.  What is longer is cut. */
+size_t access_log_format_line(enum access_log_format format, char *line, struct line_clock *clock,
+			      const struct access_entry *entry);
 
 /* Worker lane's own call. */
 void access_log_write(struct access_log *log, unsigned lane, const struct access_entry *entry);

@@ -12,11 +12,11 @@ void connection_log_write(struct log_file *log, unsigned lane, const struct conn
 	line_time(&line, &clock, entry->accepted_us, false); /* 1 */
 	line_or_dash(&line, entry->client_ip);               /* 2 */
 	line_number(&line, entry->client_port, 1);           /* 3 */
-	line_add(&line, " ", 1);
+	line_literal(&line, " ");
 	line_number(&line, entry->listener_port, 1);     /* 4 */
-	line_str(&line, " - - - \"-\" - - - ");          /* 5-11: TLS */
+	line_literal(&line, " - - - \"-\" - - - ");      /* 5-11: TLS */
 	line_connection_id(&line, entry->connection_id); /* 12 */
-	line_str(&line, " - ");                          /* 13: TLS */
+	line_literal(&line, " - ");                      /* 13: TLS */
 	line_or_dash(&line, entry->elb);                 /* 14 */
 	line_or_dash(&line, entry->node);                /* 15 */
 	line.at[-1] = '\n';

@@ -1,6 +1,5 @@
 /* What an exchange leaves behind: its line in the access log and its counts.  See exchange.h. */
-#include <stdio.h>
-
+#include "lb/observe/line.h"
 #include "lb/proxy/exchange_parts.h"
 #include "lb/proxy/worker.h"
 
@@ -47,16 +46,27 @@ static int64_t log_wall(struct exchange *ex, int64_t monotonic_us)
 	return worker_wall_us(ex->worker) - ex->worker->loop.now_us + monotonic_us;
 }
 
+enum { LOG_HOST_MAX = 300 };
+
+/* "host:80", in out[LOG_HOST_MAX]; a longer host is cut. */
+static struct text log_host(struct text name, unsigned port, char *out)
+{
+	struct line line = {out, out + LOG_HOST_MAX};
+
+	line_text(&line, name);
+	line_literal(&line, ":");
+	line_number(&line, port, 1);
+	return (struct text){out, (size_t)(line.at - out)};
+}
+
 void exchange_write_log(struct exchange *ex)
 {
 	const struct load_balancer *lb = ex->listener->load_balancer;
 	bool is_parsed = ex->request->is_head_done;
 	bool is_answered = ex->answered_us != 0;
-	char host[300];
+	char host[LOG_HOST_MAX];
 	struct text name =
 	    ex->target_uri.host.len > 0 && is_parsed ? ex->target_uri.host : text_of(lb->dns_name);
-	int len = snprintf(host, sizeof(host), "%.*s:%u", (int)host_without_port(name).len,
-			   name.at ? name.at : "", ex->listener->port);
 	struct access_entry entry = {
 	    .type = ex->client_ops->log_type,
 	    .scheme = ex->client_ops->scheme,
@@ -73,7 +83,7 @@ void exchange_write_log(struct exchange *ex)
 	    .received_bytes = is_parsed ? ex->received_bytes : 0,
 	    .sent_bytes = ex->sent_bytes,
 	    .method = is_parsed ? ex->request->method : (struct text){0},
-	    .host = {host, len < (int)sizeof(host) ? (size_t)len : sizeof(host) - 1},
+	    .host = log_host(host_without_port(name), ex->listener->port, host),
 	    .uri = ex->target_uri.uri,
 	    .version = ex->request->protocol,
 	    .user_agent = is_parsed ? ex->request->user_agent : (struct text){0},
