@@ -148,8 +148,12 @@ static void parse_body(struct client_h1 *client)
 {
 	struct exchange *ex = client->ex;
 	struct buffer *in = client->base.conn.in;
-	size_t used = h1_parse(client->request, in->bytes + in->from, in->to - in->from);
+	size_t used;
 
+	/* The spans that went on are forgotten now, even if no others come of these bytes: a
+	 * chunk's size brings none. */
+	ex->is_body_consumed |= ex->request->n_spans > 0;
+	used = h1_parse(client->request, in->bytes + in->from, in->to - in->from);
 	in->from += (uint32_t)used;
 	ex->received_bytes += used;
 	if (ex->request->error != 0) {

@@ -267,6 +267,8 @@ void compose_generated(struct writer *out, const struct generated_context *conte
 	struct text line = text_of(page < N_PAGES ? pages[page].line : number);
 	struct text title = page < N_PAGES && pages[page].title ? text_of(pages[page].title) : line;
 	bool is_page = !generated->content_type;
+	/* RFC 9112 6.3: whatever came after the head would be read as the next answer. */
+	bool is_empty = generated->status == 204;
 
 	put_literal(out, "HTTP/1.1 ");
 	put_text(out, line);
@@ -279,9 +281,12 @@ void compose_generated(struct writer *out, const struct generated_context *conte
 	put(out, generated->date, strlen(generated->date));
 	put_literal(out, "\r\nContent-Type: ");
 	put_text(out, is_page ? TEXT("text/html") : text_of(generated->content_type));
-	put_literal(out, "\r\nContent-Length: ");
-	put_number(out, is_page ? PAGE_BYTES + 2 * title.len : generated->body.len);
 	put_literal(out, "\r\n");
+	if (!is_empty) {
+		put_literal(out, "Content-Length: ");
+		put_number(out, is_page ? PAGE_BYTES + 2 * title.len : generated->body.len);
+		put_literal(out, "\r\n");
+	}
 	if (generated->location.len > 0) {
 		put_literal(out, "Location: ");
 		put_text(out, generated->location);
@@ -290,7 +295,7 @@ void compose_generated(struct writer *out, const struct generated_context *conte
 	if (has_any(context->edits))
 		put_inserted(out, context->edits);
 	put_connection(out, context->keeps_alive);
-	if (generated->is_to_head)
+	if (generated->is_to_head || is_empty)
 		return;
 	if (is_page)
 		put_page(out, title);

@@ -198,6 +198,23 @@ static void c14_1_generated_pages_are_albs_to_the_byte(void **state)
 	assert_null(strstr(out, "Server:"));
 }
 
+/* RFC 9110 8.6, 15.3.5. */
+static void a_fixed_204_ends_with_its_head(void **state)
+{
+	struct generated generated = {.status = 204,
+				      .date = "Thu, 26 Feb 2026 22:49:53 GMT",
+				      .content_type = "text/plain",
+				      .body = TEXT("surprise")};
+	struct generated_context context = {.generated = &generated, .keeps_alive = true};
+	struct writer writer = {.at = out, .end = out + sizeof(out) - 1};
+
+	(void)state;
+	compose_generated(&writer, &context);
+	*writer.at = '\0';
+	assert_null(strstr(out, "Content-Length"));
+	assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\n");
+}
+
 static void c14_1_status_lines_and_lengths_are_those_of_the_table(void **state)
 {
 	static const struct {
@@ -246,6 +263,7 @@ int main(void)
 	    cmocka_unit_test(headers_are_inserted_renamed_and_removed),
 	    cmocka_unit_test(edits_of_what_frames_a_message_are_refused),
 	    cmocka_unit_test(c14_1_generated_pages_are_albs_to_the_byte),
+	    cmocka_unit_test(a_fixed_204_ends_with_its_head),
 	    cmocka_unit_test(c14_1_status_lines_and_lengths_are_those_of_the_table),
 	};
 
