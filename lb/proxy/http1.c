@@ -272,7 +272,12 @@ static void mark_hop(struct message *message, struct text name)
 	}
 }
 
-static void read_connection(struct message *message, struct text value)
+/* Each is looked for among all headers: without a limit, 64 K of commas would keep a worker busy.
+ */
+enum { MAX_CONNECTION_OPTIONS = 64 };
+
+/* False: there are too many. */
+static bool read_connection(struct message *message, struct text value, unsigned *n_options)
 {
 	while (value.len > 0) {
 		const char *comma = memchr(value.at, ',', value.len);
@@ -280,11 +285,28 @@ static void read_connection(struct message *message, struct text value)
 		struct text item = trimmed((struct text){value.at, len});
 
 		if (item.len > 0 && !text_equal_nocase(item, TEXT("close")) &&
-		    !text_equal_nocase(item, TEXT("keep-alive")))
+		    !text_equal_nocase(item, TEXT("keep-alive"))) {
+			if (++*n_options > MAX_CONNECTION_OPTIONS)
+				return false;
 			mark_hop(message, item);
+		}
 		value.at += len + (comma != NULL);
 		value.len -= len + (comma != NULL);
 	}
+	return true;
+}
+
+static int read_connections(struct h1_message *h1)
+{
+	struct message *message = &h1->message;
+	unsigned n_options = 0;
+
+	for (unsigned i = 0; i < message->n_headers; i++)
+		if (message->kinds[i] == HEADER_CONNECTION &&
+		    !read_connection(message, message->headers[i].value, &n_options))
+			return refuse(message, is_request(h1) ? 400 : 502,
+				      "too many connection options");
+	return 0;
 }
 
 struct tally {
@@ -368,6 +390,8 @@ static int frame_request(struct h1_message *h1, const struct tally *tally)
 	}
 	message->has_length = tally->n_lengths == 1;
 	message->content_length = message->has_length ? h1->llhttp.content_length : 0;
+	if (message->content_length > INT64_MAX)
+		return refuse(message, 400, "Content-Length of more than 63 bits");
 	set_body(message, tally->n_encodings > 0);
 	return 0;
 }
@@ -385,6 +409,8 @@ static int frame_response(struct h1_message *h1, const struct tally *tally)
 
 	message->has_length = tally->n_lengths > 0;
 	message->content_length = message->has_length ? h1->llhttp.content_length : 0;
+	if (message->content_length > INT64_MAX)
+		return refuse(message, 502, "Content-Length of more than 63 bits");
 	if (tally->n_encodings > 0 && (tally->n_encodings > 1 || tally->n_lengths > 0 ||
 				       !text_equal_nocase(tally->encoding, TEXT("chunked"))))
 		return refuse(message, 502, "bad Transfer-Encoding");
@@ -469,9 +495,8 @@ static int on_headers_complete(llhttp_t *llhttp)
 	for (unsigned i = 0; i < message->n_headers; i++)
 		if (classify(h1, i, &tally) < 0)
 			return -1;
-	for (unsigned i = 0; tally.n_connections > 0 && i < message->n_headers; i++)
-		if (message->kinds[i] == HEADER_CONNECTION)
-			read_connection(message, message->headers[i].value);
+	if (tally.n_connections > 0 && read_connections(h1) < 0)
+		return -1;
 	if ((is_request(h1) ? check_request(h1, &tally) : check_response(h1, &tally)) < 0)
 		return -1;
 	message->keeps_alive = keeps_alive(h1);
@@ -534,25 +559,39 @@ static unsigned status_of(const struct h1_message *h1, llhttp_errno_t error)
 	return 400;
 }
 
+/* The parser takes a bare LF for the empty line that ends a chunked body: "0\r\n\n". */
+static void check_end(struct h1_message *h1, const char *bytes, size_t used)
+{
+	char before = used >= 2 ? bytes[used - 2] : h1->last_byte;
+
+	if (h1->message.is_done && h1->message.body == BODY_STREAM && before != '\r')
+		refuse(&h1->message, status_of(h1, HPE_CR_EXPECTED),
+		       "bare LF after the last chunk");
+}
+
 size_t h1_parse(struct h1_message *h1, const char *bytes, size_t len)
 {
 	llhttp_t *llhttp = &h1->llhttp;
 	struct message *message = &h1->message;
 	llhttp_errno_t error;
+	size_t used = len;
 
 	h1->end = bytes + len;
 	message->n_spans = 0;
 	message->span_bytes = 0;
 	error = llhttp_execute(llhttp, bytes, len);
-	if (error == HPE_OK)
-		return len;
-	size_t used = (size_t)(llhttp_get_error_pos(llhttp) - bytes);
+	if (error != HPE_OK)
+		used = (size_t)(llhttp_get_error_pos(llhttp) - bytes);
 	if (error == HPE_PAUSED) {
 		llhttp_resume(llhttp);
-		return used;
+		check_end(h1, bytes, used);
+	} else if (error != HPE_OK) {
+		refuse(message, status_of(h1, error), llhttp_get_error_reason(llhttp));
+		used = used <= len ? used : len;
 	}
-	refuse(message, status_of(h1, error), llhttp_get_error_reason(llhttp));
-	return used <= len ? used : len;
+	if (used > 0)
+		h1->last_byte = bytes[used - 1];
+	return used;
 }
 
 /* To the parser any method but those three is like POST: framed by its headers.  TRACE and CONNECT

@@ -28,6 +28,7 @@ struct h1_message {
 	bool is_rewritten; /* put in order by h1_head_rewrite: see h1_start_rewritten */
 	bool is_http10;
 	bool is_until_close; /* its body ends with the connection */
+	char last_byte;      /* of those that were read before */
 	const char *end;     /* of the bytes being read */
 	struct text version; /* "1.1" */
 	size_t extra_bytes;

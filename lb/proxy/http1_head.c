@@ -162,6 +162,8 @@ struct framing {
 
 static unsigned read_encoding(struct framing *framing, struct text list)
 {
+	if (desync_ends_in_comma(list))
+		return 501;
 	do {
 		struct text coding = desync_next_coding(&list);
 

@@ -123,6 +123,12 @@ struct text desync_next_coding(struct text *list)
 	return desync_trimmed(item);
 }
 
+bool desync_ends_in_comma(struct text list)
+{
+	list = desync_trimmed(list);
+	return list.len > 0 && list.at[list.len - 1] == ',';
+}
+
 /* ---- names ---- */
 
 /* The next letter or digit, in lower case, of a name in any disguise; 0 at the end. */
@@ -194,6 +200,7 @@ struct framing {
 static void read_encoding(struct framing *framing, struct text value)
 {
 	framing->n_encodings++;
+	framing->is_bad_encoding |= desync_ends_in_comma(value);
 	do {
 		struct text coding = desync_next_coding(&value);
 		bool is_chunked = text_equal_nocase(coding, TEXT("chunked"));

@@ -78,5 +78,6 @@ struct text desync_trimmed(struct text text); /* without SP and HTAB around */
 bool desync_is_number(struct text text, uint64_t *number);
 /* Takes the first item off a comma-separated list: without blanks and parameters. */
 struct text desync_next_coding(struct text *list);
+bool desync_ends_in_comma(struct text list); /* an empty item, which the above does not see */
 
 #endif

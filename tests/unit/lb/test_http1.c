@@ -196,6 +196,37 @@ static void many_chunks_come_in_several_turns(void **state)
 	test_free(h1);
 }
 
+/* The parser's own laxity; however the bytes are cut. */
+static void a_chunked_body_ends_with_crlf_alone(void **state)
+{
+	static const struct {
+		enum llhttp_type type;
+		const char *head;
+		unsigned error;
+	} table[] = {
+	    {HTTP_REQUEST, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+	    {HTTP_RESPONSE, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 502},
+	};
+	static const char *const ends[] = {"0\r\n\r\n", "0\r\nA: b\r\n\r\n", "0\r\n\n",
+					   "0\r\nA: b\r\n\n", "0\n\r\n"};
+	struct h1_message h1;
+	char bytes[128];
+
+	(void)state;
+	for (size_t i = 0; i < 4 * 5; i++) {
+		unsigned expected = i % 5 < 2 ? 0 : table[i / 10].error;
+		size_t step = i / 5 % 2 ? 1 : sizeof(bytes), at = 0;
+		size_t len =
+		    (size_t)snprintf(bytes, sizeof(bytes), "%s%s", table[i / 10].head, ends[i % 5]);
+
+		h1_start(&h1, table[i / 10].type);
+		while (at < len && h1.message.error == 0 && !h1.message.is_done)
+			at += h1_parse(&h1, bytes + at, step < len - at ? step : len - at);
+		assert_int_equal(h1.message.error, expected);
+		assert_true(expected || h1.message.is_done);
+	}
+}
+
 static void endless_trailers_are_refused(void **state)
 {
 	struct h1_message *h1 = read_as(
@@ -532,6 +563,7 @@ int main(void)
 	    cmocka_unit_test(a_request_may_come_byte_by_byte),
 	    cmocka_unit_test(a_pipelined_request_is_left_alone),
 	    cmocka_unit_test(many_chunks_come_in_several_turns),
+	    cmocka_unit_test(a_chunked_body_ends_with_crlf_alone),
 	    cmocka_unit_test(endless_trailers_are_refused),
 	    cmocka_unit_test(a_response_is_framed_as_the_rfc_says),
 	    cmocka_unit_test(targets_are_taken_apart),
