@@ -162,8 +162,17 @@ void exchange_request_body(struct exchange *ex)
 	}
 	ex->is_body_consumed = true;
 	timer_touch(&ex->worker->loop, &ex->timer);
-	if (ex->upstream_ops->body(ex) == CONN_OK)
+	switch (ex->upstream_ops->body(ex)) {
+	case CONN_OK:
 		return;
+	case CONN_NO_ROOM: /* a body with a hole in it must not go on */
+		exchange_upstream_failed(ex, UPSTREAM_BROKEN);
+		return;
+	case CONN_AGAIN:
+	case CONN_EOF:
+	case CONN_FAILED:
+		break;
+	}
 	/* It may have answered before it stopped reading: see what it says. */
 	ex->upstream_ops->want_response(ex);
 }
@@ -259,8 +268,10 @@ static void on_timer(struct timer *timer)
 	    (struct exchange *)(void *)((char *)timer - offsetof(struct exchange, timer));
 	bool waits_for_client = !ex->request->is_done && ex->upstream &&
 				ex->state == EXCHANGE_WAIT && !ex->upstream_ops->is_blocked(ex);
+	/* A client that stops reading must not bring its target into disrepute. */
+	bool is_refused = ex->state == EXCHANGE_RELAY && ex->client_ops->is_blocked(ex);
 
-	if (!waits_for_client && ex->target)
+	if (!waits_for_client && !is_refused && ex->target)
 		exchange_note_break(ex);
 	exchange_answer_error(ex, waits_for_client ? 408 : 504);
 }

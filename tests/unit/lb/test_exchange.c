@@ -35,7 +35,7 @@ static struct {
 	enum upstream_opened opened[OPENINGS_MAX]; /* what each will say */
 	unsigned n_openings;
 	unsigned n_requests, n_want_response, n_released, n_reusable;
-	bool is_reused, is_upstream_blocked, is_upstream_broken;
+	bool is_reused, is_upstream_blocked, is_upstream_broken, has_upstream_no_room;
 	char sent[64];
 } fake;
 
@@ -111,6 +111,8 @@ static enum conn_result send_request(struct exchange *ex)
 static enum conn_result send_more(struct exchange *ex)
 {
 	append(fake.sent, ex->request);
+	if (fake.has_upstream_no_room)
+		return CONN_NO_ROOM;
 	return fake.is_upstream_broken ? CONN_FAILED : CONN_OK;
 }
 
@@ -655,6 +657,37 @@ static void a_target_that_stops_reading_may_have_answered(void **state)
 	assert_int_equal(fake.how, END_CLOSE);
 }
 
+static void a_body_that_lost_bytes_does_not_go_on(void **state)
+{
+	(void)state;
+	ask("PUT", "a", false);
+	fake.has_upstream_no_room = true;
+	ask_more("b", false);
+	assert_int_equal(fake.generated, 502);
+	assert_int_equal(fake.how, END_CLOSE);
+	assert_int_equal(fake.n_reusable, 0);
+}
+
+static void only_a_target_is_blamed_for_an_answer_that_stops(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		bool is_client_stuck = i == 0;
+		uint64_t before;
+
+		ask("GET", "", true);
+		before = target_failures(fake.ex->target);
+		answer(200, "a", false);
+		fake.is_client_blocked = is_client_stuck;
+		pass(IDLE_S * 1000);
+		assert_true(fake.has_ended);
+		assert_int_equal(fake.how, END_ABORT);
+		assert_int_equal(target_failures(fake.openings[fake.n_openings - 1]) - before,
+				 !is_client_stuck);
+		fake.has_ended = false;
+	}
+}
+
 static void only_the_moves_that_are_drawn_are_allowed(void **state)
 {
 	static const char *const moves[] = {"head hold",    "head connect", "head done",
@@ -706,6 +739,8 @@ int main(void)
 	    WITH_HOUSE(a_full_upstream_stops_the_clients_body),
 	    WITH_HOUSE(a_client_that_has_room_again_asks_for_more_of_the_answer),
 	    WITH_HOUSE(a_target_that_stops_reading_may_have_answered),
+	    WITH_HOUSE(a_body_that_lost_bytes_does_not_go_on),
+	    WITH_HOUSE(only_a_target_is_blamed_for_an_answer_that_stops),
 	    cmocka_unit_test(only_the_moves_that_are_drawn_are_allowed),
 	};
 
