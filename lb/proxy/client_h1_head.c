@@ -99,24 +99,27 @@ static void begin(struct client_h1 *client, uint32_t used)
  */
 static unsigned rewrite_head(struct client_h1 *client, const struct h1_head *head)
 {
-	struct buffer_pool *buffers = &client->base.worker->buffers;
-	struct buffer *in = client->base.conn.in, *out = buffer_take(buffers, BUFFER_HUGE);
-	size_t left = in->to - in->from - head->len;
-	unsigned status;
+	struct worker *worker = client->base.worker;
+	struct buffer *in = client->base.conn.in, *out;
+	size_t left = in->to - in->from - head->len, len;
+	struct writer writer = {.at = worker->scratch, .end = worker->scratch + SCRATCH_BYTES};
+	unsigned status = h1_head_rewrite(head, &writer);
 
+	if (status != 0)
+		return status;
+	len = (size_t)(writer.at - worker->scratch);
+	/* As large as it need be: it is held for as long as the exchange lasts. */
+	out = buffer_take(&worker->buffers, len + left);
 	if (!out)
 		return 400;
-	struct writer writer = {.at = out->bytes, .end = out->bytes + out->cap - left};
-	status = h1_head_rewrite(head, &writer);
-	if (status != 0) {
-		buffer_give_back(buffers, out);
-		return status;
-	}
-	memcpy(writer.at, in->bytes + in->from + head->len, left);
-	out->to = (uint32_t)((size_t)(writer.at - out->bytes) + left);
-	client->received = head->len - (uint64_t)(writer.at - out->bytes);
-	buffer_give_back(buffers, in);
+	memcpy(out->bytes, worker->scratch, len);
+	memcpy(out->bytes + len, in->bytes + in->from + head->len, left);
+	out->to = (uint32_t)(len + left);
+	client->received = head->len - (uint64_t)len;
+	buffer_give_back(&worker->buffers, in);
 	client->base.conn.in = out;
+	client->request->message.method =
+	    (struct text){out->bytes, head->parts.method.len}; /* it pointed into in */
 	return 0;
 }
 
@@ -137,7 +140,6 @@ static bool await_rest_of_head(struct client_h1 *client)
 static bool read_in_order(struct client_h1 *client, const struct h1_head *head)
 {
 	bool is_blocked = !decide_desync(client, head->verdict);
-	struct text method = head->parts.method;
 	unsigned status = rewrite_head(client, head);
 
 	if (is_blocked || status != 0) {
@@ -145,8 +147,8 @@ static bool read_in_order(struct client_h1 *client, const struct h1_head *head)
 		return true;
 	}
 	client->ex->has_lost_header = head->loses_header;
-	method.at = client->base.conn.in->bytes + client->base.conn.in->from;
-	client->parsed = (uint32_t)h1_start_rewritten(client->request, method);
+	client->parsed =
+	    (uint32_t)h1_start_rewritten(client->request, client->request->message.method);
 	client->received += client->parsed;
 	return client_h1_parse_head(client);
 }

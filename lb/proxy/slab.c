@@ -5,6 +5,16 @@
 
 #include "common/base/check.h"
 
+/* Under AddressSanitizer an object on the free list is out of bounds to everybody. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define FORBID(at, len) __asan_poison_memory_region((at), (len))
+#define ALLOW(at, len) __asan_unpoison_memory_region((at), (len))
+#else
+#define FORBID(at, len) ((void)(at), (void)(len))
+#define ALLOW(at, len) ((void)(at), (void)(len))
+#endif
+
 enum { ALIGNMENT = 64 };
 
 struct slab_object {
@@ -56,8 +66,10 @@ void *slab_take(struct slab *slab)
 	if (!slab->free)
 		add_block(slab);
 	object = slab->free;
-	if (object)
-		slab->free = object->next;
+	if (!object)
+		return NULL;
+	ALLOW(object, slab->size);
+	slab->free = object->next;
 	return object;
 }
 
@@ -69,6 +81,7 @@ void slab_give_back(struct slab *slab, void *memory)
 		return;
 	object->next = slab->free;
 	slab->free = object;
+	FORBID(object, slab->size);
 }
 
 void buffer_pool_init(struct buffer_pool *pool)

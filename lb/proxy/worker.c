@@ -18,7 +18,13 @@
 #include "lb/proxy/exchange.h"
 #include "lb/proxy/worker_main.h"
 
-enum { ACCEPTS_PER_TURN = 64, ACCEPT_PAUSE_MS = 100, WALL_REFRESH_US = 500000 };
+/* AT_CLOSE: the longest queue there may be; who still comes then is no reason to go on for ever. */
+enum {
+	ACCEPTS_PER_TURN = 64,
+	ACCEPTS_AT_CLOSE = 16384,
+	ACCEPT_PAUSE_MS = 100,
+	WALL_REFRESH_US = 500000
+};
 
 /* ---- small services ---- */
 
@@ -206,7 +212,7 @@ static void for_clients(struct worker *worker, const struct worker_socket *socke
 /* Who is in the queue was promised a connection: accept them all first. */
 static void close_socket(struct worker *worker, struct worker_socket *socket)
 {
-	while (accept_one(socket))
+	for (int i = 0; i < ACCEPTS_AT_CLOSE && accept_one(socket); i++)
 		;
 	loop_remove(&worker->loop, &socket->io);
 	close(socket->io.fd);
