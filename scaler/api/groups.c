@@ -27,7 +27,6 @@ static const char *unsupported_member(const json_t *input)
 	    "MixedInstancesPolicy",
 	    "InstanceId",
 	    "LoadBalancerNames",
-	    "MaxInstanceLifetime",
 	};
 
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -140,6 +139,16 @@ static int check_numbers(const json_t *input, struct aws_error *error)
 	return 0;
 }
 
+static int check_lifetime(const json_t *input, struct aws_error *error)
+{
+	int64_t lifetime_s = doc_int(input, "MaxInstanceLifetime", 0);
+
+	if (lifetime_s == 0 || lifetime_s >= 86400)
+		return 0;
+	reply_invalid(error, "MaxInstanceLifetime must be 0 or at least 86400 seconds");
+	return -1;
+}
+
 /* Both or neither; -1 twice takes it away. */
 static int check_maintenance(const json_t *input, struct aws_error *error)
 {
@@ -167,7 +176,8 @@ static int check_common(const json_t *input, struct aws_error *error)
 		return -1;
 	}
 	if (check_policies(input, error) < 0 || check_health_type(input, error) < 0 ||
-	    check_numbers(input, error) < 0 || check_maintenance(input, error) < 0)
+	    check_numbers(input, error) < 0 || check_maintenance(input, error) < 0 ||
+	    check_lifetime(input, error) < 0)
 		return -1;
 	return check_template(input, error);
 }

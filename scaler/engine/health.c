@@ -144,6 +144,34 @@ static void prove(const struct tick *tick, struct group *group, struct instance 
 		group_launch_succeeded(group);
 }
 
+/* The oldest one that has reached its maximum lifetime, one at a time, and not while anything else
+ * is on its way.  Protected ones stay. */
+static void end_the_aged(struct tick *tick, struct group *group)
+{
+	int64_t lifetime_ms = 1000 * doc_int(group->document, "MaxInstanceLifetime", 0);
+	struct instance *instance = NULL, *one;
+	char cause[CAUSE_MAX] = "";
+
+	if (lifetime_ms == 0 || group->is_deleting || group_is_suspended(group, "Terminate") ||
+	    group_is_suspended(group, "Launch"))
+		return;
+	TAILQ_FOREACH (one, &group->instances, link) {
+		bool is_aged = one->state == INSTANCE_IN_SERVICE && !one->is_protected &&
+			       tick->now_ms - one->launch_ms >= lifetime_ms;
+
+		if (!instance_is_settled(one) || (instance_is_live(one) && !one->is_proven))
+			return;
+		if (is_aged && !instance)
+			instance = one; /* by launch time: the first is the oldest */
+	}
+	if (!instance || group_actual(group) < group->desired)
+		return;
+	cause_add(cause, tick->now_ms,
+		  "an instance was taken out of service in response to reaching its maximum "
+		  "lifetime");
+	(void)terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
+}
+
 /* Why it is to be replaced now; NULL: it is not. */
 static const char *verdict(const struct tick *tick, const struct group *group,
 			   const struct instance *instance)
@@ -188,4 +216,5 @@ void health_check(struct tick *tick, struct group *group)
 		if (instance->state == INSTANCE_IN_SERVICE)
 			check_one(tick, group, instance);
 	}
+	end_the_aged(tick, group);
 }

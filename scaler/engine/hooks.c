@@ -143,17 +143,16 @@ static bool runs_hooks(const struct instance *instance)
 
 static json_t *begin_one(struct engine *engine, const json_t *hook, int64_t now_ms)
 {
-	int64_t heartbeat_s = doc_int(hook, "HeartbeatTimeout", HEARTBEAT_S);
-	int64_t global_s = doc_int(hook, "GlobalTimeout", GLOBAL_MAX_S);
+	json_int_t heartbeat_s = doc_int(hook, "HeartbeatTimeout", HEARTBEAT_S);
+	json_int_t deadline_ms = now_ms + 1000 * heartbeat_s;
+	json_int_t last_ms = now_ms + 1000 * doc_int(hook, "GlobalTimeout", GLOBAL_MAX_S);
 	char token[ID_TEXT_MAX];
 
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "LifecycleHookName",
 			 doc_str(hook, "LifecycleHookName", ""), "LifecycleActionToken",
 			 id_uuid(engine->ids, token), "DefaultResult",
-			 doc_str(hook, "DefaultResult", "ABANDON"), "HeartbeatS",
-			 (json_int_t)heartbeat_s, "DeadlineMs",
-			 (json_int_t)(now_ms + 1000 * heartbeat_s), "LastMs",
-			 (json_int_t)(now_ms + 1000 * global_s));
+			 doc_str(hook, "DefaultResult", "ABANDON"), "HeartbeatS", heartbeat_s,
+			 "DeadlineMs", deadline_ms, "LastMs", last_ms);
 }
 
 static void begin(struct tick *tick, const struct group *group, struct instance *instance)

@@ -396,6 +396,30 @@ static void force_asks_no_hook(void **state)
 	world_free(world);
 }
 
+/* ---- lifetime ---- */
+
+static void instances_that_are_too_old_go_one_after_another(void **state)
+{
+	struct world *world = balanced(3);
+	int least = 3;
+
+	(void)state;
+	json_object_set_new(world->group->document, "MaxInstanceLifetime", json_integer(86400));
+	TAILQ_NEXT(first(world), link)->is_protected = true;
+	world_pass(world, 100);
+	assert_int_equal(world->n_terminates, 0);
+	world->now_ms += 86400LL * 1000;
+	for (int i = 0; i < 60; i++) {
+		world_pass(world, 1);
+		if (group_count(world->group).in_service < least)
+			least = group_count(world->group).in_service;
+	}
+	assert_int_equal(least, 2);
+	assert_int_equal(world->n_terminates, 2); /* the protected one stays */
+	assert_int_equal(group_count(world->group).in_service, 3);
+	world_free(world);
+}
+
 /* ---- suspended processes ---- */
 
 static void without_launch_nothing_is_launched_until_it_is_resumed(void **state)
@@ -499,6 +523,7 @@ int main(void)
 	    cmocka_unit_test(a_hook_does_not_wait_for_the_dead),
 	    cmocka_unit_test(a_deleted_hook_abandons_launches),
 	    cmocka_unit_test(force_asks_no_hook),
+	    cmocka_unit_test(instances_that_are_too_old_go_one_after_another),
 	    cmocka_unit_test(without_launch_nothing_is_launched_until_it_is_resumed),
 	    cmocka_unit_test(without_terminate_nothing_is_taken_away),
 	    cmocka_unit_test(without_replacement_the_unhealthy_are_only_marked),
