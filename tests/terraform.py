@@ -131,6 +131,10 @@ class Terraform:
     def apply(self, *more):
         return self.run("apply", "-auto-approve", "-no-color", *more).stdout
 
+    def apply_plan(self):
+        """What plan() showed, without asking for everything again."""
+        return self.run("apply", "-no-color", "plan.bin").stdout
+
     def destroy(self):
         return self.run("destroy", "-auto-approve", "-no-color").stdout
 

@@ -8,6 +8,9 @@
 
 #include "common/aws/client.h"
 
+/* Hundreds of calls in a row are throttled. */
+enum { MAX_ATTEMPTS = 5 };
+
 static const char *const services[SOURCE_SERVICES] = {
     [SOURCE_ELB] = "elasticloadbalancing",
     [SOURCE_AUTOSCALING] = "autoscaling",
@@ -65,6 +68,7 @@ static int open_client(struct remote *remote, const struct remote_config *config
 	    .endpoint = config->endpoints[service] ? config->endpoints[service] : config->endpoint,
 	    .region = config->region,
 	    .timeout_ms = config->timeout_ms,
+	    .max_attempts = MAX_ATTEMPTS,
 	};
 
 	remote->clients[service] = aws_client_new(remote->loop, remote->credentials, &client, err);

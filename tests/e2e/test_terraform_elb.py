@@ -88,7 +88,7 @@ def test_terraform_applies_changes_and_destroys_a_load_balancer(start_lab, progr
         imported_file_is_good(programs, lab)
         tf.variables(changed=True)
         assert tf.plan() == {address: ["update"] for address in UPDATED}
-        tf.apply()
+        tf.apply_plan()
         tf.plan_is_empty()
         with Wire(port, dns) as wire:
             assert wire.get("/teapot").body == b"kettle"

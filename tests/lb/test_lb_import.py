@@ -376,6 +376,15 @@ BALANCER = (
 )
 
 
+# A billion of "lol", if entities were expanded.
+BOMB = (
+    '<!DOCTYPE r [<!ENTITY a0 "lol">'
+    + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10))
+    + "]><DescribeLoadBalancersResponse><DescribeLoadBalancersResult><NextMarker>&a9;</NextMarker>"
+    "</DescribeLoadBalancersResult></DescribeLoadBalancersResponse>"
+)
+
+
 def balancers(marker=""):
     return answer(
         "DescribeLoadBalancers",
@@ -389,11 +398,24 @@ def balancers(marker=""):
         (lambda n: (200, "<html>no</html>"), "not the XML"),
         (lambda n: (200, "<DescribeLoadBalancersResponse><Describe"), "Load"),
         (lambda n: (200, "\0\1\2" * 1000), "not"),
+        (lambda n: (200, BOMB), "DescribeLoadBalancers"),
+        (lambda n: (200, "<a>" * 200000), "DescribeLoadBalancers"),
+        (lambda n: (200, "x" * (17 << 20)), "larger than"),
         (lambda n: (403, "go away"), "403"),
         (lambda n: balancers("<NextMarker>same</NextMarker>"), "came twice"),
         (lambda n: balancers(f"<NextMarker>m{n}</NextMarker>"), "do not end"),
     ],
-    ids=["html", "cut", "bytes", "forbidden", "same-page", "endless-pages"],
+    ids=[
+        "html",
+        "cut",
+        "bytes",
+        "bomb",
+        "deep",
+        "huge",
+        "forbidden",
+        "same-page",
+        "endless-pages",
+    ],
 )
 def test_an_endpoint_that_lies_is_told(programs, reply, text):
     with Hostile(reply) as hostile:
