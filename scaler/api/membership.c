@@ -44,6 +44,7 @@ static int check_states(struct instance *const found[], int n, enum instance_sta
 	for (int i = 0; i < n; i++) {
 		bool is_twice = false;
 
+		CHECK(found[i] != NULL);
 		for (int k = 0; k < i; k++)
 			is_twice |= found[k] == found[i];
 		if (!is_twice && (found[i]->state == state ||
@@ -84,7 +85,7 @@ json_t *handle_SetInstanceProtection(void *context, const struct aws_call *call,
 	bool is_protected = doc_bool(input, "ProtectedFromScaleIn", false);
 	struct autoscaling *as = context;
 	struct group *group = reply_group(as, input, error);
-	struct instance *found[LISTS_MAX];
+	struct instance *found[LISTS_MAX] = {NULL};
 	int n = group ? find_all(group, input, PROTECTED_IDS_MAX, found, error) : -1;
 
 	(void)call;
@@ -122,7 +123,7 @@ static json_t *take_out(struct autoscaling *as, struct group *group, const json_
 			bool is_for_good, struct aws_error *error)
 {
 	bool decrements = doc_bool(input, "ShouldDecrementDesiredCapacity", false);
-	struct instance *found[LISTS_MAX];
+	struct instance *found[LISTS_MAX] = {NULL};
 	int n = find_all(group, input, IDS_MAX, found, error), live;
 	json_t *shown;
 
@@ -182,7 +183,7 @@ json_t *handle_ExitStandby(void *context, const struct aws_call *call, const jso
 {
 	struct autoscaling *as = context;
 	struct group *group = reply_group(as, input, error);
-	struct instance *found[LISTS_MAX];
+	struct instance *found[LISTS_MAX] = {NULL};
 	int n = group ? find_all(group, input, IDS_MAX, found, error) : -1;
 	json_t *shown;
 
