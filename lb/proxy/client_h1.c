@@ -212,7 +212,7 @@ static void watch_for_hangup(struct client_h1 *client, uint32_t events)
 	bool is_dead = events & (EPOLLERR | EPOLLHUP);
 	bool is_early = client->ex->state != EXCHANGE_RELAY;
 
-	if (is_dead || ((events & EPOLLRDHUP) && is_early))
+	if (is_dead || (client->base.conn.peer_hung_up && is_early))
 		exchange_client_gone(client->ex);
 }
 
@@ -248,12 +248,13 @@ static void on_event(struct io *io, uint32_t events)
 	}
 	if (client->state == CLIENT_EXCHANGE)
 		read_body(client);
-	if (client->state == CLIENT_EXCHANGE)
-		watch_for_hangup(client, events);
 	if (is_reading_head(client) && !conn_is_blocked(conn))
 		read_head(client);
 	else if (client->state == CLIENT_LINGER)
 		read_and_drop(client);
+	/* Last: a hang-up that came along with the request is told of only now. */
+	if (client->state == CLIENT_EXCHANGE)
+		watch_for_hangup(client, events);
 }
 
 static void on_timer(struct timer *timer)

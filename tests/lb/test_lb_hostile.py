@@ -1,4 +1,4 @@
-"""Bodies cut where a connection breaks, and answers that must be empty."""
+"""Bodies cut where a connection breaks, answers that must be empty, clients that do not wait at all."""
 
 import contextlib
 import socket
@@ -91,3 +91,24 @@ def test_fixed_response_204_has_nothing_after_its_head(start_lb):
             assert answer.status == 204
             assert answer.header("Content-Length") is None
             assert wire.get("/next").body == b"ok"
+
+
+def test_client_that_leaves_right_after_its_request_frees_the_target(start_lb):
+    go = threading.Event()
+
+    def never(_):
+        go.wait(60 * shared.SLOW)
+        return OK
+
+    with RawTarget(never) as target:
+        lb = start_lb(target, settings={"Workers": 1})
+        lb.wait_health({target: "healthy"})
+        for _ in range(20):  # the hang-up comes along with the request, mostly
+            with lb.wire() as wire:
+                wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        shared.wait_for(
+            lambda: lb.metric("albatross_lb_request_count_total") == 20
+            and lb.metric("albatross_lb_target_requests_in_flight") == 0,
+            what="nothing in flight",
+        )
+        go.set()
