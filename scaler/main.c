@@ -278,6 +278,8 @@ static int start(struct scaler *scaler, struct err *err)
 		return -1;
 	scaler->cloudwatch = cloudwatch_new(scaler->store, NULL, scaler->settings.region,
 					    scaler->settings.account_id, err);
+	if (scaler->cloudwatch && strcmp(scaler->settings.state_url, "memory:") != 0)
+		cloudwatch_keep(scaler->cloudwatch);
 	if (!scaler->cloudwatch || start_clients(scaler, err) < 0)
 		return -1;
 	scaler->api = (struct autoscaling){

@@ -77,8 +77,7 @@ struct cloudwatch *cloudwatch_new(struct store *store, const struct clock *clock
 	if (cw->metrics == NULL)
 		goto oom;
 	store_scan(store, "cw/alarm/", load_alarm, &loading);
-	log_info("cloudwatch-started",
-		 "alarms=%zu metrics=\"in memory only, empty after a restart\"", loading.n);
+	log_info("cloudwatch-started", "alarms=%zu", loading.n);
 	return cw;
 oom:
 	free(cw);
@@ -90,6 +89,7 @@ void cloudwatch_free(struct cloudwatch *cw)
 {
 	if (cw == NULL)
 		return;
+	cloudwatch_write(cw, SIZE_MAX);
 	while (cw->alarms != NULL)
 		cloudwatch_forget(cw, cw->alarms);
 	cloudwatch_bury(cw);
@@ -138,6 +138,7 @@ void cloudwatch_tick(struct cloudwatch *cw, int64_t now_ms)
 	if (cw->has_new_data && now_ms >= cw->short_judged_ms + SHORT_EVERY_MS)
 		hasten_short_alarms(cw, now_ms);
 	cloudwatch_judge_due(cw, now_ms);
+	cloudwatch_write_due(cw, now_ms);
 	if (now_ms < cw->aged_ms + AGE_EVERY_MS)
 		return;
 	cw->aged_ms = now_ms;
@@ -151,6 +152,8 @@ int64_t cloudwatch_next_due_ms(const struct cloudwatch *cw)
 
 	if (cw->has_new_data && cw->short_judged_ms + SHORT_EVERY_MS < due_ms)
 		due_ms = cw->short_judged_ms + SHORT_EVERY_MS;
+	if (cw->is_kept && cw->write_ms < due_ms)
+		due_ms = cw->write_ms;
 	for (const struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next) {
 		if (alarm->due_ms < due_ms)
 			due_ms = alarm->due_ms;
@@ -345,6 +348,14 @@ void cloudwatch_print(const struct cloudwatch *cw, struct buf *text)
 		   usage.metrics, usage.bytes, usage.limit_bytes,
 		   (unsigned long long)usage.datapoints_put,
 		   (unsigned long long)usage.folded_early);
+	buf_printf(text,
+		   "# TYPE albatross_cloudwatch_kept_bytes gauge\n"
+		   "albatross_cloudwatch_kept_bytes %zu\n"
+		   "# TYPE albatross_cloudwatch_writes_total counter\n"
+		   "albatross_cloudwatch_writes_total{result=\"good\"} %llu\n"
+		   "albatross_cloudwatch_writes_total{result=\"failed\"} %llu\n",
+		   usage.kept_bytes, (unsigned long long)cw->kept_writes,
+		   (unsigned long long)cw->kept_failures);
 	buf_add_str(text, "# TYPE albatross_cloudwatch_alarms gauge\n");
 	for (int i = 0; i < 3; i++)
 		buf_printf(text, "albatross_cloudwatch_alarms{state=\"%s\"} %u\n",

@@ -1,8 +1,9 @@
 /*
  * The part of CloudWatch that scaling needs: takes metrics, answers for them, keeps alarms
  * (documents "cw/alarm/NAME" in the store, in DescribeAlarms' shape), evaluates them and tells
- * the owner what their actions are.  Metric data lives in memory only and is gone after a restart.
- * Control thread only; nothing here may be called while a transaction of the store is open.
+ * the owner what their actions are.  Metric data and history live in memory; cloudwatch_keep() has
+ * them written to the store too, every few seconds and at the end. Control thread only; nothing
+ * here may be called while a transaction of the store is open.
  *
  * The handlers of monitoring.def take a struct cloudwatch as their context.
  */
@@ -31,6 +32,12 @@ struct cloudwatch;
 MUST_CHECK struct cloudwatch *cloudwatch_new(struct store *store, const struct clock *clock,
 					     const char *region, const char *account,
 					     struct err *err);
+/*
+ * Takes what the store has of metric data and history, and from now on writes them there every 5 s
+ * and in cloudwatch_free(): a kill loses at most those seconds.  Call it once, before the first
+ * datum.  For a store that survives; the store holds a copy in memory, of at most 48 MiB.
+ */
+void cloudwatch_keep(struct cloudwatch *cw);
 void cloudwatch_free(struct cloudwatch *cw); /* NULL is fine; the store is the caller's */
 
 /* What an alarm's change of state, or its staying there, asks for. */

@@ -87,6 +87,42 @@ void cloudwatch_note(struct cloudwatch *cw, const char *alarm, const char *type,
 		drop_oldest(cw);
 }
 
+/* The list's own text for a type; NULL: it is none. */
+static const char *type_of(const char *name)
+{
+	static const char *const types[] = {"ConfigurationUpdate", "StateUpdate", "Action"};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(types[i], name) == 0)
+			return types[i];
+	return NULL;
+}
+
+int cloudwatch_history_restore(struct cloudwatch *cw, uint64_t number, const json_t *document)
+{
+	const char *type = type_of(doc_str(document, "HistoryItemType", ""));
+	struct history_item *item = type != NULL ? calloc(1, sizeof(*item)) : NULL;
+
+	if (item == NULL)
+		return -1;
+	item->number = number;
+	item->type = type;
+	item->alarm = strdup(doc_str(document, "AlarmName", ""));
+	item->summary = strdup(doc_str(document, "HistorySummary", ""));
+	item->data = strdup(doc_str(document, "HistoryData", ""));
+	item->is_composite = strcmp(doc_str(document, "AlarmType", ""), "CompositeAlarm") == 0;
+	if (item->alarm == NULL || item->summary == NULL || item->data == NULL ||
+	    clock_parse_iso(doc_str(document, "Timestamp", ""), &item->at_ms) != 0) {
+		item_free(item);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&cw->history, item, link);
+	cw->n_history++;
+	if (number > cw->history_number)
+		cw->history_number = number;
+	return 0;
+}
+
 /* ---- DescribeAlarmHistory ---- */
 
 struct reading {
@@ -113,7 +149,7 @@ static bool is_wanted(const struct reading *reading, const struct history_item *
 	return item->at_ms >= reading->from_ms && item->at_ms <= reading->to_ms;
 }
 
-static json_t *describe_item(const struct history_item *item)
+json_t *cloudwatch_history_document(const struct history_item *item)
 {
 	char time[CLOCK_TEXT_MAX];
 
@@ -148,7 +184,7 @@ static json_t *read_history(const struct cloudwatch *cw, const struct reading *r
 				add_token(output, last);
 				break;
 			}
-			json_array_append_new(list, describe_item(item));
+			json_array_append_new(list, cloudwatch_history_document(item));
 			last = item->number;
 		}
 		item = reading->is_ascending ? TAILQ_NEXT(item, link)

@@ -67,6 +67,12 @@ struct cloudwatch {
 	size_t n_history;
 	uint64_t history_number;
 
+	bool is_kept; /* cloudwatch_keep() */
+	int64_t write_ms;
+	uint64_t history_written; /* the number of the last item in the store */
+	uint64_t history_first;   /* that of the oldest in the store */
+	uint64_t kept_writes, kept_failures;
+
 	uint64_t evaluations, transitions;
 };
 
@@ -149,5 +155,15 @@ int64_t cloudwatch_repeat_ms(const struct alarm *alarm, int64_t since_ms);
 void cloudwatch_note(struct cloudwatch *cw, const char *alarm, const char *type, json_t *data,
 		     const char *summary, ...) PRINTF_LIKE(5, 6);
 void cloudwatch_forget_history(struct cloudwatch *cw, int64_t before_ms);
+json_t *cloudwatch_history_document(const struct history_item *item); /* NULL without memory */
+/* The item of a document, as the newest.  -1: it is none, or there is no memory. */
+MUST_CHECK int cloudwatch_history_restore(struct cloudwatch *cw, uint64_t number,
+					  const json_t *document);
+
+/* ---- over a restart: cloudwatch_keep.c ---- */
+
+/* Writes what has changed, at most max chunks of data. */
+void cloudwatch_write(struct cloudwatch *cw, size_t max);
+void cloudwatch_write_due(struct cloudwatch *cw, int64_t now_ms);
 
 #endif

@@ -22,6 +22,7 @@ void chunk_pool_init(struct chunk_pool *pool, size_t limit_bytes,
 	*pool = (struct chunk_pool){.limit_bytes = limit_bytes, .on_empty = on_empty};
 	for (int i = 0; i < CHUNK_LEVELS; i++)
 		TAILQ_INIT(&pool->ages[i]);
+	TAILQ_INIT(&pool->dirty);
 }
 
 size_t chunk_pool_bytes(const struct chunk_pool *pool)
@@ -123,9 +124,21 @@ static void free_dists(struct chunk *chunk)
 	free(chunk->dists);
 }
 
+void chunk_mark(struct chunk_pool *pool, struct chunk *chunk)
+{
+	if (!pool->is_tracked || chunk->is_dirty)
+		return;
+	chunk->is_dirty = true;
+	TAILQ_INSERT_TAIL(&pool->dirty, chunk, dirty);
+}
+
 /* Takes it out of its timeline and of the pool. */
 static void chunk_unlink(struct chunk_pool *pool, struct chunk *chunk)
 {
+	if (chunk->is_dirty)
+		TAILQ_REMOVE(&pool->dirty, chunk, dirty);
+	if (pool->is_tracked && chunk->kept_bytes > 0 && pool->on_gone != NULL)
+		pool->on_gone(chunk);
 	timeline_remove(&chunk->stream->levels[chunk->level], chunk);
 	TAILQ_REMOVE(&pool->ages[chunk->level], chunk, age);
 	pool->bytes[chunk->level] -= chunk->bytes;
@@ -323,6 +336,7 @@ int stream_add(struct chunk_pool *pool, struct stream *stream, int level, int64_
 	add_dist(pool, chunk, slot, sample);
 	store_set(chunk, slot, &set);
 	stat_set_merge(&chunk->total, &sample->set);
+	chunk_mark(pool, chunk);
 	return 0;
 }
 

@@ -33,6 +33,10 @@ struct chunk {
 	struct dist **dists; /* NULL, or [60] of which each may be NULL: see chunk_slot() */
 	struct stat_set total;
 	size_t bytes;
+	/* For keep.h. */
+	TAILQ_ENTRY(chunk) dirty; /* while is_dirty */
+	bool is_dirty;            /* has changed since it was given out */
+	size_t kept_bytes;        /* of its document; 0: there is none */
 };
 
 struct timeline {
@@ -56,10 +60,17 @@ struct chunk_pool {
 	uint64_t folded_early;
 	/* A stream lost its last chunk; it may be freed. */
 	void (*on_empty)(struct stream *stream);
+	bool is_tracked;         /* changes are noted in dirty, and: */
+	struct chunk_list dirty; /* longest dirty first */
+	/* A chunk that has a document is about to go. */
+	void (*on_gone)(struct chunk *chunk);
 };
 
 void chunk_pool_init(struct chunk_pool *pool, size_t limit_bytes,
 		     void (*on_empty)(struct stream *stream));
+
+/* It has changed. */
+void chunk_mark(struct chunk_pool *pool, struct chunk *chunk);
 
 /* Samples to add.  entries NULL: known only as far as the set tells. */
 struct chunk_sample {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scaler/metrics/keep.h"
 #include "scaler/metrics/registry.h"
 
 #define SILENT_MS (3LL * 3600 * 1000)
@@ -118,10 +119,12 @@ static void metric_free(struct metric *metric)
 }
 
 /* NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours */
-static void metric_remove(struct metric *metric)
+void metrics_remove(struct metric *metric)
 {
 	struct metrics *metrics = metric->metrics;
 
+	if (metrics->pool.is_tracked)
+		metrics_metric_gone(metric);
 	HASH_DEL(metrics->by_token, metric);
 	TAILQ_REMOVE(&metrics->by_recency, metric, recency);
 	metrics->n--;
@@ -195,10 +198,10 @@ static void on_empty(struct stream *stream)
 	stream_fini(&metric->metrics->pool, stream);
 	free(mine);
 	if (metric->streams == NULL)
-		metric_remove(metric);
+		metrics_remove(metric);
 }
 
-static struct stream *stream_of(struct metric *metric, int unit)
+struct stream *metrics_stream_of(struct metric *metric, int unit)
 {
 	struct metric_stream *stream;
 
@@ -228,7 +231,9 @@ struct metrics *metrics_new(const struct metrics_limits *limits)
 	if (metrics->max == 0)
 		metrics->max = DEFAULT_MAX_METRICS;
 	TAILQ_INIT(&metrics->by_recency);
+	STAILQ_INIT(&metrics->gone);
 	chunk_pool_init(&metrics->pool, memory == 0 ? DEFAULT_MEMORY : memory, on_empty);
+	metrics->pool.on_gone = metrics_chunk_gone;
 	return metrics;
 }
 
@@ -236,8 +241,10 @@ void metrics_free(struct metrics *metrics)
 {
 	if (metrics == NULL)
 		return;
+	metrics->pool.is_tracked = false;
+	metrics_written(metrics, true);
 	while (!TAILQ_EMPTY(&metrics->by_recency))
-		metric_remove(TAILQ_FIRST(&metrics->by_recency));
+		metrics_remove(TAILQ_FIRST(&metrics->by_recency));
 	free(metrics->sorted);
 	free(metrics);
 }
@@ -251,13 +258,13 @@ static bool make_room(struct metrics *metrics, int64_t now_ms)
 		return true;
 	if (silent == NULL || silent->put_ms > now_ms - SILENT_MS)
 		return false;
-	metric_remove(silent);
+	metrics_remove(silent);
 	return true;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours */
-static enum metrics_result find_or_add(struct metrics *metrics, const struct metric_key *key,
-				       int64_t now_ms, struct metric **metric)
+enum metrics_result metrics_find_or_add(struct metrics *metrics, const struct metric_key *key,
+					int64_t now_ms, struct metric **metric)
 {
 	char token[METRIC_TOKEN_MAX];
 	int len = metric_key_token(key, token);
@@ -277,7 +284,7 @@ static enum metrics_result find_or_add(struct metrics *metrics, const struct met
 static int add_datum(struct metrics *metrics, struct metric *metric,
 		     const struct metric_datum *datum, int64_t now_ms)
 {
-	struct stream *stream = stream_of(metric, datum->unit);
+	struct stream *stream = metrics_stream_of(metric, datum->unit);
 	struct chunk_sample sample = {.set = datum->set};
 	bool is_old = datum->at_ms < now_ms - chunk_levels[0].kept_ms;
 
@@ -306,7 +313,7 @@ enum metrics_result metrics_put(struct metrics *metrics, const struct metric_dat
 				int64_t now_ms)
 {
 	struct metric *metric;
-	enum metrics_result result = find_or_add(metrics, &datum->key, now_ms, &metric);
+	enum metrics_result result = metrics_find_or_add(metrics, &datum->key, now_ms, &metric);
 
 	if (result != METRICS_OK)
 		return result;
@@ -405,6 +412,7 @@ struct metrics_usage metrics_usage(const struct metrics *metrics)
 	    .metrics = metrics->n,
 	    .bytes = chunk_pool_bytes(&metrics->pool),
 	    .limit_bytes = metrics->pool.limit_bytes,
+	    .kept_bytes = metrics->kept_bytes,
 	    .datapoints_put = metrics->put,
 	    .folded_early = metrics->pool.folded_early,
 	};

@@ -124,6 +124,7 @@ void metrics_list(struct metrics *metrics, const char *after_token, metrics_list
 /* For /metrics. */
 struct metrics_usage {
 	size_t metrics, bytes, limit_bytes;
+	size_t kept_bytes; /* of documents: see keep.h */
 	uint64_t datapoints_put, folded_early;
 };
 struct metrics_usage metrics_usage(const struct metrics *metrics);

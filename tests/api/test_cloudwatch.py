@@ -2,7 +2,7 @@
 
 import datetime
 import json
-import time
+import re
 
 import botocore.exceptions
 import pytest
@@ -314,6 +314,47 @@ def test_alarms_survive_kill_9(programs):
     program.process.wait()
     _, cloudwatch = start_scaler(programs, port, Scaler=scaler)
     assert alarm(cloudwatch) == before
+
+
+def writes(port):
+    text = http_get(f"http://127.0.0.1:{port}/metrics")
+    found = re.search(r'writes_total{result="good"} (\d+)', text)
+    return int(found.group(1))
+
+
+def test_datapoints_and_history_survive_a_restart_and_kill_9_costs_seconds(programs):
+    port = free_port()
+    state = f"sqlite:{programs.folder}/scaler.db"
+    scaler = {"ApiAddress": f"127.0.0.1:{port}", "StateUrl": state}
+    program, cloudwatch = start_scaler(programs, port, Scaler=scaler)
+    put_alarm(cloudwatch)
+    put(cloudwatch, Values=[10, 20, 100], Counts=[50, 45, 5], Dimensions=WEB)
+    put(cloudwatch, Value=7, StorageResolution=1, Timestamp=now())
+    program.process.terminate()
+    assert program.process.wait(10) == 0
+    program, cloudwatch = start_scaler(programs, port, Scaler=scaler)
+    assert [
+        point["Sum"]
+        for point in statistics(cloudwatch, 1, back=600, Statistics=["Sum"])
+    ] == [7]
+    points = statistics(cloudwatch, Dimensions=WEB, ExtendedStatistics=["p50", "p99"])
+    assert points[0]["ExtendedStatistics"] == {"p50": 10, "p99": 100}
+    put(cloudwatch, name="Late", Value=5)
+    before = writes(port)
+    wait_for(lambda: writes(port) > before, 20, "the data to be written")
+    put(cloudwatch, name="Lost", Value=5)
+    cloudwatch.set_alarm_state(AlarmName="high", StateValue="ALARM", StateReason="test")
+    program.process.kill()
+    program.process.wait()
+    _, cloudwatch = start_scaler(programs, port, Scaler=scaler)
+    assert len(statistics(cloudwatch, name="Late", Statistics=["Sum"])) == 1
+    assert len(cloudwatch.list_metrics(Namespace="Lab")["Metrics"]) == 3
+    assert alarm(cloudwatch)["StateValue"] == "ALARM"
+    items = cloudwatch.describe_alarm_history(AlarmName="high")["AlarmHistoryItems"]
+    assert items[-1]["HistorySummary"] == 'Alarm "high" created'
+    put_alarm(cloudwatch, Threshold=51)
+    items = cloudwatch.describe_alarm_history(AlarmName="high")["AlarmHistoryItems"]
+    assert items[0]["HistorySummary"] == 'Alarm "high" updated'
 
 
 def test_the_file_makes_alarms(programs):
