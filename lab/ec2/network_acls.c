@@ -1,4 +1,4 @@
-/* What comes with every VPC and nobody here changes: network ACLs and DHCP options. */
+/* What comes with every VPC: its network ACL (entries: network_acl_entries.c) and DHCP options. */
 #include <stdio.h>
 #include <string.h>
 

@@ -220,6 +220,28 @@ def test_associations_and_routes_are_replaced(ec2):
     )
 
 
+def test_entries_of_the_default_acl_are_managed(ec2):
+    acl = ec2.describe_network_acls(Filters=only("default", "true"))["NetworkAcls"][0]
+    rule = {"NetworkAclId": acl["NetworkAclId"], "RuleNumber": 100, "Egress": False}
+    given = {**rule, "Protocol": "6", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0"}
+    refused("NetworkAclEntryAlreadyExists", ec2.create_network_acl_entry, **given)
+    ec2.delete_network_acl_entry(**rule)
+    refused("InvalidNetworkAclEntry.NotFound", ec2.replace_network_acl_entry, **given)
+    refused("InvalidNetworkAclEntry.NotFound", ec2.delete_network_acl_entry, **rule)
+    ec2.create_network_acl_entry(PortRange={"From": 80, "To": 81}, **given)
+    ec2.replace_network_acl_entry(PortRange={"From": 80, "To": 90}, **given)
+    (found,) = ec2.describe_network_acls(Filters=only("entry.port-range.to", "90"))[
+        "NetworkAcls"
+    ]
+    (entry,) = [e for e in found["Entries"] if e.get("PortRange")]
+    assert entry["PortRange"] == {"From": 80, "To": 90} and entry["Protocol"] == "6"
+    refused(
+        "InvalidParameterValue",
+        ec2.delete_network_acl_entry,
+        **{**rule, "RuleNumber": 32767},
+    )
+
+
 def test_the_default_network_may_be_deleted_and_made_again(ec2):
     refused("DefaultVpcAlreadyExists", ec2.create_default_vpc)
     refused(

@@ -51,6 +51,35 @@ resource "aws_route_table_association" "public" {
   route_table_id = var.changed ? aws_route_table.private.id : aws_route_table.public.id
 }
 
+# What the usual VPC module takes over without being asked.
+resource "aws_default_network_acl" "own" {
+  default_network_acl_id = aws_vpc.own.default_network_acl_id
+  ingress {
+    rule_no    = 100
+    action     = "allow"
+    protocol   = "-1"
+    from_port  = 0
+    to_port    = 0
+    cidr_block = "0.0.0.0/0"
+  }
+  egress {
+    rule_no    = 100
+    action     = "allow"
+    protocol   = "tcp"
+    from_port  = 0
+    to_port    = var.changed ? 1023 : 65535
+    cidr_block = "0.0.0.0/0"
+  }
+  lifecycle {
+    ignore_changes = [subnet_ids]
+  }
+}
+
+resource "aws_default_route_table" "own" {
+  default_route_table_id = aws_vpc.own.default_route_table_id
+  route                  = []
+}
+
 resource "aws_default_security_group" "own" {
   vpc_id = aws_vpc.own.id
 }
