@@ -1,10 +1,11 @@
 /*
  * HTTP/1 messages: bytes in, a checked head and spans of body out.  llhttp (strict) reads; this
  * module adds what a front end must insist on so that nobody behind it can read the same bytes
- * differently, and decides the framing.  A request's head that it refuses may get a second look
- * (http1_head.h).  Trailers and chunk extensions are read and dropped.  Pure: knows no socket,
- * allocates nothing; spans point into the caller's bytes, which must stay where they are until the
- * head is complete (else h1_start again).  RFC 9112; ALB's limits and desync rules.
+ * differently, and decides the framing; plain heads take a quicker way to the same result.  A
+ * request's head that it refuses may get a second look (http1_head.h).  Trailers and chunk
+ * extensions are read and dropped.  Pure: knows no socket, allocates nothing; spans point into the
+ * caller's bytes, which must stay where they are until the head is complete (else h1_start again).
+ * RFC 9112; ALB's limits and desync rules.
  */
 #ifndef LB_PROXY_HTTP1_H
 #define LB_PROXY_HTTP1_H
@@ -28,6 +29,9 @@ struct h1_message {
 	bool is_rewritten; /* put in order by h1_head_rewrite: see h1_start_rewritten */
 	bool is_http10;
 	bool is_until_close; /* its body ends with the connection */
+	bool is_begun;       /* its first bytes have been looked at */
+	bool is_quick;       /* read without llhttp, whose fields are set all the same */
+	uint64_t body_left;  /* is_quick */
 	char last_byte;      /* of those that were read before */
 	const char *end;     /* of the bytes being read */
 	struct text version; /* "1.1" */

@@ -51,6 +51,24 @@ static void read_in_pieces(struct reading *reading, const char *bytes, size_t le
 	}
 }
 
+/* Whole heads may be read by the quick reader, cut ones are read by llhttp. */
+static void check_same_head(const struct message *a, const struct message *b)
+{
+	CHECK(a->body == b->body && a->content_length == b->content_length);
+	CHECK(a->has_length == b->has_length && a->keeps_alive == b->keeps_alive);
+	CHECK(a->expects_continue == b->expects_continue);
+	CHECK(a->has_invalid_name == b->has_invalid_name && a->status == b->status);
+	CHECK(a->head_bytes == b->head_bytes && a->protocol == b->protocol);
+	CHECK(text_equal(a->method, b->method) && text_equal(a->uri, b->uri));
+	CHECK(text_equal(a->reason, b->reason) && text_equal(a->host, b->host));
+	CHECK(text_equal(a->user_agent, b->user_agent) && a->n_headers == b->n_headers);
+	for (unsigned i = 0; i < a->n_headers; i++) {
+		CHECK(text_equal(a->headers[i].name, b->headers[i].name));
+		CHECK(text_equal(a->headers[i].value, b->headers[i].value));
+		CHECK(a->kinds[i] == b->kinds[i]);
+	}
+}
+
 static void check_same(const struct reading *a, const struct reading *b)
 {
 	CHECK((a->h1.message.error == 0) == (b->h1.message.error == 0));
@@ -59,7 +77,9 @@ static void check_same(const struct reading *a, const struct reading *b)
 	CHECK(a->used == b->used);
 	CHECK(a->h1.message.is_head_done == b->h1.message.is_head_done);
 	CHECK(a->h1.message.is_done == b->h1.message.is_done);
-	CHECK(a->h1.message.body == b->h1.message.body || !a->h1.message.is_head_done);
+	if (a->h1.message.is_head_done)
+		check_same_head(&a->h1.message, &b->h1.message);
+	CHECK(a->h1.is_odd == b->h1.is_odd && a->h1.is_http10 == b->h1.is_http10);
 	CHECK(a->n_body == b->n_body && memcmp(a->body, b->body, a->n_body) == 0);
 }
 

@@ -159,6 +159,62 @@ static void a_request_may_come_byte_by_byte(void **state)
 	test_free(h1);
 }
 
+static void plain_heads_are_read_without_the_parser_and_no_others(void **state)
+{
+	static const struct {
+		enum llhttp_type type;
+		bool is_quick;
+		const char *bytes;
+	} cases[] = {
+	    {HTTP_REQUEST, true, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"},
+	    {HTTP_REQUEST, true, "GET /a?b=c HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"},
+	    {HTTP_REQUEST, true, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /"},
+	    {HTTP_REQUEST, true, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab"},
+	    {HTTP_REQUEST, true, "GET / HTTP/1.1\r\nHost: a\r\nX:\r\nY:  z \r\n\r\n"},
+	    {HTTP_RESPONSE, true, "HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok"},
+	    {HTTP_RESPONSE, true, "HTTP/1.1 304 Not Modified\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET / HTTP/1.1\r\nHost: a\r\n\r"},
+	    {HTTP_REQUEST, false, "GET / HTTP/1.1\r\nHost: a\r\nX_Y: z\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET / HTTP/1.1\r\nHost: a\r\nX: a\tb\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Y\r\n\r\n"},
+	    {HTTP_REQUEST, false,
+	     "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+	    {HTTP_REQUEST, false, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1 \r\n\r\na"},
+	    {HTTP_REQUEST, false, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na"},
+	    {HTTP_REQUEST, false, "REPORT / HTTP/1.1\r\nHost: a\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET /\"a\" HTTP/1.1\r\nHost: a\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+	    {HTTP_REQUEST, false, "GET / HTTP/1.1\r\n\r\n"},
+	    {HTTP_RESPONSE, false, "HTTP/1.1 200 OK\r\n\r\nuntil the end"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct h1_message *h1 = read_as(cases[i].type, cases[i].bytes);
+
+		assert_int_equal(h1->is_quick, cases[i].is_quick);
+		test_free(h1);
+	}
+}
+
+static void a_body_goes_on_after_a_plain_head(void **state)
+{
+	struct h1_message *h1 =
+	    read_as(HTTP_REQUEST, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+
+	(void)state;
+	assert_true(h1->is_quick && h1->message.is_head_done && !h1->message.is_done);
+	assert_int_equal(h1->message.span_bytes, 2);
+	assert_int_equal(h1_parse(h1, "c", 1), 1);
+	assert_false(h1->message.is_done);
+	assert_int_equal(h1_parse(h1, "deGET", 5), 2);
+	assert_true(h1->message.is_done);
+	assert_int_equal(h1->message.span_bytes, 2);
+	test_free(h1);
+}
+
 static void a_pipelined_request_is_left_alone(void **state)
 {
 	const char *bytes = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /2 ";
@@ -561,6 +617,8 @@ int main(void)
 	    cmocka_unit_test(requests_that_two_readers_may_read_differently_are_refused),
 	    cmocka_unit_test(long_lines_and_headers_are_refused),
 	    cmocka_unit_test(a_request_may_come_byte_by_byte),
+	    cmocka_unit_test(plain_heads_are_read_without_the_parser_and_no_others),
+	    cmocka_unit_test(a_body_goes_on_after_a_plain_head),
 	    cmocka_unit_test(a_pipelined_request_is_left_alone),
 	    cmocka_unit_test(many_chunks_come_in_several_turns),
 	    cmocka_unit_test(a_chunked_body_ends_with_crlf_alone),
