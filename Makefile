@@ -53,6 +53,9 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CPPFLAGS += -I. -D_GNU_SOURCE -DHASH_NONFATAL_OOM=1 -isystem /usr/include/libxml2 \
 	-isystem $(LLHTTP_INCLUDE)
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+# What every request runs through is optimised as one when albatross-lb is linked (docs/benchmark.md);
+# the unit tests link the same objects as they are.
+CFLAGS_hot_release := -O3 -fno-plt -flto -ffat-lto-objects
 CFLAGS_debug := -Og -g3
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
@@ -100,6 +103,10 @@ $(OBJ)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo 'CC   $<'
 	$(Q)$(CC) $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+HOT := lb/main lb/proxy/% lb/routing/% lb/observe/% common/base/%
+$(patsubst %,$(OBJ)/%.o,$(HOT)): CFLAGS += $(CFLAGS_hot_$(MODE))
+$(BIN)/albatross-lb: LDFLAGS += $(if $(CFLAGS_hot_$(MODE)),-O3 -flto=$(JOBS))
 
 $(OBJ)/%.o: %.S Makefile
 	@mkdir -p $(@D)

@@ -52,17 +52,29 @@ static void answer_redirect(struct exchange *ex, const struct redirect *redirect
 	exchange_generate(ex, &generated);
 }
 
+/* Eight hexadecimal digits, all at once; which comes first does not matter of a random number. */
+static void put_random_hex(char *out, uint32_t random)
+{
+	const uint64_t ones = 0x0101010101010101;
+	uint64_t x = (random & 0xffff) | (uint64_t)(random & 0xffff0000) << 16;
+
+	x = (x | x << 8) & 0x00ff00ff00ff00ff;
+	x = (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
+	x += ones * '0' + (((x + ones * 6) >> 4) & ones) * ('a' - '0' - 10);
+	memcpy(out, &x, 8);
+}
+
 static void choose_trace_id(struct exchange *ex)
 {
-	static const char digits[] = "0123456789abcdef";
 	char root[40] = "1-";
-	uint64_t random[2] = {worker_random(ex->worker), worker_random(ex->worker)};
+	uint64_t random = worker_random(ex->worker);
 
 	worker_date(ex->worker); /* brings ascii_time up to date */
 	memcpy(root + 2, ex->worker->ascii_time, 8);
 	root[10] = '-';
-	for (int i = 0; i < 24; i++)
-		root[11 + i] = digits[(random[i / 16] >> (i % 16 * 4)) & 15];
+	put_random_hex(root + 11, (uint32_t)random);
+	put_random_hex(root + 19, (uint32_t)(random >> 32));
+	put_random_hex(root + 27, (uint32_t)(worker_random(ex->worker) >> 32));
 	ex->trace_id = message_trace_id(ex->request, (struct text){root, 35}, ex->trace);
 }
 

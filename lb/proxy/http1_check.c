@@ -192,6 +192,7 @@ static int classify(struct h1_message *h1, unsigned i, struct tally *tally)
 
 	header->value = trimmed(header->value);
 	message->kinds[i] = (uint8_t)kind;
+	message->kinds_seen |= 1u << kind;
 	switch (kind) {
 	case HEADER_HOST:
 		if (tally->n_hosts++ == 0)

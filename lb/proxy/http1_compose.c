@@ -5,10 +5,20 @@
 
 static void put_header(struct writer *out, const struct header *header)
 {
-	put_text(out, header->name);
-	put_literal(out, ": ");
-	put_text(out, header->value);
-	put_literal(out, "\r\n");
+	size_t name_len = header->name.len, value_len = header->value.len;
+	char *at = out->at;
+
+	if ((size_t)(out->end - at) < name_len + value_len + 4) {
+		out->is_full = true;
+		return;
+	}
+	memcpy(at, header->name.at, name_len);
+	memcpy(at + name_len, ": ", 2);
+	at += name_len + 2;
+	if (value_len > 0)
+		memcpy(at, header->value.at, value_len);
+	memcpy(at + value_len, "\r\n", 2);
+	out->at = at + value_len + 2;
 }
 
 static void put_lower(struct writer *out, struct text text)
@@ -51,7 +61,9 @@ static void put_forwarded_for(struct writer *out, const struct request_context *
 
 	if (mode == XFF_REMOVE)
 		return;
-	for (unsigned i = 0; i < message->n_headers; i++) {
+	unsigned n_given = message_has(message, HEADER_FORWARDED_FOR) ? message->n_headers : 0;
+
+	for (unsigned i = 0; i < n_given; i++) {
 		if (message->kinds[i] != HEADER_FORWARDED_FOR || message->headers[i].value.len == 0)
 			continue;
 		put(out, is_first ? "X-Forwarded-For: " : ", ", is_first ? 17 : 2);

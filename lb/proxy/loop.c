@@ -162,10 +162,15 @@ static struct timer_class *class_of(struct loop *loop, unsigned ms)
 	return best;
 }
 
+static int64_t expiry(const struct loop *loop, const struct timer_class *timer_class)
+{
+	return loop->now_us + (int64_t)timer_class->ms * 1000;
+}
+
 static void append(struct loop *loop, struct timer *timer, struct timer_class *timer_class)
 {
 	timer->timer_class = timer_class;
-	timer->expires_us = loop->now_us + (int64_t)timer_class->ms * 1000;
+	timer->expires_us = expiry(loop, timer_class);
 	TAILQ_INSERT_TAIL(&timer_class->timers, timer, link);
 }
 
@@ -183,7 +188,8 @@ void timer_touch(struct loop *loop, struct timer *timer)
 {
 	struct timer_class *timer_class = timer->timer_class;
 
-	if (!timer_class)
+	/* Several times in a turn is once. */
+	if (!timer_class || timer->expires_us == expiry(loop, timer_class))
 		return;
 	timer_stop(timer);
 	append(loop, timer, timer_class);

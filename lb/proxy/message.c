@@ -84,6 +84,8 @@ unsigned message_count_forwarded_for(const struct message *request)
 {
 	unsigned n = 0;
 
+	if (!message_has(request, HEADER_FORWARDED_FOR))
+		return 0;
 	for (unsigned i = 0; i < request->n_headers; i++) {
 		struct text value = request->headers[i].value;
 
@@ -138,7 +140,9 @@ struct text message_trace_id(const struct message *request, struct text root, ch
 	struct writer writer = {.at = out, .end = out + TRACE_ID_MAX};
 	struct text given = {0};
 
-	for (unsigned i = 0; i < request->n_headers && given.len == 0; i++)
+	bool is_given = message_has(request, HEADER_TRACE_ID);
+
+	for (unsigned i = 0; is_given && i < request->n_headers && given.len == 0; i++)
 		if (request->kinds[i] == HEADER_TRACE_ID)
 			given = request->headers[i].value;
 	/* AWS: with more than 7 KB of headers it starts afresh. */

@@ -63,6 +63,7 @@ struct message {
 	struct text host;        /* Host or :authority, port included; empty = none */
 	struct text user_agent;  /* the last one */
 	unsigned n_headers;
+	unsigned kinds_seen; /* 1 << kind, of every header */
 	size_t head_bytes;
 	/* Body bytes that came with this call. */
 	unsigned n_spans;
@@ -71,6 +72,11 @@ struct message {
 	uint8_t kinds[MESSAGE_MAX_HEADERS]; /* enum header_kind */
 	struct header headers[MESSAGE_MAX_HEADERS];
 };
+
+static inline bool message_has(const struct message *message, enum header_kind kind)
+{
+	return message->kinds_seen & (1u << kind);
+}
 
 /* Where a request goes: the parts of its target. */
 struct request_target {
