@@ -23,6 +23,7 @@ enum {
 	ACCEPTS_PER_TURN = 64,
 	ACCEPTS_AT_CLOSE = 16384,
 	ACCEPT_PAUSE_MS = 100,
+	TRIM_MS = 100,
 	WALL_REFRESH_US = 500000
 };
 
@@ -351,6 +352,30 @@ static void on_held_timer(struct timer *timer)
 	    (struct worker *)(void *)((char *)timer - offsetof(struct worker, held_timer)));
 }
 
+/* Memory of a burst goes back when it has not been needed for TRIM_MS. */
+static void on_trim_timer(struct timer *timer)
+{
+	struct worker *worker =
+	    (struct worker *)(void *)((char *)timer - offsetof(struct worker, trim_timer));
+
+	slab_trim(&worker->clients);
+	slab_trim(&worker->exchanges);
+	slab_trim(&worker->messages);
+	slab_trim(&worker->upstreams);
+	buffer_pool_trim(&worker->buffers);
+}
+
+static void start_trimming(struct worker *worker)
+{
+	bool has_empty = worker->clients.n_empty + worker->exchanges.n_empty +
+				 worker->messages.n_empty + worker->upstreams.n_empty >
+			     0 ||
+			 buffer_pool_has_empty(&worker->buffers);
+
+	if (has_empty && !worker->trim_timer.timer_class)
+		timer_start(&worker->loop, &worker->trim_timer, TRIM_MS);
+}
+
 static void note_drained(struct worker *worker)
 {
 	if (worker->is_draining && TAILQ_EMPTY(&worker->all_clients))
@@ -379,6 +404,7 @@ static void *run(void *arg)
 	while (!worker->is_stopping) {
 		loop_turn(&worker->loop);
 		free_graves(worker);
+		start_trimming(worker);
 		note_drained(worker);
 	}
 	fini(worker);
@@ -427,6 +453,7 @@ struct worker *worker_new(const struct proxy_config *config, unsigned lane, stru
 	worker->accept_pause.fn = on_accept_pause_over;
 	TAILQ_INIT(&worker->held);
 	worker->held_timer.fn = on_held_timer;
+	worker->trim_timer.fn = on_trim_timer;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		seed = (uint64_t)clock_monotonic_us();
 	worker->random = seed | 1;

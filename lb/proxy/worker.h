@@ -74,6 +74,7 @@ struct worker {
 	TAILQ_HEAD(, exchange) held; /* requests that wait for a target */
 	unsigned n_held;
 	struct timer held_timer; /* runs while there are any */
+	struct timer trim_timer; /* runs while there are empty blocks of memory */
 	struct grave *graves;
 	struct sticky_sealer *sticky;  /* NULL: no stickiness */
 	struct sticky_cookies cookies; /* of the response being sent */
