@@ -3,28 +3,69 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lb/proxy/exchange.h"
 #include "lb/proxy/worker.h"
 
+static char *put_decimal(char *at, unsigned number)
+{
+	char digits[10];
+	int n = 0;
+
+	do {
+		digits[n++] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	while (n > 0)
+		*at++ = digits[--n];
+	return at;
+}
+
+/* A tenth of what inet_ntop takes. */
+static char *put_ipv4(char *at, const struct in_addr *addr)
+{
+	const uint8_t *bytes = (const uint8_t *)&addr->s_addr;
+
+	for (int i = 0; i < 4; i++) {
+		at = put_decimal(at, bytes[i]);
+		*at++ = '.';
+	}
+	return at - 1;
+}
+
+static unsigned port_of(const struct client *client)
+{
+	return ntohs(client->addr.any.sa_family == AF_INET ? client->addr.in.sin_port
+							   : client->addr.in6.sin6_port);
+}
+
 static void set_labels(struct client *client)
 {
-	if (client->addr.ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)&client->addr;
+	bool is_ipv6 = client->addr.any.sa_family != AF_INET;
+	char *at = client->label;
 
-		inet_ntop(AF_INET, &in->sin_addr, client->ip, sizeof(client->ip));
-		snprintf(client->label, sizeof(client->label), "%s:%u", client->ip,
-			 ntohs(in->sin_port));
+	if (is_ipv6) {
+		*at++ = '[';
+		inet_ntop(AF_INET6, &client->addr.in6.sin6_addr, at, INET6_ADDRSTRLEN);
+		at += strlen(at);
 	} else {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&client->addr;
-
-		inet_ntop(AF_INET6, &in6->sin6_addr, client->ip, sizeof(client->ip));
-		snprintf(client->label, sizeof(client->label), "[%s]:%u", client->ip,
-			 ntohs(in6->sin6_port));
+		at = put_ipv4(at, &client->addr.in.sin_addr);
 	}
+	client->ip_at = is_ipv6;
+	client->ip_len = (uint8_t)(at - client->label - is_ipv6);
+	if (is_ipv6)
+		*at++ = ']';
+	*at++ = ':';
+	at = put_decimal(at, port_of(client));
+	*at = '\0';
+	client->label_len = (uint8_t)(at - client->label);
+}
+
+static struct text ip_of(const struct client *client)
+{
+	return (struct text){client->label + client->ip_at, client->ip_len};
 }
 
 /* The address that it connected to: nobody but the logs wants to know. */
@@ -43,24 +84,20 @@ static void set_node(struct client *client)
 			  sizeof(client->node));
 }
 
-static unsigned port_of(const struct sockaddr_storage *addr)
-{
-	return ntohs(addr->ss_family == AF_INET ? ((const struct sockaddr_in *)addr)->sin_port
-						: ((const struct sockaddr_in6 *)addr)->sin6_port);
-}
-
 static void log_connection(struct client *client)
 {
 	struct worker *worker = client->worker;
 	const struct listener *listener = client->socket->listener;
+	char ip[INET6_ADDRSTRLEN] = "";
 
 	if (worker->config->access_log || worker->config->connection_log)
 		set_node(client);
 	if (!worker->config->connection_log)
 		return;
+	memcpy(ip, ip_of(client).at, client->ip_len);
 	struct connection_entry entry = {.accepted_us = worker_wall_us(worker),
-					 .client_ip = client->ip,
-					 .client_port = port_of(&client->addr),
+					 .client_ip = ip,
+					 .client_port = port_of(client),
 					 .listener_port = listener->port,
 					 .connection_id = client->id,
 					 .elb = listener->load_balancer->resource,
@@ -120,7 +157,7 @@ void client_accept(struct worker_socket *socket, int fd, const struct sockaddr_s
 	conn_init(&client->conn, fd, client->protocol->on_event);
 	client->timer.fn = client->protocol->on_timer;
 	client->counters = counters;
-	client->addr = *addr;
+	memcpy(&client->addr, addr, sizeof(client->addr));
 	client->idle_ms = lb->attributes.idle_timeout_s * 1000;
 	client->expires_us =
 	    worker->loop.now_us + (int64_t)lb->attributes.client_keep_alive_s * 1000000;
@@ -151,9 +188,9 @@ void client_close(struct client *client)
 
 void client_introduce(struct client *client, struct exchange *ex)
 {
-	ex->client_ip = text_of(client->ip);
-	ex->client_addr = text_of(client->label);
-	ex->client_sockaddr = (const struct sockaddr *)&client->addr;
+	ex->client_ip = ip_of(client);
+	ex->client_addr = (struct text){client->label, client->label_len};
+	ex->client_sockaddr = &client->addr.any;
 	ex->connection_id = client->id;
 	ex->node = client->node;
 }

@@ -17,7 +17,7 @@
 struct exchange;
 struct target;
 
-enum { CLIENT_LABEL_MAX = 64 };
+enum { CLIENT_LABEL_MAX = INET6_ADDRSTRLEN + sizeof("[]:65535") };
 
 struct client {
 	struct conn conn; /* first */
@@ -29,10 +29,14 @@ struct client {
 	int64_t expires_us; /* client_keep_alive.seconds after it was accepted */
 	unsigned idle_ms;
 	uint64_t id;
-	struct sockaddr_storage addr;
-	char label[CLIENT_LABEL_MAX]; /* "203.0.113.9:51514" */
-	char ip[INET6_ADDRSTRLEN];
-	char node[INET6_ADDRSTRLEN]; /* ours; "" when nothing is logged */
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} addr;
+	uint8_t label_len, ip_at, ip_len; /* where in label the address stands */
+	char label[CLIENT_LABEL_MAX];     /* "203.0.113.9:51514" */
+	char node[INET6_ADDRSTRLEN];      /* ours; "" when nothing is logged */
 	/* The protocol's. */
 	struct timer timer;
 	/* The worker's. */
