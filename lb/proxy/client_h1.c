@@ -291,6 +291,14 @@ static bool closes_anyway(const struct client_h1 *client)
 	       client->base.worker->loop.now_us >= client->base.expires_us;
 }
 
+/* The client has promised to send no more: closing finds nothing unread, which would turn the
+ * close into a reset and lose what is not sent yet. */
+static bool is_all_read(const struct client_h1 *client)
+{
+	return client->wants_close && client->request->message.is_done &&
+	       conn_pending(&client->base.conn) == 0;
+}
+
 static enum conn_result respond(struct exchange *ex, bool closes)
 {
 	struct client_h1 *client = client_of(ex);
@@ -313,6 +321,7 @@ static enum conn_result respond(struct exchange *ex, bool closes)
 		return CONN_NO_ROOM;
 	iov[0] = (struct iovec){worker->scratch, (size_t)(out.at - worker->scratch)};
 	n = compose_body(ex->response, client->framing == OUT_CHUNKED, iov, 1, chunk_line);
+	client->base.conn.is_last = ex->response->is_done && is_all_read(client);
 	return send_all(ex, iov, n);
 }
 
@@ -343,6 +352,7 @@ static enum conn_result send_generated(struct exchange *ex, const struct generat
 	if (out.is_full)
 		return CONN_NO_ROOM;
 	struct iovec iov = {worker->scratch, (size_t)(out.at - worker->scratch)};
+	client->base.conn.is_last = is_all_read(client);
 	return send_all(ex, &iov, 1);
 }
 

@@ -35,6 +35,7 @@ struct client_h1 {
 	uint64_t n_requests;
 	enum out_framing framing;
 	bool sent_continue;
+	bool wants_close; /* the client said that this request is its last */
 	bool is_doubtful; /* the head is not for the strict reader: it gets a second look */
 };
 

@@ -24,6 +24,8 @@ static void enter_exchange(struct client_h1 *client)
 	client_introduce(&client->base, ex);
 	ex->received_bytes = client->received;
 	client->sent_continue = false;
+	client->wants_close =
+	    client->request->message.is_head_done && !client->request->message.keeps_alive;
 }
 
 void client_h1_refuse(struct client_h1 *client, unsigned status)

@@ -20,6 +20,7 @@ struct conn {
 	bool is_writable;
 	bool peer_hung_up; /* EPOLLRDHUP was seen: read on until the end */
 	bool is_eof;
+	bool is_last;       /* set by who closes right after the next send: its FIN goes along */
 	bool is_bulk;       /* the last read filled the buffer: use large ones */
 	struct buffer *in;  /* received, not used up; NULL when none */
 	struct buffer *out; /* to send, refused by the kernel so far; NULL when none */
