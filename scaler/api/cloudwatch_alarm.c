@@ -301,6 +301,19 @@ static int set_state(json_t *document, const struct alarm *before, const char *n
 	       set_text(document, "StateTransitionedTimestamp", now);
 }
 
+/* Tools compare what they put with what they read: the default is told. */
+static int set_return_data(json_t *document)
+{
+	json_t *one;
+	size_t i;
+	int result = 0;
+
+	json_array_foreach (doc_array(document, "Metrics"), i, one)
+		if (!doc_has(one, "ReturnData"))
+			result |= json_object_set_new(one, "ReturnData", json_true());
+	return result;
+}
+
 /* What every alarm has besides what was put. */
 static int set_defaults(const struct cloudwatch *cw, json_t *document)
 {
@@ -310,6 +323,7 @@ static int set_defaults(const struct cloudwatch *cw, json_t *document)
 	clock_format_iso_ms(cloudwatch_now_ms(cw), now);
 	snprintf(arn, sizeof(arn), "arn:aws:cloudwatch:%s:%s:alarm:%s", cw->region, cw->account,
 		 doc_str(document, "AlarmName", ""));
+	result |= set_return_data(document);
 	if (!doc_has(document, "ActionsEnabled"))
 		result |= json_object_set_new(document, "ActionsEnabled", json_true());
 	for (size_t i = 0; i < sizeof(action_lists) / sizeof(action_lists[0]); i++)
@@ -334,6 +348,7 @@ static json_t *make_document(const struct cloudwatch *cw, const json_t *input,
 					      "Statistic",
 					      "ExtendedStatistic",
 					      "Dimensions",
+					      "Metrics",
 					      "Period",
 					      "Unit",
 					      "EvaluationPeriods",

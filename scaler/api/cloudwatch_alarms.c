@@ -251,7 +251,7 @@ json_t *handle_DescribeAlarmsForMetric(void *context, const struct aws_call *cal
 	(void)call;
 	(void)error;
 	for (const struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next) {
-		bool is_same = alarm->expression == NULL &&
+		bool is_same = alarm->expression == NULL && alarm->rule.math == NULL &&
 			       same_dimensions(alarm, doc_array(input, "Dimensions"));
 
 		for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)

@@ -1,143 +1,161 @@
 /*
- * GetMetricData, without metric math.  Control thread only.
+ * GetMetricData: metrics and metric math over a time, by pages.  A page begins where the one before
+ * ended, in results and in their datapoints; the queries are evaluated anew for each.  Control
+ * thread only.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/doc/doc.h"
 #include "scaler/api/cloudwatch_state.h"
+#include "scaler/metrics/math.h"
 
-enum { MAX_QUERIES = 500, MAX_DATAPOINTS = 100800, MAX_PERIOD_S = 86400 };
+enum { MAX_DATAPOINTS = 100800 };
 
-struct range {
-	int64_t start_ms, end_ms;
-	bool is_ascending;
-	size_t max; /* datapoints of one query */
+/* Where a page begins. */
+struct place {
+	size_t result, point;
 };
 
-static json_t *refuse(struct aws_error *error, const char *id, const char *what)
+struct page {
+	int64_t start_ms, end_ms;
+	bool is_ascending;
+	size_t left; /* datapoints that still fit */
+	struct place from, next;
+	bool is_more;
+	json_t *list;
+};
+
+static int read_token(const char *token, struct place *place, struct aws_error *error)
 {
-	aws_error_set(error, 400, "ValidationError", "Error in query '%s': %s", id, what);
-	return NULL;
+	char *text = cloudwatch_token_decode(token, error);
+	int n = text != NULL ? sscanf(text, "%zu:%zu", &place->result, &place->point) : 0;
+
+	if (text != NULL && n != 2)
+		aws_error_set(error, 400, "InvalidNextToken",
+			      "The value for NextToken is invalid.");
+	free(text);
+	return n == 2 ? 0 : -1;
 }
 
-static int read_range(const json_t *input, size_t n_queries, struct range *range,
-		      struct aws_error *error)
+static int read_page(const json_t *input, struct page *page, struct aws_error *error)
 {
 	int64_t max = doc_int(input, "MaxDatapoints", MAX_DATAPOINTS);
+	const char *token = doc_str(input, "NextToken", NULL);
 
-	if (max < 1 || max > MAX_DATAPOINTS)
-		max = MAX_DATAPOINTS;
-	range->max = (size_t)max / n_queries > 0 ? (size_t)max / n_queries : 1;
-	range->is_ascending = strcmp(doc_str(input, "ScanBy", ""), "TimestampAscending") == 0;
-	if (clock_parse_iso(doc_str(input, "StartTime", ""), &range->start_ms) == 0 &&
-	    clock_parse_iso(doc_str(input, "EndTime", ""), &range->end_ms) == 0 &&
-	    range->start_ms < range->end_ms)
+	page->left = max < 1 || max > MAX_DATAPOINTS ? MAX_DATAPOINTS : (size_t)max;
+	page->is_ascending = strcmp(doc_str(input, "ScanBy", ""), "TimestampAscending") == 0;
+	if (token != NULL && read_token(token, &page->from, error) != 0)
+		return -1;
+	if (clock_parse_iso(doc_str(input, "StartTime", ""), &page->start_ms) == 0 &&
+	    clock_parse_iso(doc_str(input, "EndTime", ""), &page->end_ms) == 0 &&
+	    page->start_ms < page->end_ms)
 		return 0;
 	aws_error_set(error, 400, "ValidationError",
 		      "The parameter StartTime must be less than the parameter EndTime.");
 	return -1;
 }
 
-static json_t *tell(const json_t *wanted, const char *label, const struct metric_point points[],
-		    size_t n, bool is_ascending)
+/* The query's Label, or what stands for it; of an array each series is told apart. */
+static json_t *label_of(const json_t *query, const struct math_result *result)
 {
-	json_t *times = json_array(), *values = json_array();
+	const char *label = doc_str(query, "Label", NULL);
+	const json_t *metric = doc_object(doc_object(query, "MetricStat"), "Metric");
 
-	for (size_t i = 0; i < n; i++) {
-		const struct metric_point *point = &points[is_ascending ? i : n - 1 - i];
+	if (label == NULL)
+		label =
+		    metric != NULL ? doc_str(metric, "MetricName", "") : doc_str(query, "Id", "");
+	if (result->id[0] == '\0')
+		return json_string(label);
+	return json_sprintf("%s %s", label, result->id);
+}
+
+/* Points from `from` on, at most as many as the page has room for. */
+static json_t *describe(const struct math_set *set, const struct math_result *result, size_t from,
+			struct page *page)
+{
+	const json_t *query = math_set_query(set, result->query);
+	json_t *times = json_array(), *values = json_array();
+	size_t i = from;
+
+	for (; i < result->n && page->left > 0; i++, page->left--) {
+		const struct math_point *point =
+		    &result->points[page->is_ascending ? i : result->n - 1 - i];
 		char time[CLOCK_TEXT_MAX];
 
 		json_array_append_new(times, json_string(clock_format_iso(point->at_ms, time)));
 		json_array_append_new(values, json_real(point->value));
 	}
-	return json_pack("{s:s, s:s, s:o, s:o, s:s}", "Id", doc_str(wanted, "Id", ""), "Label",
-			 doc_str(wanted, "Label", label), "Timestamps", times, "Values", values,
-			 "StatusCode", "Complete");
+	page->next.point = i;
+	page->is_more = i < result->n;
+	return json_pack("{s:s, s:o, s:o, s:o, s:s}", "Id", doc_str(query, "Id", ""), "Label",
+			 label_of(query, result), "Timestamps", times, "Values", values,
+			 "StatusCode", page->is_more ? "PartialData" : "Complete");
 }
 
-/* Fills query from a MetricStat. */
-static bool read_stat(const json_t *stat, struct metric_query *query,
-		      struct metric_dimension dimensions[], struct aws_error *error)
+static void fill_page(const struct math_set *set, const struct math_results *results,
+		      struct page *page)
 {
-	int64_t period = doc_int(stat, "Period", 0);
-	const char *unit = doc_str(stat, "Unit", NULL);
-	bool is_short = period == 1 || period == 5 || period == 10 || period == 20 || period == 30;
+	size_t point = page->from.point;
 
-	query->unit = unit != NULL ? metric_unit_from_name(unit) : METRIC_UNIT_ANY;
-	query->period_s = (int)period;
-	if (!is_short && (period <= 0 || period % 60 != 0 || period > MAX_PERIOD_S)) {
-		aws_error_set(error, 400, "ValidationError",
-			      "Period must be 1, 5, 10, 20, 30 or a multiple of 60 up to %d",
-			      MAX_PERIOD_S);
-		return false;
+	for (size_t i = page->from.result; i < results->n && !page->is_more; i++, point = 0) {
+		page->next.result = i;
+		page->next.point = point;
+		page->is_more = page->left == 0 && results->list[i].n > point;
+		if (!page->is_more)
+			json_array_append_new(page->list,
+					      describe(set, &results->list[i], point, page));
 	}
-	if (statistic_parse(doc_str(stat, "Stat", ""), &query->statistic) != 0) {
-		aws_error_set(error, 400, "ValidationError",
-			      "The value %.64s for parameter Stat is not supported.",
-			      doc_str(stat, "Stat", ""));
-		return false;
-	}
-	return cloudwatch_key(doc_object(stat, "Metric"), &query->key, dimensions, error) == 0;
 }
 
-static json_t *answer_one(const struct cloudwatch *cw, const json_t *wanted,
-			  const struct range *range, struct aws_error *error)
+static json_t *answer(const struct page *page)
 {
-	const json_t *stat = doc_object(wanted, "MetricStat");
-	struct metric_dimension dimensions[METRIC_DIMENSIONS_MAX];
-	struct metric_query query = {.start_ms = range->start_ms, .end_ms = range->end_ms};
-	struct metric_point *points;
-	json_t *result = NULL;
-	size_t n;
+	json_t *output = json_pack("{s:o, s:[]}", "MetricDataResults", page->list, "Messages");
+	char text[64], *token;
 
-	if (doc_has(wanted, "Expression"))
-		return refuse(error, doc_str(wanted, "Id", ""),
-			      "metric math (the parameter Expression) is not supported yet; use "
-			      "MetricStat");
-	if (stat == NULL)
-		return refuse(error, doc_str(wanted, "Id", ""), "MetricStat is required");
-	if (!read_stat(stat, &query, dimensions, error))
-		return NULL;
-	points = calloc(range->max, sizeof(*points));
-	if (points != NULL) {
-		n = metrics_query(cw->metrics, &query, points, range->max);
-		result = tell(wanted, query.key.name, points, n, range->is_ascending);
-	}
-	free(points);
-	return result;
+	if (!page->is_more || output == NULL)
+		return output;
+	snprintf(text, sizeof(text), "%zu:%zu", page->next.result, page->next.point);
+	token = cloudwatch_token_encode(text);
+	json_object_set_new(output, "NextToken", json_string(token != NULL ? token : ""));
+	free(token);
+	return output;
+}
+
+static json_t *refuse(const struct err *err, struct aws_error *error)
+{
+	if (err->code == ERANGE)
+		aws_error_set(error, 400, "ValidationError", "%s", err->text);
+	else
+		aws_error_set(error, 500, "InternalServiceError", "%s", err->text);
+	return NULL;
 }
 
 json_t *handle_GetMetricData(void *context, const struct aws_call *call, const json_t *input,
 			     struct aws_error *error)
 {
-	const json_t *queries = doc_array(input, "MetricDataQueries"), *one;
-	size_t i, n = json_array_size(queries);
-	struct range range;
-	json_t *results;
+	const struct cloudwatch *cw = context;
+	struct math_results results;
+	struct page page = {0};
+	struct math_set *set;
+	struct err err = {0};
 
 	(void)call;
-	if (n == 0 || n > MAX_QUERIES) {
-		aws_error_set(
-		    error, 400, "ValidationError",
-		    "The collection MetricDataQueries must have between 1 and %d members.",
-		    MAX_QUERIES);
+	if (read_page(input, &page, error) != 0)
 		return NULL;
+	set = math_set_new(doc_array(input, "MetricDataQueries"), &err);
+	if (set == NULL)
+		return refuse(&err, error);
+	if (math_set_evaluate(set, cw->metrics, page.start_ms, page.end_ms, cloudwatch_now_ms(cw),
+			      &results, &err) != 0) {
+		math_set_free(set);
+		return refuse(&err, error);
 	}
-	if (read_range(input, n, &range, error) != 0)
-		return NULL;
-	results = json_array();
-	json_array_foreach (queries, i, one) {
-		json_t *result = answer_one(context, one, &range, error);
-
-		if (result == NULL) {
-			json_decref(results);
-			return NULL;
-		}
-		if (doc_bool(one, "ReturnData", true))
-			json_array_append_new(results, result);
-		else
-			json_decref(result);
-	}
-	return json_pack("{s:o, s:[]}", "MetricDataResults", results, "Messages");
+	page.list = json_array();
+	fill_page(set, &results, &page);
+	math_results_fini(&results);
+	math_set_free(set);
+	return answer(&page);
 }

@@ -12,6 +12,7 @@
 #include "common/doc/doc.h"
 #include "scaler/metrics/alarm_text.h"
 
+enum { ALARM_METRICS_MAX = 10, ALARM_QUERIES_MAX = 20 };
 enum { DAY_S = 86400, WEEK_S = 7 * DAY_S, HOUR_S = 3600 };
 
 static const char *const state_names[] = {
@@ -58,12 +59,6 @@ static int is_supported(const json_t *document, struct err *err)
 {
 	const char *comparison = doc_str(document, "ComparisonOperator", "");
 
-	if (json_array_size(doc_array(document, "Metrics")) > 0) {
-		err_set(err, ENOTSUP,
-			"Alarms on metric math (the parameter Metrics) are not supported yet; use "
-			"MetricName, Namespace and Statistic");
-		return -1;
-	}
 	if (doc_has(document, "ThresholdMetricId") ||
 	    (strstr(comparison, "Lower") != NULL || strstr(comparison, "Upper") != NULL)) {
 		err_set(err, ENOTSUP, "Alarms on anomaly detection bands are not supported yet");
@@ -72,13 +67,19 @@ static int is_supported(const json_t *document, struct err *err)
 	return 0;
 }
 
+static bool has_metrics(const json_t *document)
+{
+	return json_array_size(doc_array(document, "Metrics")) > 0;
+}
+
 static int check_required(const json_t *document, struct err *err)
 {
-	static const char *const required[] = {"MetricName", "Namespace",
-					       "Period",     "EvaluationPeriods",
-					       "Threshold",  "ComparisonOperator"};
+	static const char *const required[] = {"EvaluationPeriods",  "Threshold",
+					       "ComparisonOperator", "MetricName",
+					       "Namespace",          "Period"};
+	size_t n = has_metrics(document) ? 3 : sizeof(required) / sizeof(required[0]);
 
-	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (doc_has(document, required[i]))
 			continue;
 		err_set(err, ENODATA, "The parameter %s is required.", required[i]);
@@ -145,9 +146,9 @@ static int init_statistic(struct alarm_rule *rule, const json_t *document, struc
 	return 0;
 }
 
-static int init_periods(struct alarm_rule *rule, const json_t *document, struct err *err)
+static int init_periods(struct alarm_rule *rule, const json_t *document, int64_t period,
+			struct err *err)
 {
-	int64_t period = doc_int(document, "Period", 0);
 	int64_t n = doc_int(document, "EvaluationPeriods", 0);
 	int64_t m = doc_int(document, "DatapointsToAlarm", n);
 	bool is_short = period == 1 || period == 5 || period == 10 || period == 20 || period == 30;
@@ -209,12 +210,107 @@ static int init_key(struct alarm_rule *rule, const json_t *document, struct err 
 	return 0;
 }
 
+/* ---- alarms on Metrics ---- */
+
+static int check_alone(const json_t *document, struct err *err)
+{
+	static const char *const others[] = {"MetricName",        "Namespace", "Statistic",
+					     "ExtendedStatistic", "Period",    "Unit"};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (!doc_has(document, others[i]))
+			continue;
+		err_set(err, EINVAL,
+			"The parameters Metrics and %s are mutually exclusive and you have "
+			"specified both.",
+			others[i]);
+		return -1;
+	}
+	if (json_array_size(doc_array(document, "Dimensions")) == 0)
+		return 0;
+	err_set(err, EINVAL,
+		"The parameters Metrics and Dimensions are mutually exclusive and you have "
+		"specified both.");
+	return -1;
+}
+
+/* The one query that the alarm watches. */
+static int find_returned(const struct math_set *set, size_t *returned, struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < math_set_count(set); i++) {
+		if (!doc_bool(math_set_query(set, i), "ReturnData", true))
+			continue;
+		*returned = i;
+		n++;
+	}
+	if (n == 1)
+		return 0;
+	err_set(err, EINVAL, "Exactly one element of the metrics list should return data.");
+	return -1;
+}
+
+static int check_counts(const struct math_set *set, struct err *err)
+{
+	size_t n = math_set_count(set), metrics = math_set_metrics(set);
+
+	if (n <= ALARM_QUERIES_MAX && metrics <= ALARM_METRICS_MAX &&
+	    n - metrics <= ALARM_METRICS_MAX)
+		return 0;
+	err_set(err, EINVAL,
+		"The metrics list must not have more than %d metrics and %d expressions.",
+		ALARM_METRICS_MAX, ALARM_METRICS_MAX);
+	return -1;
+}
+
+/* All periods must be one. */
+static int check_periods(const struct math_set *set, size_t returned, struct err *err)
+{
+	int period = math_set_period(set, returned);
+
+	for (size_t i = 0; i < math_set_count(set); i++) {
+		if (math_set_period(set, i) == period)
+			continue;
+		err_set(err, EINVAL, "All metrics of the list must have the same period.");
+		return -1;
+	}
+	if (period > 0)
+		return 0;
+	err_set(err, ENODATA, "The parameter Period is required in the metrics list.");
+	return -1;
+}
+
+static int init_math(struct alarm_rule *rule, const json_t *document, struct err *err)
+{
+	size_t returned = 0;
+
+	if (check_alone(document, err) != 0)
+		return -1;
+	rule->math = math_set_new(doc_array(document, "Metrics"), err);
+	if (rule->math == NULL)
+		return -1;
+	if (find_returned(rule->math, &returned, err) != 0 || check_counts(rule->math, err) != 0 ||
+	    check_periods(rule->math, returned, err) != 0)
+		return -1;
+	return init_periods(rule, document, math_set_period(rule->math, returned), err);
+}
+
+static int init_source(struct alarm_rule *rule, const json_t *document, struct err *err)
+{
+	if (has_metrics(document))
+		return init_math(rule, document, err);
+	if (init_statistic(rule, document, err) != 0 ||
+	    init_periods(rule, document, doc_int(document, "Period", 0), err) != 0)
+		return -1;
+	return init_key(rule, document, err);
+}
+
 int alarm_rule_init(struct alarm_rule *rule, const json_t *document, struct err *err)
 {
 	*rule = (struct alarm_rule){0};
 	if (is_supported(document, err) != 0 || check_required(document, err) != 0 ||
-	    init_names(rule, document, err) != 0 || init_statistic(rule, document, err) != 0 ||
-	    init_periods(rule, document, err) != 0)
+	    init_names(rule, document, err) != 0)
 		return -1;
 	rule->threshold = doc_num(document, "Threshold", NAN);
 	if (!isfinite(rule->threshold)) {
@@ -222,7 +318,7 @@ int alarm_rule_init(struct alarm_rule *rule, const json_t *document, struct err 
 		return -1;
 	}
 	rule->document = json_incref((json_t *)document);
-	if (init_key(rule, document, err) != 0) {
+	if (init_source(rule, document, err) != 0) {
 		alarm_rule_fini(rule);
 		return -1;
 	}
@@ -232,6 +328,7 @@ int alarm_rule_init(struct alarm_rule *rule, const json_t *document, struct err 
 void alarm_rule_fini(struct alarm_rule *rule)
 {
 	free(rule->dimensions);
+	math_set_free(rule->math);
 	json_decref(rule->document);
 	*rule = (struct alarm_rule){0};
 }
@@ -407,6 +504,41 @@ static int explain(const struct alarm_rule *rule, const struct alarm_slot real[]
 	return verdict->reason_data != NULL ? 0 : -1;
 }
 
+/* The one series of the expression, in points as metrics_query() gives them.  An expression that
+ * cannot be worked out (too many datapoints) has none.  -1 without memory. */
+static int read_math(const struct alarm_rule *rule, const struct metrics *metrics,
+		     const struct metric_query *query, int64_t now_ms, struct metric_point points[],
+		     size_t max, size_t *n)
+{
+	struct math_results results;
+	struct err err = {0};
+
+	*n = 0;
+	if (math_set_evaluate(rule->math, metrics, query->start_ms, query->end_ms, now_ms, &results,
+			      &err) != 0)
+		return err.code == ENOMEM ? -1 : 0;
+	for (size_t i = 0; results.n > 0 && i < results.list[0].n && *n < max; i++) {
+		const struct math_point *point = &results.list[0].points[i];
+
+		/* Of an expression that has periods of its own. */
+		if (point->at_ms >= query->start_ms && point->at_ms < query->end_ms)
+			points[(*n)++] =
+			    (struct metric_point){point->at_ms, point->value, 1, METRIC_UNIT_ANY};
+	}
+	math_results_fini(&results);
+	return 0;
+}
+
+static int read_range(const struct alarm_rule *rule, const struct metrics *metrics,
+		      const struct metric_query *query, int64_t now_ms,
+		      struct metric_point points[], size_t max, size_t *n)
+{
+	if (rule->math != NULL)
+		return read_math(rule, metrics, query, now_ms, points, max, n);
+	*n = metrics_query(metrics, query, points, max);
+	return 0;
+}
+
 int alarm_evaluate(const struct alarm_rule *rule, const struct metrics *metrics,
 		   enum alarm_state current, int64_t now_ms, struct alarm_verdict *verdict)
 {
@@ -421,7 +553,8 @@ int alarm_evaluate(const struct alarm_rule *rule, const struct metrics *metrics,
 		goto out;
 	query.end_ms = newest_end_ms(rule, now_ms);
 	query.start_ms = query.end_ms - (int64_t)range * query.period_s * 1000;
-	n = metrics_query(metrics, &query, points, range);
+	if (read_range(rule, metrics, &query, now_ms, points, range, &n) != 0)
+		goto out;
 	spread(rule, points, n, query.end_ms, slots);
 	verdict->state = alarm_judge(rule, slots, range, current);
 	n = gather_real(rule, slots, range);

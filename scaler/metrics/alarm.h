@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "scaler/metrics/math.h"
 #include "scaler/metrics/series.h"
 
 enum alarm_state { ALARM_INSUFFICIENT_DATA, ALARM_OK, ALARM_ALARM };
@@ -39,8 +40,10 @@ enum { ALARM_REASON_MAX = 1024 };
 
 /* The definition, compiled.  Its strings are those of the document, which it holds. */
 struct alarm_rule {
-	struct metric_query query; /* start and end are filled at evaluation */
-	char statistic_name[32];
+	struct metric_query query; /* start and end are filled at evaluation; with math only the
+				      period counts */
+	struct math_set *math;     /* of an alarm on Metrics; NULL: one on a metric */
+	char statistic_name[32];   /* "" with math */
 	enum alarm_comparison comparison;
 	double threshold;
 	int evaluation_periods, datapoints_to_alarm; /* N and M */
@@ -53,7 +56,7 @@ struct alarm_rule {
 /*
  * Compiles and checks a PutMetricAlarm input or a DescribeAlarms document, whose members
  * must not change while the rule lives.  err's code: ENODATA a member is missing, EINVAL members
- * do not go together, ERANGE a value is wrong, ENOTSUP metric math and anomaly bands, ENOMEM.
+ * do not go together, ERANGE a value is wrong, ENOTSUP anomaly bands, ENOMEM.
  */
 MUST_CHECK int alarm_rule_init(struct alarm_rule *rule, const json_t *document, struct err *err);
 void alarm_rule_fini(struct alarm_rule *rule);

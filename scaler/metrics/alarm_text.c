@@ -207,12 +207,12 @@ static json_t *evaluated_datapoints(const struct alarm_basis *basis)
 json_t *alarm_reason_data(const struct alarm_basis *basis)
 {
 	const struct alarm_rule *rule = basis->rule;
-	const char *unit = metric_unit_name(rule->query.unit);
-	json_t *data =
-	    json_pack("{s:s, s:o, s:o, s:s, s:i, s:o, s:f}", "version", "1.0", "queryDate",
-		      json_time(basis->now_ms), "startDate", json_time(basis->start_ms),
-		      "statistic", rule->statistic_name, "period", rule->query.period_s,
-		      "recentDatapoints", recent_datapoints(basis), "threshold", rule->threshold);
+	const char *unit = rule->math == NULL ? metric_unit_name(rule->query.unit) : NULL;
+	json_t *data = json_pack(
+	    "{s:s, s:o, s:o, s:s*, s:i, s:o, s:f}", "version", "1.0", "queryDate",
+	    json_time(basis->now_ms), "startDate", json_time(basis->start_ms), "statistic",
+	    rule->math == NULL ? rule->statistic_name : NULL, "period", rule->query.period_s,
+	    "recentDatapoints", recent_datapoints(basis), "threshold", rule->threshold);
 
 	if (data == NULL)
 		return NULL;

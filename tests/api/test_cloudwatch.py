@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import time
 
 import botocore.exceptions
 import pytest
@@ -270,7 +271,7 @@ def test_wrong_alarms_say_why(cloudwatch):
         ComparisonOperator="GreaterThanThreshold",
         Metrics=[{"Id": "e1", "Expression": "m1*2"}],
     )
-    assert "not supported yet" in message
+    assert "no query with the Id 'm1'" in message
     assert cloudwatch.describe_alarms()["MetricAlarms"] == []
 
 
@@ -395,6 +396,96 @@ def test_get_metric_data(cloudwatch):
         MetricDataQueries=[{"Id": "e1", "Expression": "1+1"}],
         **span,
     )
+
+
+def test_metric_math_comes_in_pages_and_in_either_order(cloudwatch):
+    minute = now().replace(second=0, microsecond=0) - datetime.timedelta(minutes=10)
+    for i in range(5):
+        at = minute + datetime.timedelta(minutes=i)
+        put(cloudwatch, Value=i, Timestamp=at)
+        put(cloudwatch, name="Other", Value=10, Timestamp=at)
+
+    def stat(name):
+        return {
+            "Metric": {"Namespace": "Lab", "MetricName": name},
+            "Period": 60,
+            "Stat": "Sum",
+        }
+
+    queries = [
+        {"Id": "m1", "MetricStat": stat("Load")},
+        {"Id": "m2", "MetricStat": stat("Other"), "ReturnData": False},
+        {"Id": "e1", "Expression": "m1 + m2", "Label": "both"},
+        {"Id": "all", "Expression": "METRICS()"},
+    ]
+    span = dict(StartTime=minute, EndTime=minute + datetime.timedelta(minutes=5))
+    results = cloudwatch.get_metric_data(
+        MetricDataQueries=queries, ScanBy="TimestampAscending", **span
+    )["MetricDataResults"]
+    assert [(one["Id"], one["Label"], one["Values"]) for one in results] == [
+        ("m1", "Load", [0, 1, 2, 3, 4]),
+        ("e1", "both", [10, 11, 12, 13, 14]),
+        ("all", "all m1", [0, 1, 2, 3, 4]),
+        ("all", "all m2", [10] * 5),
+    ]
+    assert results[0]["Timestamps"][0] == minute
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=queries[:3], MaxDatapoints=3, **span
+    )
+    parts = [
+        (one["Id"], one["Values"], one["StatusCode"])
+        for page in pages
+        for one in page["MetricDataResults"]
+    ]
+    assert parts == [
+        ("m1", [4, 3, 2], "PartialData"),
+        ("m1", [1, 0], "Complete"),
+        ("e1", [14], "PartialData"),
+        ("e1", [13, 12, 11], "PartialData"),
+        ("e1", [10], "Complete"),
+    ]
+
+
+def test_an_alarm_on_metric_math_fires_and_reads_back_as_put(cloudwatch):
+    queries = [
+        {
+            "Id": "m1",
+            "MetricStat": {
+                "Metric": {"Namespace": "Lab", "MetricName": "Load", "Dimensions": WEB},
+                "Period": 10,
+                "Stat": "Sum",
+            },
+            "ReturnData": False,
+        },
+        {
+            "Id": "e1",
+            "Expression": "FILL(m1,0)*2",
+            "Label": "twice",
+            "ReturnData": True,
+        },
+    ]
+    cloudwatch.put_metric_alarm(
+        AlarmName="math",
+        EvaluationPeriods=1,
+        Threshold=15,
+        ComparisonOperator="GreaterThanThreshold",
+        Metrics=queries,
+    )
+    assert alarm(cloudwatch, "math")["Metrics"] == queries
+    assert "Period" not in alarm(cloudwatch, "math")
+    at = now() - datetime.timedelta(seconds=10)
+    for back in range(0, 20, 10):
+        put(
+            cloudwatch,
+            Value=8,
+            StorageResolution=1,
+            Dimensions=WEB,
+            Timestamp=at + datetime.timedelta(seconds=back),
+        )
+    wait_for(
+        lambda: alarm(cloudwatch, "math")["StateValue"] == "ALARM", 15, "the alarm"
+    )
+    assert "[16.0 (" in alarm(cloudwatch, "math")["StateReason"]
 
 
 def test_the_aws_command_reads_and_writes(programs):

@@ -320,12 +320,101 @@ static void what_is_no_alarm_is_refused_with_a_reason(void **state)
 	assert_refused("Unit", json_string("Apples"), ERANGE);
 	assert_refused("MetricName", json_string(huge), ERANGE);
 	assert_refused("ComparisonOperator", json_string("GreaterThanUpperThreshold"), ENOTSUP);
-	assert_refused("Metrics", json_pack("[{s:s}]", "Id", "m1"), ENOTSUP);
+	assert_refused("Metrics", json_pack("[{s:s}]", "Id", "m1"), EINVAL);
 	assert_refused("Dimensions",
 		       json_pack("[{s:s,s:s},{s:s,s:s}]", "Name", "A", "Value", "1", "Name", "A",
 				 "Value", "2"),
 		       ERANGE);
 	free(huge);
+}
+
+/* ---- alarms on Metrics ---- */
+
+static json_t *queue_metric(const char *id, int period)
+{
+	return json_pack("{s:s, s:{s:{s:s, s:s}, s:i, s:s}, s:b}", "Id", id, "MetricStat", "Metric",
+			 "Namespace", "Queue", "MetricName", id, "Period", period, "Stat",
+			 "Average", "ReturnData", 0);
+}
+
+static json_t *math_document(const char *expression, int period)
+{
+	return json_pack("{s:s, s:i, s:i, s:f, s:s, s:[o, o, {s:s, s:s}]}", "AlarmName", "backlog",
+			 "EvaluationPeriods", 3, "DatapointsToAlarm", 2, "Threshold", 10.0,
+			 "ComparisonOperator", "GreaterThanThreshold", "Metrics",
+			 queue_metric("visible", 60), queue_metric("inservice", period), "Id", "e1",
+			 "Expression", expression);
+}
+
+static void put_queue(struct metrics *metrics, const char *name, int minute, double value)
+{
+	struct metric_datum datum = {.key = {"Queue", name, NULL, 0},
+				     .resolution_s = 60,
+				     .at_ms = T0 + minute * 60000LL,
+				     .set = {1, value, value, value}};
+
+	assert_int_equal(metrics_put(metrics, &datum, T0), METRICS_OK);
+}
+
+static void an_alarm_on_an_expression_is_judged_on_its_points(void **state)
+{
+	struct alarm_rule rule =
+	    rule_of(math_document("FILL(visible,0)/IF(inservice<1,1,inservice)", 60));
+	struct metrics *metrics = metrics_new(NULL);
+	struct alarm_verdict verdict;
+
+	(void)state;
+	assert_int_equal(rule.query.period_s, 60);
+	for (int i = 0; i < 5; i++)
+		put_queue(metrics, "inservice", i, i < 3 ? 0 : 2);
+	put_queue(metrics, "visible", 3, 50);
+	put_queue(metrics, "visible", 4, 30);
+	/* The minutes: 0 (nobody counts as one), 50 / 2, 30 / 2. */
+	assert_int_equal(
+	    alarm_evaluate(&rule, metrics, ALARM_OK, T0 + 5 * 60000LL + 1000, &verdict), 0);
+	assert_int_equal(verdict.state, ALARM_ALARM);
+	assert_true(verdict.value == 15);
+	assert_int_equal(verdict.n_real, 3);
+	assert_non_null(strstr(verdict.reason, "2 out of the last 3 datapoints [15.0 ("));
+	assert_null(json_object_get(verdict.reason_data, "statistic"));
+	json_decref(verdict.reason_data);
+	metrics_free(metrics);
+	alarm_rule_fini(&rule);
+}
+
+static void assert_math_refused(json_t *document, int code, const char *why)
+{
+	struct alarm_rule rule;
+	struct err err = {0};
+
+	assert_int_equal(alarm_rule_init(&rule, document, &err), -1);
+	assert_int_equal(err.code, code);
+	if (strstr(err.text, why) == NULL)
+		fail_msg("%s", err.text);
+	json_decref(document);
+}
+
+static void what_is_no_alarm_on_an_expression_is_refused(void **state)
+{
+	json_t *document = math_document("visible", 60);
+
+	(void)state;
+	json_object_set_new(document, "MetricName", json_string("Load"));
+	assert_math_refused(document, EINVAL, "mutually exclusive");
+	assert_math_refused(math_document("visible", 300), EINVAL, "same period");
+	assert_math_refused(math_document("visible+", 60), ERANGE, "Invalid syntax");
+	document = math_document("visible", 60);
+	json_object_set_new(json_array_get(json_object_get(document, "Metrics"), 0), "ReturnData",
+			    json_true());
+	assert_math_refused(document, EINVAL, "Exactly one");
+	document = math_document("visible", 60);
+	for (int i = 0; i < 9; i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "m%d", i);
+		json_array_append_new(json_object_get(document, "Metrics"), queue_metric(id, 60));
+	}
+	assert_math_refused(document, EINVAL, "more than 10 metrics");
 }
 
 int main(void)
@@ -339,6 +428,8 @@ int main(void)
 	    cmocka_unit_test(numbers_are_written_as_java_does),
 	    cmocka_unit_test(too_few_samples_of_a_percentile_keep_the_state),
 	    cmocka_unit_test(what_is_no_alarm_is_refused_with_a_reason),
+	    cmocka_unit_test(an_alarm_on_an_expression_is_judged_on_its_points),
+	    cmocka_unit_test(what_is_no_alarm_on_an_expression_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

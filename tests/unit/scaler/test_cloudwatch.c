@@ -593,8 +593,12 @@ static void bad_alarms_are_refused(void **state)
 	call_fails(f, "PutMetricAlarm", alarm_input("a", ",'DatapointsToAlarm':2"),
 		   "InvalidParameterCombination");
 	call_fails(f, "PutMetricAlarm", alarm_input("a", ",'Metrics':[{'Id':'m'}]"),
+		   "InvalidParameterCombination");
+	call_fails(f, "PutMetricAlarm",
+		   json("{'AlarmName':'a','EvaluationPeriods':1,'Threshold':1,"
+			"'ComparisonOperator':'LessThanThreshold','Metrics':[{'Id':'m'}]}"),
 		   "InvalidParameterValue");
-	assert_non_null(strstr(f->error.message, "not supported yet"));
+	assert_non_null(strstr(f->error.message, "exactly one of MetricStat and Expression"));
 	call_fails(f, "PutMetricAlarm", json("{'AlarmName':'a'}"), "MissingParameter");
 	call_fails(f, "PutMetricAlarm", alarm_input("a", ",'Dimensions':[{'Name':'A','Value':''}]"),
 		   "InvalidParameterValue");
@@ -804,7 +808,7 @@ static void metric_data_are_newest_first(void **state)
 	call_fails(f, "GetMetricData",
 		   json("{'MetricDataQueries':[{'Id':'e','Expression':'m1*2'}]," LAST_HOUR "}"),
 		   "ValidationError");
-	assert_non_null(strstr(f->error.message, "not supported yet"));
+	assert_non_null(strstr(f->error.message, "no query with the Id 'm1'"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
