@@ -84,6 +84,7 @@ static int fill_settings(json_t *config, const struct derive *derive)
 	failed |= json_object_set_new(scaler, "ApiAddress", json_string(derive->scaler_api));
 	failed |= set_default(scaler, "Ec2Endpoint", lab_url);
 	failed |= set_default(scaler, "ElbEndpoint", lb_url);
+	failed |= set_default(scaler, "SnsEndpoint", lab_url);
 	derive_state_url(config, derive->state_dir, "scaler", state, sizeof(state));
 	failed |= set_default(scaler, "StateUrl", state);
 	return failed ? -1 : 0;

@@ -22,6 +22,7 @@
 #include "common/store/store.h"
 #include "scaler/api/autoscaling.h"
 #include "scaler/api/cloudwatch.h"
+#include "scaler/cloud/notices.h"
 #include "scaler/cloud/rim.h"
 
 struct scaler {
@@ -34,6 +35,7 @@ struct scaler {
 	struct aws_credentials *credentials;
 	struct store *store;
 	struct cloudwatch *cloudwatch;
+	struct notices *notices;
 	struct rim *rim;
 	struct autoscaling api;
 	struct aws_server *server;
@@ -203,6 +205,10 @@ static int start_clients(struct scaler *scaler, struct err *err)
 	scaler->credentials = aws_credentials_new(scaler->curl_loop, err);
 	if (!scaler->credentials)
 		return -1;
+	scaler->notices = notices_new(scaler->curl_loop, scaler->credentials, config.region,
+				      doc_str(own, "SnsEndpoint", NULL), scaler->cloudwatch, err);
+	if (!scaler->notices)
+		return -1;
 	config.base = scaler->base;
 	config.curl_loop = scaler->curl_loop;
 	config.credentials = scaler->credentials;
@@ -299,6 +305,7 @@ static void end(struct scaler *scaler)
 	if (scaler->server)
 		aws_server_free(scaler->server);
 	rim_free(scaler->rim);
+	notices_free(scaler->notices);
 	cloudwatch_free(scaler->cloudwatch);
 	store_close(scaler->store);
 	if (scaler->credentials)

@@ -64,6 +64,21 @@ struct alarm_event {
 typedef int (*cloudwatch_alarm_fn)(void *arg, const struct alarm_event *event, struct err *err);
 void cloudwatch_on_alarm(struct cloudwatch *cw, cloudwatch_alarm_fn fn, void *arg);
 
+/* What an alarm has to say to an SNS topic.  Borrowed for the call. */
+struct cloudwatch_notice {
+	const char *alarm, *topic;     /* name; ARN */
+	const char *subject, *message; /* message: CloudWatch's JSON */
+};
+
+/* Called for each action of SNS's form when a state is entered.  0: on its way, to end in
+ * cloudwatch_notice_done() later (not from inside the call); -1 with err: it failed. */
+typedef int (*cloudwatch_notice_fn)(void *arg, const struct cloudwatch_notice *notice,
+				    struct err *err);
+void cloudwatch_on_notice(struct cloudwatch *cw, cloudwatch_notice_fn fn, void *arg);
+/* why NULL: it was published. */
+void cloudwatch_notice_done(struct cloudwatch *cw, const char *alarm, const char *topic,
+			    const char *why);
+
 /* Called after each PutMetricData that was taken. */
 typedef void (*cloudwatch_data_fn)(void *arg);
 void cloudwatch_on_data(struct cloudwatch *cw, cloudwatch_data_fn fn, void *arg);

@@ -54,7 +54,7 @@ int64_t cloudwatch_repeat_ms(const struct alarm *alarm, int64_t since_ms)
 
 /* ---- actions ---- */
 
-static void note_action(struct cloudwatch *cw, const struct alarm_event *event, const char *why)
+void cloudwatch_note_action(struct cloudwatch *cw, const struct alarm_event *event, const char *why)
 {
 	json_t *data = json_pack("{s:s, s:s, s:s, s:s?}", "version", "1.0", "actionState",
 				 why == NULL ? "Succeeded" : "Failed", "notificationResource",
@@ -73,23 +73,29 @@ static void run_action(struct cloudwatch *cw, struct alarm_event *event)
 {
 	struct err err = {0};
 
+	if (cloudwatch_is_topic(event->action)) {
+		/* Topics hear of changes only; the outcome comes later. */
+		if (!event->is_repeat && cloudwatch_notify(cw, event, &err) != 0)
+			cloudwatch_notice_done(cw, event->name, event->action, err.text);
+		return;
+	}
 	if (!is_scaling_policy(event->action)) {
 		if (event->is_repeat)
 			return;
 		log_warn("alarm-action-not-supported", "alarm=\"%s\" action=%s", event->name,
 			 event->action);
-		note_action(cw, event, "actions of this kind are not supported");
+		cloudwatch_note_action(cw, event, "actions of this kind are not supported");
 		return;
 	}
 	if (cw->on_alarm == NULL)
 		err_set(&err, ENOSYS, "nothing here runs scaling policies");
 	else if (cw->on_alarm(cw->on_alarm_arg, event, &err) == 0) {
-		note_action(cw, event, NULL);
+		cloudwatch_note_action(cw, event, NULL);
 		return;
 	}
 	log_warn("alarm-action-failed", "alarm=\"%s\" action=%s why=\"%s\"", event->name,
 		 event->action, err.text);
-	note_action(cw, event, err.text);
+	cloudwatch_note_action(cw, event, err.text);
 }
 
 /* event->action is filled in here.  The alarm may be forgotten or changed by what is called. */

@@ -56,6 +56,8 @@ struct cloudwatch {
 
 	cloudwatch_alarm_fn on_alarm;
 	void *on_alarm_arg;
+	cloudwatch_notice_fn on_notice;
+	void *on_notice_arg;
 	cloudwatch_data_fn on_data;
 	void *on_data_arg;
 
@@ -148,6 +150,16 @@ MUST_CHECK int cloudwatch_change(struct cloudwatch *cw, struct alarm *alarm,
 void cloudwatch_judge_due(struct cloudwatch *cw, int64_t now_ms);
 /* When the actions of the state the alarm is in are to run again. */
 int64_t cloudwatch_repeat_ms(const struct alarm *alarm, int64_t since_ms);
+
+/* The outcome of an action into the history; why NULL: it was good. */
+void cloudwatch_note_action(struct cloudwatch *cw, const struct alarm_event *event,
+			    const char *why);
+
+/* ---- topics: cloudwatch_notice.c ---- */
+
+bool cloudwatch_is_topic(const char *text); /* an ARN of SNS? */
+MUST_CHECK int cloudwatch_notify(struct cloudwatch *cw, const struct alarm_event *event,
+				 struct err *err);
 
 /* ---- history: cloudwatch_history.c ---- */
 

@@ -171,6 +171,8 @@ bool group_is_cooling_down(const struct group *group, int64_t now_ms);
  * NULL without memory. */
 json_t *alarm_detail(const struct engine *engine, const json_t *alarm, const char *old_state,
 		     const char *new_state, int64_t at_ms);
+json_t *alarm_detail_of(const char *account, const char *region, const json_t *alarm,
+			const char *old_state, const char *new_state, int64_t at_ms);
 /* The group's scheduled action of that name; NULL: none. */
 struct schedule *group_schedule(const struct group *group, const char *name);
 /* PutScheduledUpdateGroupAction's input, its members checked one by one; an action of the name is

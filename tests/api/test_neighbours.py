@@ -285,3 +285,40 @@ def test_a_server_certificate_is_checked_and_kept(lab, tmp_path):
     refused(
         *("NoSuchEntity", 404, iam.get_server_certificate), ServerCertificateName="web"
     )
+
+
+def test_an_alarm_s_message_reaches_the_subscriber_of_its_topic(lab, inbox):
+    url, messages = inbox
+    sns, cloudwatch = lab.client("sns"), lab.client("cloudwatch")
+    topic = sns.create_topic(Name="ops")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=url)
+    confirmation = json.loads(messages.get(timeout=10)[1])
+    sns.confirm_subscription(TopicArn=topic, Token=confirmation["Token"])
+    cloudwatch.put_metric_alarm(
+        AlarmName="high",
+        Namespace="Lab",
+        MetricName="Load",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[topic],
+    )
+    cloudwatch.set_alarm_state(
+        AlarmName="high", StateValue="ALARM", StateReason="by hand"
+    )
+    envelope = json.loads(messages.get(timeout=15)[1])
+    assert envelope["Subject"] == 'ALARM: "high" in US East (N. Virginia)'
+    message = json.loads(envelope["Message"])
+    assert (message["AlarmName"], message["NewStateReason"]) == ("high", "by hand")
+    assert message["Trigger"]["MetricName"] == "Load"
+
+    def done():
+        items = cloudwatch.describe_alarm_history(
+            AlarmName="high", HistoryItemType="Action"
+        )
+        return [one["HistorySummary"] for one in items["AlarmHistoryItems"]]
+
+    wait_for(done, 10, "the history of the action")
+    assert done() == [f"Successfully executed action {topic}"]

@@ -45,6 +45,7 @@ static void children_get_each_others_addresses(void **state)
 	assert_string_equal(doc_str(scaler, "Ec2Endpoint", ""), "http://127.0.0.1:41003");
 	/* What the user said stands. */
 	assert_string_equal(doc_str(scaler, "ElbEndpoint", ""), "http://elsewhere:1");
+	assert_string_equal(doc_str(scaler, "SnsEndpoint", ""), "http://127.0.0.1:41003");
 	json_decref(derived);
 }
 

@@ -717,6 +717,55 @@ static const char *summary(json_t *output, size_t i)
 		       "");
 }
 
+struct sent {
+	char topic[128], subject[128];
+	json_t *message;
+};
+
+static int on_notice(void *arg, const struct cloudwatch_notice *notice, struct err *err)
+{
+	struct sent *sent = arg;
+
+	(void)err;
+	assert_null(sent->message); /* once a change */
+	snprintf(sent->topic, sizeof(sent->topic), "%s", notice->topic);
+	snprintf(sent->subject, sizeof(sent->subject), "%s", notice->subject);
+	sent->message = json_loads(notice->message, 0, NULL);
+	assert_non_null(sent->message);
+	return 0;
+}
+
+static void a_topic_is_told_in_the_words_of_aws(void **state)
+{
+	struct fixture *f = *state;
+	struct sent sent = {0};
+	const json_t *trigger;
+	json_t *output;
+
+	put_alarm(f, "high", ",'AlarmActions':['" TOPIC "']");
+	cloudwatch_on_notice(f->cw, on_notice, &sent);
+	call_ok(f, "SetAlarmState",
+		json("{'AlarmName':'high','StateValue':'ALARM','StateReason':'why'}"));
+	assert_string_equal(sent.topic, TOPIC);
+	assert_string_equal(sent.subject, "ALARM: \"high\" in US East (N. Virginia)");
+	assert_string_equal(doc_str(sent.message, "AlarmName", ""), "high");
+	assert_string_equal(doc_str(sent.message, "AWSAccountId", ""), "000000000000");
+	assert_string_equal(doc_str(sent.message, "NewStateValue", ""), "ALARM");
+	assert_string_equal(doc_str(sent.message, "OldStateValue", ""), "INSUFFICIENT_DATA");
+	assert_string_equal(doc_str(sent.message, "NewStateReason", ""), "why");
+	assert_string_equal(doc_str(sent.message, "StateChangeTime", ""),
+			    "2026-01-01T10:00:00.000+0000");
+	assert_string_equal(doc_str(sent.message, "Region", ""), "US East (N. Virginia)");
+	trigger = doc_object(sent.message, "Trigger");
+	assert_string_equal(doc_str(trigger, "Statistic", ""), "AVERAGE");
+	assert_string_equal(doc_str(trigger, "StatisticType", ""), "Statistic");
+	cloudwatch_notice_done(f->cw, "high", TOPIC, NULL);
+	output = history(f, "");
+	assert_string_equal(summary(output, 0), "Successfully executed action " TOPIC);
+	json_decref(output);
+	json_decref(sent.message);
+}
+
 static void what_happened_to_an_alarm_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -733,7 +782,7 @@ static void what_happened_to_an_alarm_is_told(void **state)
 	assert_string_equal(summary(output, 0), "Alarm \"high\" deleted");
 	assert_string_equal(summary(output, 1),
 			    "Failed to execute action " TOPIC
-			    ". Received error: \"actions of this kind are not supported\"");
+			    ". Received error: \"nothing here publishes to topics\"");
 	assert_string_equal(summary(output, 2), "Failed to execute action " POLICY
 						". Received error: \"no such policy\"");
 	assert_string_equal(summary(output, 3), "Alarm updated from INSUFFICIENT_DATA to ALARM");
@@ -834,6 +883,7 @@ int main(void)
 	    TEST(alarms_are_described_by_filters_and_pages),
 	    TEST(deleting_names_what_was_not_there),
 	    TEST(the_file_owns_only_what_it_made),
+	    TEST(a_topic_is_told_in_the_words_of_aws),
 	    TEST(what_happened_to_an_alarm_is_told),
 	    TEST(alarms_have_tags),
 	    TEST(metric_data_are_newest_first),
