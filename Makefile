@@ -106,8 +106,9 @@ $(OBJ)/%.o: %.c Makefile
 
 HOT := lb/main lb/proxy/% lb/routing/% lb/observe/% common/base/%
 $(patsubst %,$(OBJ)/%.o,$(HOT)): CFLAGS += $(CFLAGS_hot_$(MODE))
-LDFLAGS += $(if $(CFLAGS_hot_$(MODE)),-fno-lto)
-$(BIN)/albatross-lb: LDFLAGS += $(if $(CFLAGS_hot_$(MODE)),-O3 -flto=$(JOBS))
+LTO = $(if $(CFLAGS_hot_$(MODE)),-fno-lto)
+LDFLAGS += $(LTO)
+$(BIN)/albatross-lb: LTO = $(if $(CFLAGS_hot_$(MODE)),-O3 -flto=$(JOBS))
 
 $(OBJ)/%.o: %.S Makefile
 	@mkdir -p $(@D)
