@@ -6,11 +6,21 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "lb/proxy/syscalls.h"
 
 enum { EVENTS_PER_TURN = 256 };
+
+static void on_alarm(struct io *io, uint32_t events)
+{
+	struct loop *loop = (struct loop *)(void *)((char *)io - offsetof(struct loop, alarm));
+
+	(void)events; /* edge-triggered: its count need not be read */
+	loop->alarm_us = INT64_MAX;
+}
 
 int loop_init(struct loop *loop, io_fn on_wake, struct err *err)
 {
@@ -18,9 +28,13 @@ int loop_init(struct loop *loop, io_fn on_wake, struct err *err)
 	TAILQ_INIT(&loop->deferred);
 	loop->wake.fn = on_wake;
 	loop->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	loop->alarm.fn = on_alarm;
+	loop->alarm.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	loop->alarm_us = INT64_MAX;
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->now_us = clock_monotonic_us();
-	if (loop->wake.fd >= 0 && loop->epoll_fd >= 0 && loop_add(loop, &loop->wake) == 0)
+	if (loop->wake.fd >= 0 && loop->alarm.fd >= 0 && loop->epoll_fd >= 0 &&
+	    loop_add(loop, &loop->wake) == 0 && loop_add(loop, &loop->alarm) == 0)
 		return 0;
 	err_set(err, errno, "event loop: %s", strerror(errno));
 	loop_fini(loop);
@@ -31,9 +45,11 @@ void loop_fini(struct loop *loop)
 {
 	if (loop->wake.fd >= 0)
 		close(loop->wake.fd);
+	if (loop->alarm.fd >= 0)
+		close(loop->alarm.fd);
 	if (loop->epoll_fd >= 0)
 		close(loop->epoll_fd);
-	loop->wake.fd = loop->epoll_fd = -1;
+	loop->wake.fd = loop->alarm.fd = loop->epoll_fd = -1;
 }
 
 void loop_wake(struct loop *loop)
@@ -84,19 +100,38 @@ void loop_undefer(struct loop *loop, struct io *io)
 	TAILQ_REMOVE(&loop->deferred, io, link);
 }
 
-static int wait_ms(const struct loop *loop)
+static int64_t next_due(const struct loop *loop)
 {
 	int64_t next_us = loop->now_us + 1000000; /* never sleeps longer than a second */
 
-	if (!TAILQ_EMPTY(&loop->deferred))
-		return 0;
 	for (unsigned i = 0; i < loop->n_classes; i++) {
 		const struct timer *first = TAILQ_FIRST(&loop->classes[i].timers);
 
 		if (first && first->expires_us < next_us)
 			next_us = first->expires_us;
 	}
-	return next_us <= loop->now_us ? 0 : (int)((next_us - loop->now_us + 999) / 1000);
+	return next_us;
+}
+
+/*
+ * How long epoll_wait may take: 0 or for ever, until the alarm goes off.  A time-out of its own
+ * would start and stop a timer of the kernel's in every turn, which on a virtual machine leaves
+ * it twice.  The alarm is only set when something is due before it; most timers are
+ * moved on before they are due.
+ */
+static int wait_ms(struct loop *loop)
+{
+	int64_t next_us = next_due(loop);
+	struct itimerspec when = {
+	    .it_value = {.tv_sec = next_us / 1000000, .tv_nsec = next_us % 1000000 * 1000}};
+
+	if (!TAILQ_EMPTY(&loop->deferred) || next_us <= loop->now_us)
+		return 0;
+	if (next_us >= loop->alarm_us)
+		return -1;
+	CHECK(timerfd_settime(loop->alarm.fd, TFD_TIMER_ABSTIME, &when, NULL) == 0);
+	loop->alarm_us = next_us;
+	return -1;
 }
 
 void loop_run_timers(struct loop *loop)
@@ -128,7 +163,7 @@ static void run_deferred(struct loop *loop)
 void loop_turn(struct loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
-	int n = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, wait_ms(loop));
+	int n = fast_epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, wait_ms(loop));
 
 	loop->now_us = clock_monotonic_us();
 	for (int i = 0; i < n; i++) {

@@ -57,7 +57,9 @@ struct loop {
 	unsigned n_deferred;
 	unsigned n_classes;
 	struct timer_class classes[LOOP_MAX_CLASSES];
-	struct io wake; /* eventfd */
+	struct io wake;   /* eventfd */
+	struct io alarm;  /* timerfd */
+	int64_t alarm_us; /* when it goes off; INT64_MAX = not set */
 };
 
 /* on_wake: called in the loop after loop_wake. */
