@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lb/proxy/syscalls.h"
+
 enum { MAX_IOV = 256, FLAT_BYTES = 1024 };
 
 void conn_init(struct conn *conn, int fd, io_fn fn)
@@ -63,7 +65,7 @@ enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers)
 	ssize_t n;
 
 	do {
-		n = recv(conn->io.fd, conn->in->bytes + conn->in->to, room, 0);
+		n = fast_recv(conn->io.fd, conn->in->bytes + conn->in->to, room, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		conn->in->to += (uint32_t)n;
@@ -160,7 +162,7 @@ static ssize_t send_flat(int fd, const struct iovec *iov, int n_iov, int flags)
 		memcpy(at, iov[i].iov_base, iov[i].iov_len);
 		at += iov[i].iov_len;
 	}
-	return send(fd, flat, (size_t)(at - flat), flags);
+	return fast_send(fd, flat, (size_t)(at - flat), flags);
 }
 
 static ssize_t send_now(const struct conn *conn, const struct iovec *iov, int n_iov, size_t total)
@@ -173,7 +175,7 @@ static ssize_t send_now(const struct conn *conn, const struct iovec *iov, int n_
 	int fd = conn->io.fd, flags = MSG_NOSIGNAL | (conn->is_last ? MSG_MORE : 0);
 
 	if (n_iov == 1)
-		return send(fd, iov->iov_base, iov->iov_len, flags);
+		return fast_send(fd, iov->iov_base, iov->iov_len, flags);
 	return total <= FLAT_BYTES ? send_flat(fd, iov, n_iov, flags)
 				   : sendmsg(fd, &message, flags);
 }
@@ -208,7 +210,8 @@ enum conn_result conn_flush(struct conn *conn, struct buffer_pool *buffers)
 		return CONN_OK;
 	if (!conn->is_writable)
 		return CONN_AGAIN;
-	ssize_t n = send(conn->io.fd, out->bytes + out->from, out->to - out->from, MSG_NOSIGNAL);
+	ssize_t n =
+	    fast_send(conn->io.fd, out->bytes + out->from, out->to - out->from, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return CONN_FAILED;
 	if (n > 0) {
