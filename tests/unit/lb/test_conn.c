@@ -126,6 +126,56 @@ static void a_turn_ends_though_handlers_put_themselves_off_for_ever(void **state
 	loop_undefer(&pair->loop, &first.io);
 }
 
+static void memory_of_a_burst_goes_back_when_it_is_not_needed(void **state)
+{
+	enum { N = 100 };
+	struct slab slab;
+	void *objects[N];
+
+	(void)state;
+	slab_init(&slab, 1000, 10);
+	for (int i = 0; i < N; i++) {
+		objects[i] = slab_take(&slab);
+		memset(objects[i], i, 1000);
+	}
+	for (int i = 1; i < N; i++)
+		slab_give_back(&slab, objects[i]);
+	assert_true(slab.n_empty > 0);
+	slab_trim(&slab); /* needed since the last time */
+	assert_true(slab.n_empty > 0);
+	slab_trim(&slab);
+	assert_int_equal(slab.n_empty, 0);
+	assert_int_equal(*(unsigned char *)objects[0], 0);
+	assert_non_null(slab_take(&slab)); /* beside the one that stayed */
+	assert_int_equal(slab.n_empty, 0);
+	slab_fini(&slab);
+}
+
+struct alarm {
+	struct timer timer; /* first */
+	int n;
+};
+
+static void on_timer(struct timer *timer)
+{
+	((struct alarm *)(void *)timer)->n++;
+}
+
+static void a_timer_runs_though_nothing_else_happens(void **state)
+{
+	struct pair *pair = *state;
+	struct alarm late = {.timer.fn = on_timer}, soon = {.timer.fn = on_timer};
+
+	timer_start(&pair->loop, &late.timer, 60000);
+	loop_turn(&pair->loop); /* the wake of a new alarm, or a second */
+	timer_start(&pair->loop, &soon.timer, 20);
+	for (int turns = 0; soon.n == 0 && turns < 5; turns++)
+		loop_turn(&pair->loop);
+	assert_int_equal(soon.n, 1);
+	assert_int_equal(late.n, 0);
+	timer_stop(&late.timer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +184,9 @@ int main(void)
 		close_pair),
 	    cmocka_unit_test_setup_teardown(a_turn_ends_though_handlers_put_themselves_off_for_ever,
 					    open_pair, close_pair),
+	    cmocka_unit_test(memory_of_a_burst_goes_back_when_it_is_not_needed),
+	    cmocka_unit_test_setup_teardown(a_timer_runs_though_nothing_else_happens, open_pair,
+					    close_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
