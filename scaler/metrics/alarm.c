@@ -506,6 +506,7 @@ static int explain(const struct alarm_rule *rule, const struct alarm_slot real[]
 
 /* The one series of the expression, in points as metrics_query() gives them.  An expression that
  * cannot be worked out (too many datapoints) has none.  -1 without memory. */
+/* NOLINTNEXTLINE(readability-function-size): the short call for what would be a struct */
 static int read_math(const struct alarm_rule *rule, const struct metrics *metrics,
 		     const struct metric_query *query, int64_t now_ms, struct metric_point points[],
 		     size_t max, size_t *n)
@@ -529,6 +530,7 @@ static int read_math(const struct alarm_rule *rule, const struct metrics *metric
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the short call for what would be a struct */
 static int read_range(const struct alarm_rule *rule, const struct metrics *metrics,
 		      const struct metric_query *query, int64_t now_ms,
 		      struct metric_point points[], size_t max, size_t *n)

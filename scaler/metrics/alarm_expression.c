@@ -274,7 +274,7 @@ bool alarm_expression_names(const struct alarm_expression *expression, const cha
 bool alarm_expression_holds(const struct alarm_expression *expression, alarm_state_fn state_of,
 			    void *arg)
 {
-	bool stack[STEPS_MAX];
+	bool stack[STEPS_MAX] = {false};
 	size_t n = 0;
 
 	for (size_t i = 0; i < expression->n_steps; i++) {

@@ -328,7 +328,24 @@ static void mark_kept(struct metrics *metrics, struct stream *stream, int level,
 	metrics->kept_bytes += chunk->kept_bytes;
 }
 
-static int restore_bytes(struct metric *metric, const int place[2], int64_t start_ms,
+/* What the key of a chunk tells. */
+struct chunk_place {
+	int level, unit;
+	int64_t start_ms;
+	uint64_t id;
+};
+
+static bool read_place(const char *key, struct chunk_place *place)
+{
+	if (sscanf(key + strlen(METRICS_KEPT_DATA), "%d/%" SCNd64 "/%" SCNx64 "/%d", &place->level,
+		   &place->start_ms, &place->id, &place->unit) != 4)
+		return false;
+	return place->level >= 0 && place->level < CHUNK_LEVELS && place->unit >= 0 &&
+	       place->unit < METRIC_UNIT_COUNT &&
+	       place->start_ms % (chunk_levels[place->level].slot_ms * CHUNK_SLOTS) == 0;
+}
+
+static int restore_bytes(struct metric *metric, const struct chunk_place *place,
 			 const unsigned char *bytes, size_t len)
 {
 	struct cursor cursor = {bytes, bytes + len};
@@ -337,64 +354,81 @@ static int restore_bytes(struct metric *metric, const int place[2], int64_t star
 	int result = -1;
 
 	if (slots != NULL && read_sets(&cursor, slots) && read_dists(&cursor, slots) &&
-	    (stream = metrics_stream_of(metric, place[1])) != NULL)
-		result = add_slots(metric, stream, place[0], start_ms, slots);
+	    (stream = metrics_stream_of(metric, place->unit)) != NULL)
+		result = add_slots(metric, stream, place->level, place->start_ms, slots);
 	free(slots);
 	return result;
 }
 
-static int restore_chunk(struct metrics *metrics, const char *key, const json_t *document)
+static int restore_text(struct metric *metric, const struct chunk_place *place, const char *text)
 {
-	const char *text = doc_str(document, "Slots", "");
 	size_t len = strlen(text), padding = 0;
-	struct metric *metric = NULL;
 	unsigned char *bytes;
-	int place[2], result = -1; /* level, unit */
-	int64_t start_ms;
-	uint64_t id;
+	int result = -1;
 
-	if (sscanf(key + strlen(METRICS_KEPT_DATA), "%d/%" SCNd64 "/%" SCNx64 "/%d", &place[0],
-		   &start_ms, &id, &place[1]) != 4 ||
-	    place[0] < 0 || place[0] >= CHUNK_LEVELS || place[1] < 0 ||
-	    place[1] >= METRIC_UNIT_COUNT || len == 0 || len % 4 != 0 || len > BYTES_MAX ||
-	    start_ms % (chunk_levels[place[0]].slot_ms * CHUNK_SLOTS) != 0)
+	if (len == 0 || len % 4 != 0 || len > BYTES_MAX)
 		return -1;
-	HASH_FIND(hh_id, metrics->by_id, &id, sizeof(id), metric);
-	bytes = metric != NULL ? malloc(len / 4 * 3) : NULL;
+	bytes = malloc(len / 4 * 3);
 	if (bytes == NULL)
 		return -1;
 	while (padding < 2 && text[len - 1 - padding] == '=')
 		padding++;
 	if (EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)len) == (int)(len / 4 * 3))
-		result = restore_bytes(metric, place, start_ms, bytes, len / 4 * 3 - padding);
+		result = restore_bytes(metric, place, bytes, len / 4 * 3 - padding);
 	free(bytes);
-	if (result == 0) {
-		struct stream *stream = metrics_stream_of(metric, place[1]);
-
-		stream->has_distributions |= doc_bool(document, "Distributions", false);
-		mark_kept(metrics, stream, place[0], start_ms, len);
-	}
 	return result;
 }
 
-static int restore_name(struct metrics *metrics, const char *key, const json_t *document,
-			int64_t now_ms)
+/* NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours */
+static int restore_chunk(struct metrics *metrics, const char *key, const json_t *document)
+{
+	const char *text = doc_str(document, "Slots", "");
+	struct metric *metric = NULL;
+	struct chunk_place place;
+	struct stream *stream;
+
+	if (!read_place(key, &place))
+		return -1;
+	HASH_FIND(hh_id, metrics->by_id, &place.id, sizeof(place.id), metric);
+	if (metric == NULL || restore_text(metric, &place, text) != 0)
+		return -1;
+	stream = metrics_stream_of(metric, place.unit);
+	if (stream == NULL)
+		return -1;
+	stream->has_distributions |= doc_bool(document, "Distributions", false);
+	mark_kept(metrics, stream, place.level, place.start_ms, strlen(text));
+	return 0;
+}
+
+/* The metric of the document; NULL when it names none. */
+static struct metric *read_name(struct metrics *metrics, const json_t *document, int64_t now_ms)
 {
 	struct metric_dimension dimensions[METRIC_DIMENSIONS_MAX];
 	const json_t *list = doc_array(document, "Dimensions"), *one;
 	struct metric_key name = {doc_str(document, "Namespace", ""),
 				  doc_str(document, "MetricName", ""), dimensions,
 				  json_array_size(list)};
-	uint64_t id = strtoull(key + strlen(METRICS_KEPT_NAMES), NULL, 16);
-	struct metric *metric;
+	struct metric *metric = NULL;
 	size_t i;
 
-	if (id == 0 || name.n_dimensions > METRIC_DIMENSIONS_MAX)
-		return -1;
+	if (name.n_dimensions > METRIC_DIMENSIONS_MAX)
+		return NULL;
 	json_array_foreach (list, i, one)
 		dimensions[i] =
 		    (struct metric_dimension){doc_str(one, "Name", ""), doc_str(one, "Value", "")};
-	if (metrics_find_or_add(metrics, &name, now_ms, &metric) != METRICS_OK || metric->id != 0)
+	if (metrics_find_or_add(metrics, &name, now_ms, &metric) != METRICS_OK)
+		return NULL;
+	return metric;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours */
+static int restore_name(struct metrics *metrics, const char *key, const json_t *document,
+			int64_t now_ms)
+{
+	uint64_t id = strtoull(key + strlen(METRICS_KEPT_NAMES), NULL, 16);
+	struct metric *metric = id != 0 ? read_name(metrics, document, now_ms) : NULL;
+
+	if (metric == NULL || metric->id != 0)
 		return -1;
 	metric->id = id;
 	metric->is_kept = true;

@@ -339,7 +339,7 @@ static bool call_sort(struct math_run *run, const struct math_arguments *argumen
 	bool is_descending =
 	    arguments->words[2] != NULL && strcasecmp(arguments->words[2], "DESC") == 0;
 	struct ranked *ranked;
-	bool is_good;
+	bool is_good = true;
 	size_t max;
 
 	if (aggregate < 0 || (!is_descending && (arguments->words[2] == NULL ||
@@ -348,8 +348,9 @@ static bool call_sort(struct math_run *run, const struct math_arguments *argumen
 	if (!read_index(run, arguments, 3, in->n, &max) || !same_room(run, in, out))
 		return false;
 	ranked = calloc(in->n + 1, sizeof(*ranked));
-	is_good = ranked != NULL || math_fail(run, "out of memory");
-	for (size_t i = 0; is_good && i < in->n; i++) {
+	if (ranked == NULL)
+		return math_fail(run, "out of memory");
+	for (size_t i = 0; i < in->n; i++) {
 		double rank = math_aggregate((enum math_aggregate)aggregate, &in->series[i]);
 
 		/* Those without points are last. */
@@ -359,7 +360,7 @@ static bool call_sort(struct math_run *run, const struct math_arguments *argumen
 			rank = -rank;
 		ranked[i] = (struct ranked){&in->series[i], rank, i};
 	}
-	if (is_good && in->n > 0)
+	if (in->n > 0)
 		qsort(ranked, in->n, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; is_good && i < in->n && i < max; i++)
 		is_good = append(run, ranked[i].series, out);

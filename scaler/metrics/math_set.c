@@ -336,11 +336,11 @@ static bool evaluate_array(struct math_run *run, const struct math_node *node,
 		struct math_value value = {0};
 		bool is_good = evaluate(run, one, &value);
 
-		if (is_good && value.kind != MATH_SERIES)
-			is_good = math_fail(run, "an array is made of time series");
-		if (is_good) {
+		if (is_good && value.kind == MATH_SERIES && value.series != NULL) {
 			out->series[n] = value.series[0];
 			value.n = 0; /* its points are ours now */
+		} else if (is_good) {
+			is_good = math_fail(run, "an array is made of time series");
 		}
 		math_value_fini(&value);
 		if (!is_good)
@@ -531,6 +531,7 @@ static int list_results(const struct math_set *set, struct math_results *results
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the short call for what would be a struct */
 int math_set_evaluate(const struct math_set *set, const struct metrics *metrics, int64_t start_ms,
 		      int64_t end_ms, int64_t now_ms, struct math_results *results, struct err *err)
 {

@@ -201,7 +201,7 @@ static bool operate(struct math_run *run, enum math_operator op, struct operand 
 		both[n++] = b.series;
 	is_good = math_union(run, both, n, &times);
 	out->period_s = times.period_s;
-	out->id = a.series != NULL ? a.series->id : b.series->id;
+	out->id = n > 0 ? both[0]->id : "";
 	for (size_t i = 0; is_good && i < times.n; i++) {
 		int64_t at_ms = times.points[i].at_ms;
 		double x = operand_at(&a, at_ms), y = operand_at(&b, at_ms);
