@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 
@@ -53,29 +54,37 @@ def run_unit(folder, env):
 
 
 def run_pytest(paths, args, env):
-    """First everything that can share the machine, in parallel; then, one by one, what cannot."""
-    passed = failed = 0
-    for marks, parallel in (("not alone", args.parallel), ("alone", "0")):
-        p, f = run_pytest_once(paths, marks, parallel, args.mode, env)
-        passed, failed = passed + p, failed + f
-    return passed, failed
+    """What can share the machine, in parallel, beside it what mostly waits; then, one by one, what can not."""
+    unhurried = start_pytest(paths, "unhurried", "4", args.mode, env, hidden=True)
+    busy = start_pytest(
+        paths, "not alone and not unhurried", args.parallel, args.mode, env
+    )
+    passed, failed = finish_pytest(*busy)
+    p, f = finish_pytest(*unhurried)
+    passed, failed = passed + p, failed + f
+    p, f = finish_pytest(*start_pytest(paths, "alone", "0", args.mode, env))
+    return passed + p, failed + f
 
 
-def run_pytest_once(paths, marks, parallel, mode, env):
-    report = ROOT / "build" / f"pytest-{mode}.xml"
+def start_pytest(paths, marks, parallel, mode, env, hidden=False):
+    """hidden: its output is kept until it has ended. Returns what finish_pytest() takes."""
+    report = ROOT / "build" / f"pytest-{mode}-{marks.replace(' ', '-')}.xml"
     report.unlink(missing_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        marks,
-    ]
-    command += [f"--junitxml={report}", "-n", parallel, "--durations=8"]
-    code = subprocess.run(command + paths, cwd=ROOT, env=env).returncode
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-m", marks, f"--junitxml={report}", "-n", parallel, "--durations=8"]
+    output = tempfile.TemporaryFile() if hidden else None
+    process = subprocess.Popen(
+        command + paths, cwd=ROOT, env=env, stdout=output, stderr=output
+    )
+    return process, report, output
+
+
+def finish_pytest(process, report, output):
+    code = process.wait()
+    if output:
+        output.seek(0)
+        sys.stdout.write(output.read().decode(errors="replace"))
+        sys.stdout.flush()
     if code == 5:  # nothing carries this mark below these paths
         return 0, 0
     if not report.exists():

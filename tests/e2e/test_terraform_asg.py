@@ -11,6 +11,8 @@ import terraform
 sys.path.insert(0, str(shared.ROOT / "tests/lab"))
 from ec2_lab import Ec2Lab  # noqa: E402
 
+pytestmark = pytest.mark.unhurried
+
 SOURCE = shared.ROOT / "tests/data/terraform/asg.tf"
 
 

@@ -8,6 +8,8 @@ import pytest
 import conftest as shared
 import terraform
 
+pytestmark = pytest.mark.unhurried
+
 SOURCE = shared.ROOT / "tests/data/terraform/course.tf"
 # What another greeting changes.
 UPDATED = {
