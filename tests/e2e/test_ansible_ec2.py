@@ -1,49 +1,21 @@
 """Real Ansible makes, finds, changes and removes what EC2 has."""
 
-import os
-import shutil
-import subprocess
 import sys
-import warnings
 
 import pytest
 
 import conftest as shared
+import playbooks
 
 sys.path.insert(0, str(shared.ROOT / "tests/lab"))
 from ec2_lab import Ec2Lab  # noqa: E402
 
-PLAYBOOK = shared.ROOT / "tests/data/ansible/ec2.yml"
-
-
-def require():
-    if not shutil.which("ansible-playbook"):
-        warnings.warn("ANSIBLE NOT TESTED: ansible-playbook is not installed")
-        pytest.skip("ANSIBLE NOT TESTED: ansible-playbook is not installed")
-
 
 @pytest.mark.timeout(1500)
 def test_a_playbook_of_ec2_converges_and_goes(programs):
-    require()
+    playbooks.require()
     lab = Ec2Lab(programs)
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            *("-i", "localhost,", "-e", f"endpoint={lab.aws}", str(PLAYBOOK)),
-        ],
-        cwd=programs.folder,
-        env={
-            **os.environ,
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_HOME": str(programs.folder / "ansible"),
-            "ANSIBLE_LOCAL_TEMP": str(programs.folder / "ansible/tmp"),
-            "ANSIBLE_REMOTE_TEMP": str(programs.folder / "ansible/remote"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=600 * shared.SLOW,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    playbooks.play(programs.folder, "ec2.yml", endpoint=lab.aws)
     ec2 = lab.ec2
     assert len(ec2.describe_security_groups()["SecurityGroups"]) == 1
     assert len(ec2.describe_vpcs()["Vpcs"]) == 1

@@ -48,6 +48,7 @@ def test_a_script_builds_the_whole_lab_and_another_takes_it_away(start_lab, clie
     lab, before = whole_lab.start_empty(start_lab)
     port = shared.free_port()
     web = run_script(lab, client, "build-lab.sh", port).strip()
+    whole_lab.assert_whole(lab, before)
     assert web.endswith(f":{port}")
     assert whole_lab.get(f"{web}/about") == "students"
     assert whole_lab.get(f"{web}/hello/ada").startswith("Hello ada, from instance i-")

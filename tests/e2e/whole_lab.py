@@ -40,6 +40,27 @@ def contents(lab):
     return {**found, "Instances": [i["InstanceId"] for i in lab.running_instances()]}
 
 
+# What every whole lab has.
+WHOLE = {
+    "SecurityGroups",
+    "KeyPairs",
+    "LaunchTemplates",
+    "LoadBalancers",
+    "TargetGroups",
+    "AutoScalingGroups",
+    "ScalingPolicies",
+    "ScheduledUpdateGroupActions",
+    "MetricAlarms",
+    "Instances",
+}
+
+
+def assert_whole(lab, before):
+    now = contents(lab)
+    missing = {kind for kind in WHOLE if now[kind] == before[kind]}
+    assert not missing, f"not made: {missing}"
+
+
 def wait_gone(lab, before):
     def difference():
         now = contents(lab)
