@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "lb/proxy/http1_compose.h"
+#include "lb/proxy/http1_pipe.h"
 #include "lb/proxy/worker.h"
 
 enum { LINGER_MS = 2000, GRACE_MS = 1000 };
@@ -23,6 +24,8 @@ static void drop_exchange(struct client_h1 *client)
 	if (client->ex)
 		exchange_free(client->ex);
 	client->ex = NULL;
+	if (client->request)
+		pipe_give_back(client->request->message.pipe);
 	slab_give_back(&client->base.worker->messages, client->request);
 	client->request = NULL;
 }
@@ -84,13 +87,14 @@ static bool start_head(struct client_h1 *client)
 	if (client->ex)
 		return true;
 	client->request = slab_take(&worker->messages);
-	if (client->request)
+	if (client->request) {
+		h1_start(client->request, HTTP_REQUEST);
 		client->ex = exchange_new(worker, &client->request->message);
+	}
 	if (!client->ex) {
 		client_h1_close(client);
 		return false;
 	}
-	h1_start(client->request, HTTP_REQUEST);
 	client->state = CLIENT_HEAD;
 	client->is_doubtful = false;
 	client->parsed = 0;
@@ -164,25 +168,57 @@ static void parse_body(struct client_h1 *client)
 		exchange_request_body(ex);
 }
 
+/* Bytes that nobody needs to see.  CONN_NO_ROOM: not this way. */
+static enum conn_result pipe_body(struct client_h1 *client)
+{
+	struct exchange *ex = client->ex;
+	struct conn *conn = &client->base.conn;
+	enum conn_result result;
+
+	if (!h1_is_for_pipe(client->request, conn) || !ex->upstream_ops->takes_pipe(ex))
+		return CONN_NO_ROOM;
+	result = h1_fill_pipe(client->request, conn, &client->base.worker->pipes);
+	if (result != CONN_OK)
+		return result;
+	ex->received_bytes += ex->request->span_bytes;
+	exchange_request_body(ex);
+	return CONN_OK;
+}
+
+/* Once: passes a pipe on, or parses what is there, reading first if nothing is. */
+static enum conn_result read_some_body(struct client_h1 *client, int *turns)
+{
+	enum conn_result result = pipe_body(client);
+
+	*turns += result == CONN_OK ? PIPE_READS : 1;
+	if (result != CONN_NO_ROOM)
+		return result;
+	result = CONN_OK;
+	if (conn_pending(&client->base.conn) == 0)
+		result = conn_fill(&client->base.conn, &client->base.worker->buffers);
+	if (result == CONN_OK)
+		parse_body(client);
+	return result;
+}
+
 static void read_body(struct client_h1 *client)
 {
-	for (int turns = 0; client->state == CLIENT_EXCHANGE && exchange_wants_body(client->ex);
-	     turns++) {
-		enum conn_result result = CONN_OK;
+	int turns = 0;
 
-		if (turns == CONN_READS_PER_TURN) {
+	while (client->state == CLIENT_EXCHANGE && exchange_wants_body(client->ex)) {
+		enum conn_result result;
+
+		if (turns >= CONN_READS_PER_TURN) {
 			loop_defer(&client->base.worker->loop, &client->base.conn.io);
 			break;
 		}
-		if (conn_pending(&client->base.conn) == 0)
-			result = conn_fill(&client->base.conn, &client->base.worker->buffers);
+		result = read_some_body(client, &turns);
 		if (result == CONN_AGAIN)
 			break;
 		if (result != CONN_OK) {
 			exchange_client_gone(client->ex);
 			return;
 		}
-		parse_body(client);
 	}
 	if (client->state == CLIENT_EXCHANGE)
 		conn_trim(&client->base.conn, &client->base.worker->buffers);
@@ -325,8 +361,19 @@ static enum conn_result respond(struct exchange *ex, bool closes)
 	return send_all(ex, iov, n);
 }
 
+static enum conn_result send_pipe(struct exchange *ex)
+{
+	struct pipe *pipe = ex->response->pipe;
+
+	ex->response->pipe = NULL;
+	ex->sent_bytes += pipe->held;
+	return conn_send_pipe(&client_of(ex)->base.conn, pipe);
+}
+
 static enum conn_result send_body(struct exchange *ex)
 {
+	if (ex->response->pipe)
+		return send_pipe(ex);
 	struct iovec iov[COMPOSE_IOV_MAX];
 	char chunk_line[CHUNK_LINE_MAX];
 	bool is_chunked = client_of(ex)->framing == OUT_CHUNKED;
@@ -359,6 +406,11 @@ static enum conn_result send_generated(struct exchange *ex, const struct generat
 static bool is_blocked(const struct exchange *ex)
 {
 	return conn_is_blocked(&client_of(ex)->base.conn);
+}
+
+static bool takes_pipe(const struct exchange *ex)
+{
+	return client_of(ex)->framing != OUT_CHUNKED;
 }
 
 /* ALB answers Expect itself and at once; RFC 9110 10.1.1: not once the body is coming anyway. */
@@ -417,6 +469,7 @@ const struct client_ops client_h1_ops = {
     .body = send_body,
     .generate = send_generated,
     .is_blocked = is_blocked,
+    .takes_pipe = takes_pipe,
     .want_body = want_body,
     .end = end,
 };

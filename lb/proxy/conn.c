@@ -2,6 +2,7 @@
 #include "lb/proxy/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -27,7 +28,9 @@ void conn_close(struct conn *conn, struct loop *loop, struct buffer_pool *buffer
 	conn->io.fd = -1;
 	buffer_give_back(buffers, conn->in);
 	buffer_give_back(buffers, conn->out);
+	pipe_give_back(conn->pipe);
 	conn->in = conn->out = NULL;
+	conn->pipe = NULL;
 }
 
 void conn_note(struct conn *conn, uint32_t events)
@@ -81,6 +84,58 @@ enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers)
 		conn->is_eof = true;
 		conn->is_readable = false;
 		return CONN_EOF;
+	}
+	if (errno != EAGAIN)
+		return CONN_FAILED;
+	conn->is_readable = false;
+	return CONN_AGAIN;
+}
+
+static ssize_t splice_once(int from, int to, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* All that was asked for came: is that all there is? */
+static void look_for_more(struct conn *conn)
+{
+	char byte;
+
+	if (recv(conn->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+		conn->is_readable = false;
+}
+
+enum conn_result conn_fill_pipe(struct conn *conn, struct pipe *pipe, size_t max)
+{
+	ssize_t n;
+
+	CHECK(pipe->held == 0 && conn_pending(conn) == 0);
+	if (conn->is_eof)
+		return CONN_EOF;
+	if (!conn->is_readable)
+		return CONN_AGAIN;
+	n = splice_once(conn->io.fd, pipe->write_fd, max);
+	if (n > 0) {
+		pipe->held = (size_t)n;
+		conn->bytes_received += (uint64_t)n;
+		/* A short count says nothing: the pipe may have been full of small pieces. */
+		if ((size_t)n == max)
+			look_for_more(conn);
+		return CONN_OK;
+	}
+	if (n == 0) {
+		conn->is_eof = true;
+		conn->is_readable = false;
+		return CONN_EOF;
+	}
+	if (errno == EINVAL || errno == ENOMEM) {
+		pipe->pool->is_off = errno == EINVAL;
+		return CONN_NO_ROOM;
 	}
 	if (errno != EAGAIN)
 		return CONN_FAILED;
@@ -186,7 +241,7 @@ enum conn_result conn_send(struct conn *conn, struct buffer_pool *buffers, const
 	size_t total = iov_bytes(iov, n_iov);
 	ssize_t n = 0;
 
-	CHECK(n_iov <= MAX_IOV);
+	CHECK(n_iov <= MAX_IOV && !conn->pipe);
 	if (total == 0)
 		return CONN_OK;
 	if (!conn->out && conn->is_writable) {
@@ -202,14 +257,39 @@ enum conn_result conn_send(struct conn *conn, struct buffer_pool *buffers, const
 	return keep(conn, buffers, iov, n_iov, (size_t)n);
 }
 
-enum conn_result conn_flush(struct conn *conn, struct buffer_pool *buffers)
+static enum conn_result flush_pipe(struct conn *conn)
+{
+	struct pipe *pipe = conn->pipe;
+
+	while (pipe->held > 0) {
+		ssize_t n = splice_once(pipe->read_fd, conn->io.fd, pipe->held);
+
+		if (n <= 0 && (n == 0 || errno != EAGAIN))
+			return CONN_FAILED;
+		if (n < 0) {
+			conn->is_writable = false;
+			return CONN_AGAIN;
+		}
+		pipe->held -= (size_t)n;
+		conn->bytes_sent += (uint64_t)n;
+	}
+	pipe_give_back(pipe);
+	conn->pipe = NULL;
+	return CONN_OK;
+}
+
+enum conn_result conn_send_pipe(struct conn *conn, struct pipe *pipe)
+{
+	CHECK(!conn->pipe);
+	conn->pipe = pipe;
+	if (conn->out || !conn->is_writable)
+		return CONN_OK;
+	return flush_pipe(conn) == CONN_FAILED ? CONN_FAILED : CONN_OK;
+}
+
+static enum conn_result flush_buffer(struct conn *conn, struct buffer_pool *buffers)
 {
 	struct buffer *out = conn->out;
-
-	if (!out)
-		return CONN_OK;
-	if (!conn->is_writable)
-		return CONN_AGAIN;
 	ssize_t n =
 	    fast_send(conn->io.fd, out->bytes + out->from, out->to - out->from, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -225,4 +305,17 @@ enum conn_result conn_flush(struct conn *conn, struct buffer_pool *buffers)
 	buffer_give_back(buffers, out);
 	conn->out = NULL;
 	return CONN_OK;
+}
+
+enum conn_result conn_flush(struct conn *conn, struct buffer_pool *buffers)
+{
+	enum conn_result result = CONN_OK;
+
+	if (conn_is_blocked(conn) && !conn->is_writable)
+		return CONN_AGAIN;
+	if (conn->out)
+		result = flush_buffer(conn, buffers);
+	if (result == CONN_OK && conn->pipe)
+		result = flush_pipe(conn);
+	return result;
 }

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "lb/proxy/loop.h"
+#include "lb/proxy/pipe.h"
 #include "lb/proxy/slab.h"
 
 struct conn {
@@ -24,6 +25,7 @@ struct conn {
 	bool is_bulk;       /* the last read filled the buffer: use large ones */
 	struct buffer *in;  /* received, not used up; NULL when none */
 	struct buffer *out; /* to send, refused by the kernel so far; NULL when none */
+	struct pipe *pipe;  /* to send after out, refused so far; NULL when none */
 	uint64_t bytes_received, bytes_sent;
 };
 
@@ -47,6 +49,9 @@ void conn_note(struct conn *conn, uint32_t events);
 
 /* Reads once into conn->in, taking a buffer when there is none. */
 enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers);
+/* Moves up to max bytes from the socket to the empty pipe, if none are pending.  CONN_NO_ROOM: the
+ * kernel does not splice this socket; fill instead. */
+enum conn_result conn_fill_pipe(struct conn *conn, struct pipe *pipe, size_t max);
 /* Gives conn->in back when it is used up. */
 void conn_trim(struct conn *conn, struct buffer_pool *buffers);
 /* Moves conn->in to a large buffer.  False when it is one already, or without memory. */
@@ -59,12 +64,15 @@ bool conn_grow(struct conn *conn, struct buffer_pool *buffers);
  */
 enum conn_result conn_send(struct conn *conn, struct buffer_pool *buffers, const struct iovec *iov,
 			   int n_iov);
-/* Sends from out.  CONN_OK: it is empty now. */
+/* The same for what a pipe holds.  The pipe is the connection's from now on, whatever comes of it.
+ */
+enum conn_result conn_send_pipe(struct conn *conn, struct pipe *pipe);
+/* Sends from out and pipe.  CONN_OK: both are empty now. */
 enum conn_result conn_flush(struct conn *conn, struct buffer_pool *buffers);
 
 static inline bool conn_is_blocked(const struct conn *conn)
 {
-	return conn->out != NULL;
+	return conn->out || conn->pipe;
 }
 
 static inline size_t conn_pending(const struct conn *conn)

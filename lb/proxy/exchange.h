@@ -57,7 +57,9 @@ struct client_ops {
 	enum conn_result (*body)(struct exchange *ex); /* more of ex->response's spans */
 	enum conn_result (*generate)(struct exchange *ex, const struct generated *generated);
 	bool (*is_blocked)(const struct exchange *ex); /* has not sent what it was given */
-	void (*want_body)(struct exchange *ex);        /* read on, the upstream has room */
+	/* May body() be given a pipe?  (No framing around the bytes, no encryption.) */
+	bool (*takes_pipe)(const struct exchange *ex);
+	void (*want_body)(struct exchange *ex); /* read on, the upstream has room */
 	/* Takes the exchange back: it is the client's to free. */
 	void (*end)(struct exchange *ex, enum exchange_end how);
 };
@@ -67,6 +69,7 @@ struct upstream_ops {
 	enum conn_result (*request)(struct exchange *ex); /* head and first spans of ex->request */
 	enum conn_result (*body)(struct exchange *ex);
 	bool (*is_blocked)(const struct exchange *ex);
+	bool (*takes_pipe)(const struct exchange *ex);
 	void (*want_response)(struct exchange *ex); /* read on, the client has room */
 	bool (*is_reused)(const struct exchange *ex);
 	/* Lets go of the exchange; keeps the connection for others if is_reusable. */

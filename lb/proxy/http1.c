@@ -267,6 +267,30 @@ size_t h1_start_rewritten(struct h1_message *h1, struct text method)
 	return method.len;
 }
 
+uint64_t h1_rest(const struct h1_message *h1)
+{
+	const struct message *message = &h1->message;
+	bool has_rest = message->is_head_done && !message->is_done && message->error == 0 &&
+			message->body == BODY_LENGTH;
+
+	if (!has_rest)
+		return 0;
+	return h1->is_quick ? h1->body_left : h1->llhttp.content_length;
+}
+
+void h1_skip(struct h1_message *h1, size_t n)
+{
+	struct message *message = &h1->message;
+	uint64_t *left = h1->is_quick ? &h1->body_left : &h1->llhttp.content_length;
+
+	CHECK(n <= h1_rest(h1));
+	h1->is_piped = true;
+	*left -= n; /* what the reader waits for */
+	message->n_spans = 0;
+	message->span_bytes = n;
+	message->is_done = *left == 0;
+}
+
 bool h1_end(struct h1_message *h1)
 {
 	struct message *message = &h1->message;

@@ -28,6 +28,7 @@ struct h1_message {
 	bool is_odd;       /* not of desync class Compliant, perhaps: see h1_verdict */
 	bool is_rewritten; /* put in order by h1_head_rewrite: see h1_start_rewritten */
 	bool is_http10;
+	bool is_piped;       /* some of its body went another way: see h1_skip */
 	bool is_until_close; /* its body ends with the connection */
 	bool is_begun;       /* its first bytes have been looked at */
 	bool is_quick;       /* read without llhttp, whose fields are set all the same */
@@ -50,6 +51,11 @@ size_t h1_start_rewritten(struct h1_message *h1, struct text method);
  * are used up (call again), or message.error is set.  Spans of an earlier call are forgotten.
  */
 size_t h1_parse(struct h1_message *h1, const char *bytes, size_t len);
+
+/* What is still to come of a body with a length; 0 before the head is done. */
+uint64_t h1_rest(const struct h1_message *h1);
+/* n bytes of that have gone another way: they count as read, and there are no spans. */
+void h1_skip(struct h1_message *h1, size_t n);
 
 /* The peer closed.  True if that completes the message (is_until_close). */
 bool h1_end(struct h1_message *h1);

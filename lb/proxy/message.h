@@ -16,6 +16,8 @@
 
 #include "lb/routing/text.h"
 
+struct pipe;
+
 enum {
 	MESSAGE_MAX_HEADERS = 256,
 	MESSAGE_MAX_SPANS = 64,
@@ -65,7 +67,9 @@ struct message {
 	unsigned n_headers;
 	unsigned kinds_seen; /* 1 << kind, of every header */
 	size_t head_bytes;
-	/* Body bytes that came with this call. */
+	/* Body bytes that came with this call: span_bytes of them, in spans, or all in pipe, which
+	 * is then the sender's to take (and sets this to NULL). */
+	struct pipe *pipe;
 	unsigned n_spans;
 	size_t span_bytes;
 	struct iovec spans[MESSAGE_MAX_SPANS];

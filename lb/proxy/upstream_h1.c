@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "lb/proxy/http1.h"
 #include "lb/proxy/http1_compose.h"
+#include "lb/proxy/http1_pipe.h"
 #include "lb/proxy/upstream.h"
 #include "lb/proxy/worker.h"
 
@@ -348,6 +349,30 @@ static void on_end(struct upstream *up)
 	}
 }
 
+/* Bytes that nobody needs to see.  CONN_NO_ROOM: not this way. */
+static enum conn_result pipe_body(struct upstream *up)
+{
+	struct exchange *ex = up->ex;
+	enum conn_result result;
+
+	if (!up->response || !h1_is_for_pipe(up->response, &up->conn) ||
+	    !ex->client_ops->takes_pipe(ex))
+		return CONN_NO_ROOM;
+	result = h1_fill_pipe(up->response, &up->conn, &up->worker->pipes);
+	if (result == CONN_OK)
+		exchange_response_body(ex);
+	return result;
+}
+
+static enum conn_result read_more(struct upstream *up, int *turns)
+{
+	enum conn_result result = pipe_body(up);
+
+	if (result == CONN_OK)
+		*turns += PIPE_READS - 1;
+	return result == CONN_NO_ROOM ? conn_fill(&up->conn, &up->worker->buffers) : result;
+}
+
 static bool may_read(const struct upstream *up, const struct exchange *ex)
 {
 	return up->state == UPSTREAM_BUSY && up->ex == ex && !ex->client_ops->is_blocked(ex);
@@ -363,21 +388,20 @@ static void pump(struct upstream *up)
 		return;
 	up->is_in_call = true;
 	for (int turns = 0; may_read(up, ex); turns++) {
-		enum conn_result result = CONN_OK;
+		enum conn_result result;
 
-		if (turns == CONN_READS_PER_TURN) {
+		if (turns >= CONN_READS_PER_TURN) {
 			loop_defer(&up->worker->loop, &up->conn.io);
 			break;
 		}
-		if (needs_more)
-			result = conn_fill(&up->conn, &up->worker->buffers);
+		result = needs_more ? read_more(up, &turns) : CONN_OK;
 		if (result == CONN_AGAIN)
 			break;
 		if (result == CONN_EOF)
 			on_end(up);
 		else if (result != CONN_OK)
 			fail(up, ex->is_response_begun ? UPSTREAM_BROKEN : UPSTREAM_CLOSED);
-		else
+		else if (conn_pending(&up->conn) > up->parsed) /* else it went through a pipe */
 			needs_more = !parse(up);
 		if (up->state != UPSTREAM_BUSY || up->ex != ex)
 			break;
@@ -503,16 +527,25 @@ static enum conn_result send_request(struct exchange *ex)
 static enum conn_result send_body(struct exchange *ex)
 {
 	struct upstream *up = upstream_of(ex);
+	struct pipe *pipe = ex->request->pipe;
 	struct iovec iov[COMPOSE_IOV_MAX];
 	char chunk_line[CHUNK_LINE_MAX];
-	int n = compose_body(ex->request, ex->request->body == BODY_STREAM, iov, 0, chunk_line);
 
+	ex->request->pipe = NULL;
+	if (pipe)
+		return conn_send_pipe(&up->conn, pipe);
+	int n = compose_body(ex->request, ex->request->body == BODY_STREAM, iov, 0, chunk_line);
 	return conn_send(&up->conn, &up->worker->buffers, iov, n);
 }
 
 static bool is_blocked(const struct exchange *ex)
 {
 	return conn_is_blocked(&upstream_of(ex)->conn);
+}
+
+static bool takes_pipe(const struct exchange *ex)
+{
+	return ex->request->body == BODY_LENGTH;
 }
 
 static bool is_reused(const struct exchange *ex)
@@ -544,6 +577,8 @@ static void release(struct exchange *ex, bool is_reusable)
 
 	up->ex = NULL;
 	up->pool = NULL;
+	if (up->response)
+		pipe_give_back(up->response->message.pipe);
 	slab_give_back(&worker->messages, up->response);
 	up->response = NULL;
 	if (is_reusable && is_poolable(up))
@@ -563,6 +598,7 @@ static const struct upstream_ops ops = {
     .request = send_request,
     .body = send_body,
     .is_blocked = is_blocked,
+    .takes_pipe = takes_pipe,
     .want_response = want_response,
     .is_reused = is_reused,
     .release = release,

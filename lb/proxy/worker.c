@@ -419,6 +419,7 @@ void worker_free(struct worker *worker)
 	slab_fini(&worker->messages);
 	slab_fini(&worker->upstreams);
 	buffer_pool_fini(&worker->buffers);
+	pipe_pool_fini(&worker->pipes);
 	free(worker->scratch);
 	sticky_free(worker->sticky);
 	free(worker);

@@ -14,6 +14,7 @@
 #include "lb/observe/access_log.h"
 #include "lb/observe/counters.h"
 #include "lb/proxy/loop.h"
+#include "lb/proxy/pipe.h"
 #include "lb/proxy/proxy.h"
 #include "lb/proxy/slab.h"
 #include "lb/routing/snapshot.h"
@@ -57,6 +58,7 @@ struct worker {
 	const struct proxy_config *config;
 	struct loop loop;
 	struct buffer_pool buffers;
+	struct pipe_pool pipes;
 	struct slab clients, exchanges, messages, upstreams;
 	struct view *view; /* NULL until the first install */
 	LIST_HEAD(, worker_socket) sockets;

@@ -176,6 +176,132 @@ static void a_timer_runs_though_nothing_else_happens(void **state)
 	timer_stop(&late.timer);
 }
 
+/* ---- pipes ---- */
+
+/* The other end of pair, and a second connection behind it. */
+struct relay {
+	struct conn conn;
+	int peer;
+	struct pipe_pool pipes;
+};
+
+static void open_relay(struct relay *relay)
+{
+	int fds[2];
+
+	memset(relay, 0, sizeof(*relay));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	conn_init(&relay->conn, fds[0], ignore);
+	relay->peer = fds[1];
+	relay->conn.is_readable = true;
+}
+
+static void close_relay(struct pair *pair, struct relay *relay)
+{
+	conn_close(&relay->conn, &pair->loop, &pair->buffers);
+	close(relay->peer);
+	pipe_pool_fini(&relay->pipes);
+	assert_int_equal(relay->pipes.n_pipes, 0);
+}
+
+static void bytes_pass_through_a_pipe_which_is_used_again(void **state)
+{
+	struct pair *pair = *state;
+	struct relay relay;
+	struct pipe *pipe;
+	char got[8] = {0};
+
+	open_relay(&relay);
+	pipe = pipe_take(&relay.pipes);
+	assert_non_null(pipe);
+	assert_int_equal(conn_fill_pipe(&relay.conn, pipe, 100), CONN_AGAIN);
+	assert_int_equal(send(relay.peer, "bodynext", 8, 0), 8);
+	relay.conn.is_readable = true;
+	assert_int_equal(conn_fill_pipe(&relay.conn, pipe, 4), CONN_OK);
+	assert_int_equal(pipe->held, 4);
+	assert_true(relay.conn.is_readable); /* "next" */
+	assert_int_equal(conn_send_pipe(&pair->conn, pipe), CONN_OK);
+	assert_false(conn_is_blocked(&pair->conn));
+	assert_int_equal(recv(pair->peer, got, sizeof(got), 0), 4);
+	assert_memory_equal(got, "body", 4);
+	assert_ptr_equal(pipe_take(&relay.pipes), pipe);
+	assert_int_equal(conn_fill_pipe(&relay.conn, pipe, 4), CONN_OK);
+	assert_false(relay.conn.is_readable); /* it looked: there is nothing more */
+	assert_int_equal(conn_send_pipe(&pair->conn, pipe), CONN_OK);
+	close_relay(pair, &relay);
+}
+
+static void what_the_kernel_refuses_stays_in_the_pipe_and_follows_in_order(void **state)
+{
+	struct pair *pair = *state;
+	struct relay relay;
+	struct pipe *pipe;
+	char sink[65536];
+	size_t in_kernel, got = 0;
+	ssize_t n;
+
+	open_relay(&relay);
+	in_kernel = fill_kernel(pair->conn.io.fd);
+	struct iovec head = {(char *)"head", 4};
+	assert_int_equal(conn_send(&pair->conn, &pair->buffers, &head, 1), CONN_OK);
+	pipe = pipe_take(&relay.pipes);
+	assert_int_equal(send(relay.peer, "body", 4, 0), 4);
+	assert_int_equal(conn_fill_pipe(&relay.conn, pipe, 100), CONN_OK);
+	assert_int_equal(conn_send_pipe(&pair->conn, pipe), CONN_OK);
+	assert_true(conn_is_blocked(&pair->conn));
+	assert_int_equal(conn_flush(&pair->conn, &pair->buffers), CONN_AGAIN);
+	while ((n = recv(pair->peer, sink, sizeof(sink), MSG_DONTWAIT)) > 0)
+		got += (size_t)n;
+	assert_int_equal(got, in_kernel);
+	pair->conn.is_writable = true;
+	assert_int_equal(conn_flush(&pair->conn, &pair->buffers), CONN_OK);
+	assert_int_equal(recv(pair->peer, sink, 8, MSG_WAITALL), 8);
+	assert_memory_equal(sink, "headbody", 8);
+	assert_int_equal(relay.pipes.n_idle, 1);
+	close_relay(pair, &relay);
+}
+
+static void pipe_with_bytes_in_it_is_never_used_again(void **state)
+{
+	struct pair *pair = *state;
+	struct relay relay;
+	struct pipe *pipe;
+
+	open_relay(&relay);
+	fill_kernel(pair->conn.io.fd);
+	pipe = pipe_take(&relay.pipes);
+	assert_int_equal(send(relay.peer, "left", 4, 0), 4);
+	assert_int_equal(conn_fill_pipe(&relay.conn, pipe, 100), CONN_OK);
+	assert_int_equal(conn_send_pipe(&pair->conn, pipe), CONN_OK);
+	assert_int_equal(relay.pipes.n_pipes, 1);
+	conn_close(&pair->conn, &pair->loop, &pair->buffers);
+	assert_int_equal(relay.pipes.n_pipes, 0);
+	assert_int_equal(relay.pipes.n_idle, 0);
+	close_relay(pair, &relay);
+}
+
+static void end_of_the_peer_and_of_the_pool_are_told(void **state)
+{
+	struct pair *pair = *state;
+	struct pipe *pipes[PIPE_MAX];
+	struct relay relay;
+
+	open_relay(&relay);
+	for (int i = 0; i < PIPE_MAX; i++)
+		pipes[i] = pipe_take(&relay.pipes);
+	assert_null(pipe_take(&relay.pipes));
+	close(relay.peer);
+	relay.peer = -1;
+	assert_int_equal(conn_fill_pipe(&relay.conn, pipes[0], 100), CONN_EOF);
+	assert_true(relay.conn.is_eof);
+	for (int i = 0; i < PIPE_MAX; i++)
+		pipe_give_back(pipes[i]);
+	assert_int_equal(relay.pipes.n_pipes, PIPE_MAX_IDLE);
+	relay.pipes.is_off = true;
+	assert_null(pipe_take(&relay.pipes));
+	close_relay(pair, &relay);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,9 +310,18 @@ int main(void)
 		close_pair),
 	    cmocka_unit_test_setup_teardown(a_turn_ends_though_handlers_put_themselves_off_for_ever,
 					    open_pair, close_pair),
-	    cmocka_unit_test(memory_of_a_burst_goes_back_when_it_is_not_needed),
 	    cmocka_unit_test_setup_teardown(a_timer_runs_though_nothing_else_happens, open_pair,
 					    close_pair),
+	    cmocka_unit_test_setup_teardown(bytes_pass_through_a_pipe_which_is_used_again,
+					    open_pair, close_pair),
+	    cmocka_unit_test_setup_teardown(
+		what_the_kernel_refuses_stays_in_the_pipe_and_follows_in_order, open_pair,
+		close_pair),
+	    cmocka_unit_test_setup_teardown(pipe_with_bytes_in_it_is_never_used_again, open_pair,
+					    close_pair),
+	    cmocka_unit_test_setup_teardown(end_of_the_peer_and_of_the_pool_are_told, open_pair,
+					    close_pair),
+	    cmocka_unit_test(memory_of_a_burst_goes_back_when_it_is_not_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

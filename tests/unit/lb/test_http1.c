@@ -283,6 +283,49 @@ static void a_chunked_body_ends_with_crlf_alone(void **state)
 	}
 }
 
+static void bytes_that_went_another_way_count_as_read(void **state)
+{
+	struct h1_message *h1 = read_as(
+	    HTTP_RESPONSE, "HTTP/1.1 200 OK\r\nContent-Length: 5000000000\r\n\r\n0123456789");
+
+	(void)state;
+	assert_int_equal(h1->message.span_bytes, 10);
+	assert_true(h1_rest(h1) == 5000000000 - 10);
+	h1_skip(h1, 1000);
+	assert_int_equal(h1->message.n_spans, 0);
+	assert_int_equal(h1->message.span_bytes, 1000);
+	h1_skip(h1, 4999998990 - 3);
+	assert_false(h1->message.is_done);
+	assert_int_equal(h1_parse(h1, "abcHTTP/1.1", 11), 3);
+	assert_true(h1->message.is_done);
+	assert_int_equal(h1->message.span_bytes, 3);
+	assert_int_equal(h1_rest(h1), 0);
+	test_free(h1);
+	h1 = read_as(HTTP_REQUEST, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n");
+	assert_int_equal(h1_rest(h1), 70000);
+	h1_skip(h1, 70000);
+	assert_true(h1->message.is_done);
+	test_free(h1);
+}
+
+static void only_bodies_with_a_length_have_a_rest(void **state)
+{
+	static const char *const heads[] = {
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
+	    "HTTP/1.1 200 OK\r\n\r\n",
+	    "HTTP/1.1 304 Not Modified\r\nContent-Length: 100000\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		struct h1_message *h1 = read_as(HTTP_RESPONSE, heads[i]);
+
+		assert_int_equal(h1_rest(h1), 0);
+		test_free(h1);
+	}
+}
+
 static void endless_trailers_are_refused(void **state)
 {
 	struct h1_message *h1 = read_as(
@@ -622,6 +665,8 @@ int main(void)
 	    cmocka_unit_test(a_pipelined_request_is_left_alone),
 	    cmocka_unit_test(many_chunks_come_in_several_turns),
 	    cmocka_unit_test(a_chunked_body_ends_with_crlf_alone),
+	    cmocka_unit_test(bytes_that_went_another_way_count_as_read),
+	    cmocka_unit_test(only_bodies_with_a_length_have_a_rest),
 	    cmocka_unit_test(endless_trailers_are_refused),
 	    cmocka_unit_test(a_response_is_framed_as_the_rfc_says),
 	    cmocka_unit_test(targets_are_taken_apart),
