@@ -3,6 +3,7 @@
 #   make            build/albatross-lb, build/albatross-scaler, build/albatross-lab
 #   make lab        install what is missing, build, run the lab on conf/lab.json
 #   make test       install what is missing, build, run every test; ends in "N passed, N failed"
+#   make test-clients   the long ones of Terraform and Ansible, besides: some ten minutes
 #   make unit       only the C unit tests
 #   make asan tsan  the tests under ASan+UBSan; the load balancer's under TSan
 #   make fuzz       the fuzzers over their corpora, then FUZZ_SECONDS of new inputs each
@@ -73,7 +74,7 @@ UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/unit/%,$(shell find tests/unit -n
 BENCHES := $(addprefix $(BIN)/bench/,load relay rules target)
 LLHTTP_OBJECTS := $(OBJ)/llhttp/llhttp.o $(OBJ)/llhttp/api.o $(OBJ)/llhttp/http.o
 
-.PHONY: all lab test unit asan tsan fuzz lint format bench bench-quick bench-instructions shapes deps test-deps install clean \
+.PHONY: all lab test test-clients unit asan tsan fuzz lint format bench bench-quick bench-instructions shapes deps test-deps install clean \
 	pytest unit-programs bench-programs
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -157,6 +158,11 @@ test: test-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all unit-programs
 	@tests/js/install.sh
 	@$(PYTHON) tests/run.py --mode $(MODE) --bin $(BIN) --unit $(OBJ)/tests/unit --pytest tests
+
+# Every corner of Terraform's and Ansible's modules: some ten minutes.
+test-clients: test-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(PYTHON) tests/run.py --mode $(MODE) --bin $(BIN) --long --pytest tests
 
 unit:
 	@$(MAKE) --no-print-directory -j$(JOBS) unit-programs

@@ -55,18 +55,20 @@ def run_unit(folder, env):
 
 def run_pytest(paths, args, env):
     """What can share the machine, in parallel, beside it what mostly waits; then, one by one, what can not."""
-    unhurried = start_pytest(paths, "unhurried", "4", args.mode, env, hidden=True)
-    busy = start_pytest(
-        paths, "not alone and not unhurried", args.parallel, args.mode, env
-    )
-    passed, failed = finish_pytest(*busy)
-    p, f = finish_pytest(*unhurried)
-    passed, failed = passed + p, failed + f
-    p, f = finish_pytest(*start_pytest(paths, "alone", "0", args.mode, env))
-    return passed + p, failed + f
+
+    def start(marks, parallel, hidden=False):
+        return start_pytest(paths, marks, parallel, args.mode, env, hidden)
+
+    if args.long:
+        return finish_pytest(*start("long", args.parallel))
+    unhurried = start("unhurried and not long", "4", hidden=True)
+    busy = start("not alone and not unhurried and not long", args.parallel)
+    results = [finish_pytest(*busy), finish_pytest(*unhurried)]
+    results.append(finish_pytest(*start("alone", "0")))
+    return tuple(sum(column) for column in zip(*results))
 
 
-def start_pytest(paths, marks, parallel, mode, env, hidden=False):
+def start_pytest(paths, marks, parallel, mode, env, hidden):
     """hidden: its output is kept until it has ended. Returns what finish_pytest() takes."""
     report = ROOT / "build" / f"pytest-{mode}-{marks.replace(' ', '-')}.xml"
     report.unlink(missing_ok=True)
@@ -105,6 +107,7 @@ def main():
     parser.add_argument("--bin", default="build")
     parser.add_argument("--unit", help="folder of unit test programs")
     parser.add_argument("--pytest", nargs="*", default=[], help="paths for pytest")
+    parser.add_argument("--long", action="store_true", help="those marked long, only")
     parser.add_argument("--parallel", default="4", help="pytest processes")
     args = parser.parse_args()
     started = time.monotonic()

@@ -9,6 +9,7 @@ import playbooks
 import whole_lab
 
 
+@pytest.mark.unhurried
 @pytest.mark.timeout(1500)
 def test_a_playbook_builds_the_whole_lab_keeps_it_changes_it_and_takes_it_away(
     start_lab, programs

@@ -11,6 +11,7 @@ sys.path.insert(0, str(shared.ROOT / "tests/lab"))
 from ec2_lab import Ec2Lab  # noqa: E402
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_a_playbook_of_ec2_converges_and_goes(programs):
     playbooks.require()

@@ -11,7 +11,7 @@ import terraform
 sys.path.insert(0, str(shared.ROOT / "tests/lab"))
 from ec2_lab import Ec2Lab  # noqa: E402
 
-pytestmark = pytest.mark.unhurried
+pytestmark = pytest.mark.long
 
 SOURCE = shared.ROOT / "tests/data/terraform/asg.tf"
 

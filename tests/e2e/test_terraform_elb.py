@@ -12,7 +12,7 @@ import terraform
 sys.path.insert(0, str(shared.ROOT / "tests/lb"))
 from lb_helpers import Backend, Wire  # noqa: E402
 
-pytestmark = pytest.mark.unhurried
+pytestmark = pytest.mark.long
 
 SOURCE = shared.ROOT / "tests/data/terraform/elb.tf"
 # What "changed" changes; all else stays as it is.
