@@ -8,6 +8,8 @@ import conftest as shared
 import terraform
 import whole_lab
 
+pytestmark = pytest.mark.unhurried
+
 SOURCE = shared.ROOT / "tests/data/terraform/course.tf"
 # What another greeting changes.
 UPDATED = {

@@ -409,7 +409,7 @@ static void what_is_no_alarm_on_an_expression_is_refused(void **state)
 	assert_math_refused(document, EINVAL, "Exactly one");
 	document = math_document("visible", 60);
 	for (int i = 0; i < 9; i++) {
-		char id[8];
+		char id[16];
 
 		snprintf(id, sizeof(id), "m%d", i);
 		json_array_append_new(json_object_get(document, "Metrics"), queue_metric(id, 60));
