@@ -361,13 +361,15 @@ def test_datapoints_and_history_survive_a_restart_and_kill_9_costs_seconds(progr
     before = writes(port)
     wait_for(lambda: writes(port) > before, 20, "the data to be written")
     put(cloudwatch, name="Lost", Value=5)
-    cloudwatch.set_alarm_state(AlarmName="high", StateValue="ALARM", StateReason="test")
+    # No data ever comes to it: it stays as it was set.
+    put_alarm(cloudwatch, "kept", MetricName="None", TreatMissingData="ignore")
+    cloudwatch.set_alarm_state(AlarmName="kept", StateValue="ALARM", StateReason="test")
     program.process.kill()
     program.process.wait()
     _, cloudwatch = start_scaler(programs, port, Scaler=scaler)
     assert len(statistics(cloudwatch, name="Late", Statistics=["Sum"])) == 1
     assert len(cloudwatch.list_metrics(Namespace="Lab")["Metrics"]) == 3
-    assert alarm(cloudwatch)["StateValue"] == "ALARM"
+    assert alarm(cloudwatch, "kept")["StateValue"] == "ALARM"
     items = cloudwatch.describe_alarm_history(AlarmName="high")["AlarmHistoryItems"]
     assert items[-1]["HistorySummary"] == 'Alarm "high" created'
     put_alarm(cloudwatch, Threshold=51)
