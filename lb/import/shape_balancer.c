@@ -135,7 +135,8 @@ static void shorten_forward(json_t *action, const json_t *names)
 {
 	json_t *config = doc_object(action, "ForwardConfig");
 	json_t *groups = doc_array(config, "TargetGroups"), *group;
-	const json_t *sticky = doc_object(config, "TargetGroupStickinessConfig");
+	bool is_sticky =
+	    doc_bool(doc_object(config, "TargetGroupStickinessConfig"), "Enabled", false);
 	size_t i;
 
 	shape_rename(action, "TargetGroupArn", names);
@@ -143,11 +144,10 @@ static void shorten_forward(json_t *action, const json_t *names)
 		shape_rename(group, "TargetGroupArn", names);
 	if (json_array_size(groups) == 0)
 		return;
-	if (!doc_bool(sticky, "Enabled", false))
+	if (!is_sticky)
 		json_object_del(config, "TargetGroupStickinessConfig");
 	group = json_array_get(groups, 0);
-	if (json_array_size(groups) == 1 && !doc_bool(sticky, "Enabled", false) &&
-	    doc_int(group, "Weight", 1) == 1) {
+	if (json_array_size(groups) == 1 && !is_sticky && doc_int(group, "Weight", 1) == 1) {
 		json_object_set(action, "TargetGroupArn", json_object_get(group, "TargetGroupArn"));
 		json_object_del(action, "ForwardConfig");
 	} else {
