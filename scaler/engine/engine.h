@@ -71,6 +71,9 @@ void actions_fini(struct actions *actions);
 struct metric_request {
 	const char *namespace, *name, *statistic;
 	const json_t *dimensions;
+	/* Instead of those: MetricDataQueries, one of which returns data; all periods are period_s.
+	 * What cannot be worked out has no values.  NULL: a metric. */
+	const json_t *queries;
 	int period_s;
 	int64_t end_ms;
 	double *values;
