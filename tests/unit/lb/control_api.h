@@ -107,4 +107,38 @@ static inline void accept_answer(json_t *answer)
 	json_decref(answer);
 }
 
+static inline char *make_balancer(struct fixture *f, const char *name)
+{
+	return take_first(call(f, "CreateLoadBalancer", "{'Name': '%s'}", name), "LoadBalancers",
+			  "LoadBalancerArn");
+}
+
+static inline char *make_group(struct fixture *f, const char *name)
+{
+	return take_first(call(f, "CreateTargetGroup",
+			       "{'Name': '%s', 'Protocol': 'HTTP', 'Port': 80, 'TargetType': 'ip'}",
+			       name),
+			  "TargetGroups", "TargetGroupArn");
+}
+
+static inline char *make_listener(struct fixture *f, const char *balancer, int port,
+				  const char *group)
+{
+	return take_first(call(f, "CreateListener",
+			       "{'LoadBalancerArn': '%s', 'Protocol': 'HTTP', 'Port': %d, "
+			       "'DefaultActions': [{'Type': 'forward', 'TargetGroupArn': '%s'}]}",
+			       balancer, port, group),
+			  "Listeners", "ListenerArn");
+}
+
+static inline json_t *make_rule(struct fixture *f, const char *listener, int priority,
+				const char *path)
+{
+	return call(f, "CreateRule",
+		    "{'ListenerArn': '%s', 'Priority': %d, 'Conditions': [{'Field': 'path-pattern',"
+		    " 'Values': ['%s']}], 'Actions': [{'Type': 'fixed-response', "
+		    "'FixedResponseConfig': {'StatusCode': '404'}}]}",
+		    listener, priority, path);
+}
+
 #endif
