@@ -1,9 +1,10 @@
 /*
  * See listener.h.
  *
- * evhttp 2.1 tells when it makes a connection (the bufferevent callback) and never when it drops
- * one.  So each new socket is noted by number and inode, and sockets that are gone are found by
- * looking, which is done only when the table is full.
+ * evhttp 2.1 hands out a connection with its first request, and a silent one never.  But the
+ * bufferevent callback tells when it makes one, and the connection is the argument of the callbacks
+ * that it then puts on the bufferevent: so each is counted from accept() to evhttp's close
+ * callback.
  */
 #include "common/http/listener.h"
 
@@ -13,12 +14,12 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 
+#include "common/base/check.h"
 #include "common/base/log.h"
 
 enum {
@@ -27,12 +28,7 @@ enum {
 	REPORT_EVERY = 1000, /* refused connections */
 };
 
-struct seen {
-	int fd;
-	ino_t inode;
-};
-
-/* Just made by evhttp, its socket not yet known. */
+/* Just made by evhttp, its connection not yet known. */
 struct fresh {
 	struct bufferevent *bev; /* a reference */
 	STAILQ_ENTRY(fresh) link;
@@ -45,53 +41,47 @@ struct http_listener {
 	STAILQ_HEAD(, fresh) fresh;
 	LIST_ENTRY(http_listener) link;
 	int port;
-	size_t n_seen, max, n_refused;
-	struct seen seen[];
+	size_t n_open, max, n_refused;
 };
 
 /* accept()'s error callback gets evhttp's argument, not ours: the listener is found here.  A
  * program's listeners are all made and run in its one control thread. */
 static LIST_HEAD(, http_listener) listeners = LIST_HEAD_INITIALIZER(listeners);
 
-static bool is_open(const struct seen *seen)
-{
-	struct stat stat;
-
-	return fstat(seen->fd, &stat) == 0 && stat.st_ino == seen->inode;
-}
-
-static void sweep(struct http_listener *listener)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < listener->n_seen; i++)
-		if (is_open(&listener->seen[i]))
-			listener->seen[n++] = listener->seen[i];
-	listener->n_seen = n;
-}
-
 /* evhttp reads the end of the stream and drops the connection. */
 static void refuse(struct http_listener *listener, int fd)
 {
 	if (listener->n_refused++ % REPORT_EVERY == 0)
 		log_warn("connection-refused", "port=%d open=%zu refused=%zu why=\"limit reached\"",
-			 listener->port, listener->n_seen, listener->n_refused);
+			 listener->port, listener->n_open, listener->n_refused);
 	shutdown(fd, SHUT_RDWR);
 }
 
-static void note(struct http_listener *listener, int fd)
+static void on_close(struct evhttp_connection *conn, void *arg)
 {
-	struct stat stat;
+	struct http_listener *listener = arg;
 
-	if (fd < 0 || fstat(fd, &stat) != 0)
+	(void)conn;
+	listener->n_open--;
+}
+
+/* Before evhttp waits for the connection's first byte, so it is there, if it was made at all. */
+static void count(struct http_listener *listener, struct bufferevent *bev)
+{
+	struct evhttp_connection *conn;
+	void *arg;
+
+	bufferevent_getcb(bev, NULL, NULL, NULL, &arg);
+	conn = arg;
+	if (conn == NULL)
 		return;
-	if (listener->n_seen == listener->max)
-		sweep(listener);
-	if (listener->n_seen == listener->max) {
-		refuse(listener, fd);
+	CHECK(evhttp_connection_get_bufferevent(conn) == bev);
+	if (listener->n_open == listener->max) {
+		refuse(listener, bufferevent_getfd(bev));
 		return;
 	}
-	listener->seen[listener->n_seen++] = (struct seen){.fd = fd, .inode = stat.st_ino};
+	listener->n_open++;
+	evhttp_connection_set_closecb(conn, on_close, listener);
 }
 
 static void on_settle(evutil_socket_t unused, short what, void *arg)
@@ -103,7 +93,7 @@ static void on_settle(evutil_socket_t unused, short what, void *arg)
 	(void)what;
 	while ((fresh = STAILQ_FIRST(&listener->fresh)) != NULL) {
 		STAILQ_REMOVE_HEAD(&listener->fresh, link);
-		note(listener, bufferevent_getfd(fresh->bev));
+		count(listener, fresh->bev);
 		bufferevent_decref(fresh->bev);
 		free(fresh);
 	}
@@ -190,8 +180,7 @@ static void name_address(const struct sockaddr *addr, char *text, size_t size)
 
 static struct http_listener *allocate(struct event_base *base, size_t max_connections)
 {
-	struct http_listener *listener =
-	    calloc(1, sizeof(*listener) + max_connections * sizeof(listener->seen[0]));
+	struct http_listener *listener = calloc(1, sizeof(*listener));
 
 	if (listener == NULL)
 		return NULL;
@@ -268,8 +257,7 @@ int http_listener_port(const struct http_listener *listener)
 	return listener->port;
 }
 
-size_t http_listener_connections(struct http_listener *listener)
+size_t http_listener_connections(const struct http_listener *listener)
 {
-	sweep(listener);
-	return listener->n_seen;
+	return listener->n_open;
 }

@@ -16,8 +16,9 @@
 struct http_listener;
 
 /*
- * Listens at once; takes http's bufferevent callback (evhttp_set_bevcb).  Connections above
- * max_connections are closed as they come.  err names the address.
+ * Listens at once; takes http's bufferevent callback (evhttp_set_bevcb) and its connections' close
+ * callbacks (evhttp_connection_set_closecb).  Connections above max_connections are closed as they
+ * come.  err names the address.
  */
 MUST_CHECK struct http_listener *http_listener_new(struct event_base *base, struct evhttp *http,
 						   const struct sockaddr *addr, socklen_t addr_len,
@@ -27,6 +28,6 @@ void http_listener_free(struct http_listener *listener);
 
 int http_listener_port(const struct http_listener *listener);
 /* Connections open now. */
-size_t http_listener_connections(struct http_listener *listener);
+size_t http_listener_connections(const struct http_listener *listener);
 
 #endif
