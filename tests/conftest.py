@@ -125,12 +125,14 @@ def processes_with(marker):
 
 
 class Program:
-    """One of our programs, with its log in a file that stop() and the fixture look at."""
+    """One of our programs, with its log in a file that stop() and the fixture look at. What it logged
+    outlives the file, which goes with the test's folder."""
 
     def __init__(self, name, args, folder, env=None):
         self.name = name
         self.log_path = folder / f"{name}-{time.monotonic_ns()}.log"
         self.log_file = open(self.log_path, "wb")
+        self.whole_log = None  # once it has ended
         self.process = subprocess.Popen(
             [str(BIN / name), *map(str, args)],
             stdout=self.log_file,
@@ -145,11 +147,14 @@ class Program:
         return self.process.pid
 
     def log(self):
-        if (
-            not self.log_path.exists()
-        ):  # a failure in the fixture's own end comes after the clean-up
-            return ""
+        if self.whole_log is not None:
+            return self.whole_log
         return self.log_path.read_text(errors="replace")
+
+    def close_log(self):
+        """Nobody writes it any more: from here on log() needs no file."""
+        self.log_file.close()
+        self.whole_log = self.log()
 
     def is_running(self):
         return self.process.poll() is None
@@ -231,7 +236,6 @@ class Programs:
             except subprocess.TimeoutExpired:
                 program.process.kill()
                 program.process.wait()
-            program.log_file.close()
         left = []
         with contextlib.suppress(AssertionError):
             wait_for(lambda: not processes_with(self.marker), 3, "processes to go")
@@ -244,6 +248,8 @@ class Programs:
                 )
                 left.append(f"{pid}: {command.decode(errors='replace')}")
                 os.kill(pid, signal.SIGKILL)
+        for program in self.started:
+            program.close_log()
         return left
 
 
