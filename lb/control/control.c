@@ -20,12 +20,13 @@
 #include "lb/control/file_apply.h"
 #include "lb/control/instances.h"
 #include "lb/control/pages.h"
+#include "lb/control/rebuild_pace.h"
 #include "lb/control/rollout.h"
 #include "lb/control/settings.h"
 #include "lb/control/sockets.h"
 #include "lb/control/sticky_key.h"
 
-enum { RETRY_MS = 5000, DRAIN_POLL_MS = 50, REBUILD_CHEAP_US = 5000, REBUILD_SHARE = 4 };
+enum { RETRY_MS = 5000, DRAIN_POLL_MS = 50 };
 
 struct control {
 	struct event_base *base; /* borrowed: freed after us */
@@ -53,8 +54,7 @@ struct control {
 	struct pages_context pages;
 	struct event *rebuild; /* made active by changes; runs once a turn */
 	bool is_stale;         /* something changed that the workers have not been told */
-	/* Of the last rebuild: so that many changes in a row share one. */
-	int64_t rebuilt_us, rebuild_took_us;
+	struct rebuild_pace pace;
 	struct rollout *rollout;
 	char *listening; /* the addresses, as last logged */
 	/* Draining. */
@@ -114,17 +114,14 @@ static const struct elb_hooks hooks = {
     .subnet_find = hook_subnet_find,
 };
 
-/*
- * At once, as a rule.  Where rebuilding costs (very many rules that changed) it may take a fifth of
- * the time, no more: what changes meanwhile waits for the next.
+/* At once as a rule: in this turn of the loop, and so before the call that changed it is answered.
  */
 static void wake_rebuild(struct control *control)
 {
-	int64_t wait_us =
-	    control->rebuilt_us + REBUILD_SHARE * control->rebuild_took_us - clock_monotonic_us();
+	int64_t wait_us = rebuild_pace_wait_us(&control->pace, clock_monotonic_us());
 	struct timeval wait = {wait_us / 1000000, wait_us % 1000000};
 
-	if (control->rebuild_took_us < REBUILD_CHEAP_US || wait_us <= 0)
+	if (wait_us == 0)
 		event_active(control->rebuild, EV_TIMEOUT, 1);
 	else
 		event_add(control->rebuild, &wait);
@@ -230,15 +227,15 @@ static int rebuild(struct control *control, struct err *err)
 static void rebuild_or_retry(struct control *control)
 {
 	static const struct timeval later = {RETRY_MS / 1000, 0};
-	int64_t start_us = clock_monotonic_us();
+	int64_t start_us = clock_monotonic_us(), end_us;
 	struct err err = {0};
 	int result;
 
 	event_del(control->rebuild);
 	control->is_stale = false;
 	result = rebuild(control, &err);
-	control->rebuilt_us = clock_monotonic_us();
-	control->rebuild_took_us = control->rebuilt_us - start_us;
+	end_us = clock_monotonic_us();
+	rebuild_pace_note(&control->pace, end_us, end_us - start_us);
 	if (result == 0)
 		return;
 	control->is_stale = true;
