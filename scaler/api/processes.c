@@ -129,6 +129,9 @@ json_t *handle_ResumeProcesses(void *context, const struct aws_call *call, const
 	if (!group || check_all(doc_array(input, "ScalingProcesses"), processes, "scaling process",
 				error) < 0)
 		return NULL;
+	/* A suspension by the administration ends too. */
+	if (reply_wants(input, "ScalingProcesses", "Launch"))
+		breaker_reset(group);
 	for (size_t i = 0; processes[i]; i++) {
 		if (reply_wants(input, "ScalingProcesses", processes[i]))
 			drop(list_of(group, "SuspendedProcesses"), "ProcessName", processes[i]);

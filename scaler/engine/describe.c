@@ -58,6 +58,23 @@ static json_t *traffic_sources(const struct group *group)
 	return out;
 }
 
+/* A suspension of ours beside those that people have asked for. */
+static void show_suspension(const struct group *group, json_t *out)
+{
+	json_t *entry = breaker_suspension(group), *list;
+
+	if (!entry)
+		return;
+	list = json_copy(doc_array(out, "SuspendedProcesses"));
+	if (group_is_suspended(group, "Launch")) {
+		json_decref(entry);
+		json_decref(list);
+		return;
+	}
+	json_array_append_new(list, entry);
+	json_object_set_new(out, "SuspendedProcesses", list);
+}
+
 json_t *group_describe(const struct group *group, bool with_instances)
 {
 	const struct instance *instance;
@@ -69,6 +86,7 @@ json_t *group_describe(const struct group *group, bool with_instances)
 	json_object_set_new(out, "MaxSize", json_integer(group->max));
 	json_object_set_new(out, "DesiredCapacity", json_integer(group->desired));
 	json_object_set_new(out, "TrafficSources", traffic_sources(group));
+	show_suspension(group, out);
 	if (group->is_deleting)
 		json_object_set_new(out, "Status", json_string("Delete in progress"));
 	if (!with_instances)

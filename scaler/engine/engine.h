@@ -198,6 +198,11 @@ MUST_CHECK int engine_attach_instance(struct engine *engine, struct group *group
 
 /* The group's launch configuration, borrowed; NULL: it has a template. */
 const json_t *group_config(const struct group *group);
+/* Launches are tried again at once: the template, the zones or a person's mind has changed. */
+void breaker_reset(struct group *group);
+/* Why launches are held, in a sentence put into text, which is returned; NULL: they are not. */
+const char *breaker_hold(const struct group *group, int64_t now_ms, char text[MESSAGE_MAX]);
+
 /* Launch configurations by name; document: DescribeLaunchConfigurations' entry, taken over.  -1
  * without memory. */
 MUST_CHECK int engine_add_config(struct engine *engine, json_t *document);

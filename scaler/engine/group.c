@@ -270,34 +270,6 @@ void group_forget_why(struct group *group)
 	group->is_dirty = true;
 }
 
-/* 9 s, 18 s, ... 15 min.  Failures of launches that were under way together count once. */
-void group_back_off(struct group *group, int64_t now_ms)
-{
-	int64_t delay_ms = 9000;
-
-	group->launch_failures++;
-	group->failed_ms = now_ms;
-	if (group->launch_after_ms > now_ms)
-		return;
-	for (int i = 0; i < group->failures && delay_ms < 900000; i++)
-		delay_ms *= 2;
-	if (delay_ms > 900000)
-		delay_ms = 900000;
-	group->failures++;
-	group->launch_after_ms = now_ms + delay_ms;
-	group->is_dirty = true;
-}
-
-void group_launch_succeeded(struct group *group)
-{
-	if (group->failures == 0 && group->launch_after_ms == 0)
-		return;
-	group->failures = 0;
-	group->launch_after_ms = 0;
-	group->failed_ms = 0;
-	group->is_dirty = true;
-}
-
 /* ---- create, update, delete ---- */
 
 static int set_default(json_t *document, const char *member, json_t *value)
@@ -573,7 +545,7 @@ int engine_update_group(struct group *group, const json_t *input, int64_t now_ms
 	if (doc_has(input, "AvailabilityZones") || doc_has(input, "VPCZoneIdentifier"))
 		group_read_zones(group);
 	if (is_new_start)
-		group_launch_succeeded(group);
+		breaker_reset(group);
 	if (doc_has(input, "LaunchTemplate"))
 		group_forget_template(group);
 	return 0;

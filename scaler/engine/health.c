@@ -57,15 +57,20 @@ static int elb_budget(const struct group *group)
 	return budget;
 }
 
-/* A newcomer that ended by itself, or never worked, is a failed launch in all but name. */
-static void blame_launch(struct group *group, const struct instance *instance, int64_t now_ms)
+/* A newcomer that ended by itself, or that no check ever called healthy, is a failed launch in all
+ * but name. */
+static void blame_launch(struct tick *tick, struct group *group, const struct instance *instance,
+			 const char *why)
 {
-	bool is_old = instance->is_proven && now_ms - instance->in_service_ms >= STILLBORN_MS;
+	int64_t now_ms = tick->now_ms;
+	bool is_old = instance->is_proven &&
+		      (why == ELB_REASON || now_ms - instance->in_service_ms >= STILLBORN_MS);
 
 	if (is_old || instance->is_user_marked ||
 	    strcmp(instance->reason_code, "Client.UserInitiatedShutdown") == 0)
 		return;
-	group_back_off(group, now_ms);
+	breaker_failed(tick->engine, group, instance, instance->reason[0] ? instance->reason : why,
+		       now_ms);
 }
 
 /* It ended by itself before anyone saw it work: its launch has failed after all.  It still has to
@@ -91,7 +96,7 @@ static void fail_stillborn(struct tick *tick, struct group *group, struct instan
 	instance->is_unhealthy = true;
 	instance->end_ms = tick->now_ms;
 	instance->is_dirty = true;
-	group_back_off(group, tick->now_ms);
+	breaker_failed(tick->engine, group, instance, instance->reason, tick->now_ms);
 }
 
 static void replace(struct tick *tick, struct group *group, struct instance *instance,
@@ -111,7 +116,7 @@ static void replace(struct tick *tick, struct group *group, struct instance *ins
 		activity_say(activity, instance->reason);
 	group->replacing++;
 	group->is_dirty = true;
-	blame_launch(group, instance, tick->now_ms);
+	blame_launch(tick, group, instance, why);
 }
 
 /* Why EC2 or a person says it is unhealthy; NULL: they do not. */
@@ -139,9 +144,8 @@ static void prove(const struct tick *tick, struct group *group, struct instance 
 		instance->is_proven = true;
 		instance->is_dirty = true;
 	}
-	/* Only of what is newer than the latest failure: an old one says nothing about launches. */
-	if (instance->is_proven && instance->launch_ms >= group->failed_ms)
-		group_launch_succeeded(group);
+	if (instance->is_proven)
+		breaker_succeeded(group, instance);
 }
 
 /* The oldest one that has reached its maximum lifetime, one at a time, and not while anything else

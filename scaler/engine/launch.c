@@ -1,7 +1,7 @@
 /*
  * Launches: decided by zone, handed out with their token, answered, and followed until
  * the instance is in service.  A launch whose answer was lost is handed out again with the same
- * token; one that EC2 refused has failed, and the next waits (group_back_off).  Pure.
+ * token; one that EC2 refused has failed, and the next waits (breaker.c).  Pure.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,8 +15,7 @@ enum {
 	ZONE_CLOSED_MS = 60 * 1000,      /* times 2 for each failure in a row */
 	ZONE_CLOSED_MAX_MS = 900 * 1000,
 	RETRY_MAX_MS = 30 * 1000,
-	PROBE_AFTER_FAILURES = 3, /* from then on one launch at a time */
-	MAX_LAUNCHING = 100,      /* not yet answered; the rest comes after them */
+	MAX_LAUNCHING = 100, /* not yet answered; the rest comes after them */
 	ZONELESS_MS = 5000,
 };
 
@@ -100,21 +99,11 @@ static int launches_allowed(const struct group *group, int needed, int64_t now_m
 	const struct instance *instance;
 	int room = MAX_LAUNCHING;
 
-	if (group->launch_after_ms > now_ms || group->is_deleting ||
-	    group_is_suspended(group, "Launch"))
+	if (group->is_deleting || group_is_suspended(group, "Launch"))
 		return 0;
 	TAILQ_FOREACH (instance, &group->instances, link)
 		room -= instance->id[0] == '\0';
-	if (room <= 0)
-		return 0;
-	if (group->failures < PROBE_AFTER_FAILURES)
-		return needed < room ? needed : room;
-	/* One newcomer at a time until one is seen to work. */
-	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (instance_is_live(instance) && !instance->is_proven)
-			return 0;
-	}
-	return 1;
+	return breaker_may_launch(group, needed < room ? needed : room, now_ms);
 }
 
 static void write_cause(const struct tick *tick, struct group *group, int actual, int n,
@@ -194,6 +183,8 @@ void launch_missing(struct tick *tick, struct group *group, int needed)
 		counts[zone]++;
 		launched++;
 	}
+	if (launched > 0)
+		breaker_launched(group);
 	if (launched > 0 && launched == needed)
 		group_forget_why(group);
 }
@@ -388,7 +379,7 @@ void engine_launch_done(struct engine *engine, const struct action *action,
 		group->launch_failures++;
 		close_zone(group, action->zone, now_ms);
 	} else {
-		group_back_off(group, now_ms);
+		breaker_failed(engine, group, NULL, answer->message, now_ms);
 	}
 }
 
@@ -401,7 +392,7 @@ static void died(struct tick *tick, struct group *group, struct instance *instan
 
 	fail_one(group, instance, reason, tick->now_ms);
 	if (strcmp(instance->reason_code, "Client.UserInitiatedShutdown") != 0)
-		group_back_off(group, tick->now_ms);
+		breaker_failed(tick->engine, group, instance, reason, tick->now_ms);
 }
 
 static void give_up(struct tick *tick, struct group *group, struct instance *instance,
@@ -418,7 +409,7 @@ static void give_up(struct tick *tick, struct group *group, struct instance *ins
 	cause_add(cause, tick->now_ms,
 		  "an instance was taken out of service because its launch failed: %s", reason);
 	(void)terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
-	group_back_off(group, tick->now_ms);
+	breaker_failed(tick->engine, group, instance, reason, tick->now_ms);
 }
 
 static bool is_registered_everywhere(const struct group *group, const struct instance *instance)

@@ -193,6 +193,19 @@ struct attachment {
 	TAILQ_ENTRY(attachment) link;
 };
 
+/* Launches that fail, see breaker.c.  Stored. */
+struct breaker {
+	int row;                   /* failures since one worked */
+	int steps;                 /* times that the wait has doubled */
+	int attempts;              /* failures that count towards a suspension */
+	int64_t after_ms;          /* no launch before */
+	int64_t since_ms;          /* the first failure of the row */
+	int64_t failed_ms;         /* the latest */
+	char why[MESSAGE_MAX];     /* it failed */
+	char kept_id[ID_TEXT_MAX]; /* launch_id of the one that is kept for inspection; "" none */
+	bool is_suspended;         /* for a day nothing has worked */
+};
+
 struct group {
 	char name[NAME_MAX_LEN];
 	/* DescribeAutoScalingGroups' shape without Instances and DesiredCapacity's like: those are
@@ -208,11 +221,8 @@ struct group {
 	int cooldown_s;
 	char waiting_id[ID_TEXT_MAX]; /* activity: EC2 has not told the zones yet; "" none */
 
-	/* Launches that fail: who failed, how often in a row, not again before. */
-	int failures;
-	int64_t launch_after_ms;
-	int64_t failed_ms; /* the latest failure */
-	int replacing;     /* launches owed to unhealthy instances */
+	struct breaker breaker;
+	int replacing; /* launches owed to unhealthy instances */
 
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */

@@ -64,9 +64,6 @@ void group_forget_template(struct group *group);
 void group_template_version(const struct group *group, char version[ZONE_MAX]);
 /* Zones by name only, until EC2 has told the subnets. */
 void group_read_zones(struct group *group);
-/* A launch has failed: the next one waits, twice as long each time. */
-void group_back_off(struct group *group, int64_t now_ms);
-void group_launch_succeeded(struct group *group);
 void policy_free(struct policy *policy);
 
 /* instance.c */
@@ -82,6 +79,26 @@ void instance_drop_target_group(json_t *list, const char *arn);
 int zones_poorest(const struct group *group, const int counts[], int64_t now_ms);
 /* Live instances by zone. */
 void zones_count(const struct group *group, int counts[MAX_ZONES]);
+
+/* breaker.c */
+
+/* How many of needed launches may be decided now; breaker_hold says why not all. */
+int breaker_may_launch(const struct group *group, int needed, int64_t now_ms);
+/* A launch has failed: refused by EC2 (instance NULL), ended, or never healthy. */
+void breaker_failed(struct engine *engine, struct group *group, const struct instance *instance,
+		    const char *why, int64_t now_ms);
+/* This one works. */
+void breaker_succeeded(struct group *group, const struct instance *instance);
+void breaker_launched(struct group *group); /* a launch has been decided */
+/* Three in a row have failed: launches are probes. */
+bool breaker_is_open(const struct group *group);
+/* Does it stay, drained, to be looked at? */
+bool breaker_keeps(const struct group *group, const struct instance *instance, int64_t now_ms);
+/* How long to wait after so many failures before this one: for other things that are tried again,
+ * such as a zone without room. */
+int64_t breaker_delay_ms(struct engine *engine, int failures);
+/* The entry of SuspendedProcesses for a group that has failed for a day; NULL: it has not. */
+json_t *breaker_suspension(const struct group *group);
 
 /* launch.c */
 void launch_identify(struct group *group, struct instance *instance, const json_t *ec2);

@@ -250,7 +250,7 @@ static void begin(struct tick *tick, struct group *group, json_t *refresh)
 	set_int(group, refresh, "InstancesToUpdate", n);
 	set_int(group, refresh, "PercentageComplete", n == 0 ? 100 : 0);
 	set_int(group, refresh, "ProgressMs", tick->now_ms);
-	set_int(group, refresh, "FailuresBefore", group->failures);
+	set_int(group, refresh, "FailuresBefore", group->breaker.row);
 	set_text(group, refresh, "Status", "InProgress");
 	if (n == 0)
 		finish(group, refresh, "Successful", NULL, tick->now_ms);
@@ -282,7 +282,7 @@ static void begin_rollback(struct group *group, json_t *refresh, const char *why
 	set_text(group, refresh, "StatusReason", why);
 	set_int(group, refresh, "RollbackTotal", n);
 	set_int(group, refresh, "ProgressMs", now_ms);
-	set_int(group, refresh, "FailuresBefore", group->failures);
+	set_int(group, refresh, "FailuresBefore", group->breaker.row);
 	group->is_dirty = true;
 }
 
@@ -509,7 +509,7 @@ static void go_on(struct tick *tick, struct group *group, json_t *refresh)
 	struct census census = take_census(group, refresh, tick->now_ms);
 
 	show_progress(group, refresh, &census, tick->now_ms);
-	if (group->failures - doc_int(refresh, "FailuresBefore", 0) >= FAILURES_MAX) {
+	if (group->breaker.row - doc_int(refresh, "FailuresBefore", 0) >= FAILURES_MAX) {
 		fail(group, refresh, "The refresh was stopped: launches fail one after another.",
 		     tick->now_ms);
 		return;

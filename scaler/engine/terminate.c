@@ -356,6 +356,11 @@ static void leave(struct tick *tick, struct group *group, struct instance *insta
 		ended(tick, group, instance);
 		return;
 	}
+	if (breaker_keeps(group, instance, tick->now_ms)) {
+		activity_say(activity, "The launch failed, the third and more in a row: kept for "
+				       "inspection until the next one is tried.");
+		return;
+	}
 	/* Whatever the hooks say in the end, it goes. */
 	if (instance->is_end_asked ||
 	    (!instance->is_forced && hooks_pass(tick, group, instance) == HOOKS_ASK_WAIT))
