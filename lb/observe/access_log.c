@@ -324,6 +324,11 @@ void access_log_reopen(struct access_log *log)
 	log_file_reopen(log->file);
 }
 
+int access_log_wake_fd(const struct access_log *log)
+{
+	return log ? log_file_wake_fd(log->file) : -1;
+}
+
 uint64_t access_log_dropped(const struct access_log *log)
 {
 	return log_file_dropped(log->file);

@@ -27,6 +27,7 @@ void access_log_close(struct access_log *log);
 /* After a rotation: the file is opened anew by its name.  Any thread, returns at once. */
 void access_log_reopen(struct access_log *log);
 
+int access_log_wake_fd(const struct access_log *log);      /* as log_file_wake_fd */
 uint64_t access_log_dropped(const struct access_log *log); /* lines lost to a slow disk */
 
 /* One exchange; texts and strings are borrowed for the call; NULL or empty = "-". */

@@ -245,6 +245,11 @@ void log_file_reopen(struct log_file *log)
 	wake(log);
 }
 
+int log_file_wake_fd(const struct log_file *log)
+{
+	return log ? log->wake_fd : -1;
+}
+
 uint64_t log_file_dropped(const struct log_file *log)
 {
 	uint64_t sum = 0;

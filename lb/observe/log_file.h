@@ -26,6 +26,9 @@ void log_file_reopen(struct log_file *log);
 
 uint64_t log_file_dropped(const struct log_file *log); /* lines lost to a slow disk */
 
+/* What workers wake the writing thread with; -1 for NULL.  It stays the same. */
+int log_file_wake_fd(const struct log_file *log);
+
 /* Worker lane's own: where it formats its next line [LOG_LINE_MAX], and that it is len bytes. */
 char *log_file_line(struct log_file *log, unsigned lane);
 void log_file_put(struct log_file *log, unsigned lane, size_t len);

@@ -17,7 +17,7 @@ enum { DEFAULT_CONNECT_MS = 10000, SPARE_FDS = 128 };
 struct bound {
 	uint64_t id;
 	struct sockaddr_storage addr;
-	bool is_new; /* during an install: fds are not handed over yet */
+	bool is_new; /* during an install */
 	int *fds;    /* n_workers of them while is_new */
 };
 
@@ -92,14 +92,15 @@ struct proxy *proxy_start(const struct proxy_config *config, struct err *err)
 
 /* ---- install ---- */
 
-static void drop_new(struct bound_list *list, unsigned n_workers, bool closes)
+/* Workers have descriptors of their own for what was handed over. */
+static void close_new(struct bound_list *list, unsigned n_workers)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct bound *bound = &list->items[i];
 
 		if (!bound->is_new)
 			continue;
-		for (unsigned w = 0; closes && w < n_workers; w++)
+		for (unsigned w = 0; w < n_workers; w++)
 			close(bound->fds[w]);
 		free(bound->fds);
 		bound->fds = NULL;
@@ -147,8 +148,7 @@ static struct mail *mail_new(enum mail_kind kind, size_t n_sockets)
 	return mail;
 }
 
-static struct mail *install_mail(const struct bound_list *list, struct snapshot *snapshot,
-				 unsigned lane)
+static struct mail *install_mail(const struct bound_list *list, struct snapshot *snapshot)
 {
 	struct mail *mail = mail_new(MAIL_INSTALL, list->n);
 
@@ -158,10 +158,39 @@ static struct mail *install_mail(const struct bound_list *list, struct snapshot 
 	for (size_t i = 0; i < list->n; i++)
 		mail->sockets[i] = (struct mail_socket){
 		    .id = list->items[i].id,
-		    .fd = list->items[i].is_new ? list->items[i].fds[lane] : -1,
+		    .is_new = list->items[i].is_new,
 		    .listener = snapshot_listener(snapshot, i),
 		};
 	return mail;
+}
+
+static int hand_over(struct worker *worker, const struct bound_list *list, uint64_t *ids, int *fds)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (!list->items[i].is_new)
+			continue;
+		ids[n] = list->items[i].id;
+		fds[n++] = list->items[i].fds[worker->lane];
+	}
+	return handover_send(&worker->handover, ids, fds, n);
+}
+
+/* To all workers or, for all that they see of it, to none: without its mail a worker throws away
+ * what it was handed. */
+static int hand_over_all(struct proxy *proxy, const struct bound_list *list)
+{
+	uint64_t *ids = calloc(list->n + 1, sizeof(*ids));
+	int *fds = calloc(list->n + 1, sizeof(*fds)), result = 0;
+
+	if (!ids || !fds)
+		result = -1;
+	for (unsigned w = 0; result == 0 && w < proxy->n_workers; w++)
+		result = hand_over(proxy->workers[w], list, ids, fds);
+	free(ids);
+	free(fds);
+	return result;
 }
 
 /* To all workers or to none. */
@@ -171,7 +200,7 @@ static int send_install(struct proxy *proxy, const struct bound_list *list,
 	struct mail *mails[MAX_LANES];
 
 	for (unsigned w = 0; w < proxy->n_workers; w++) {
-		mails[w] = install_mail(list, snapshot, w);
+		mails[w] = install_mail(list, snapshot);
 		if (mails[w])
 			continue;
 		while (w > 0) {
@@ -195,16 +224,20 @@ int proxy_install(struct proxy *proxy, struct snapshot *snapshot, struct err *er
 	for (size_t i = 0; i < n; i++)
 		if (add_bound(proxy, &list, snapshot_listener(snapshot, i), err) < 0)
 			goto fail;
+	if (hand_over_all(proxy, &list) < 0) {
+		err_set(err, errno, "listening sockets to the workers: %s", strerror(errno));
+		goto fail;
+	}
 	if (send_install(proxy, &list, snapshot) < 0)
 		goto oom;
-	drop_new(&list, proxy->n_workers, false);
+	close_new(&list, proxy->n_workers);
 	free(proxy->bound.items);
 	proxy->bound = list;
 	return 0;
 oom:
 	err_set(err, ENOMEM, "out of memory");
 fail:
-	drop_new(&list, proxy->n_workers, true);
+	close_new(&list, proxy->n_workers);
 	free(list.items);
 	return -1;
 }

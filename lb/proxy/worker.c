@@ -176,16 +176,16 @@ static void on_acceptable(struct io *io, uint32_t events)
 		;
 }
 
-static void open_socket(struct worker *worker, const struct mail_socket *mail)
+static void open_socket(struct worker *worker, const struct mail_socket *mail, int fd)
 {
 	struct worker_socket *socket = calloc(1, sizeof(*socket));
 
 	if (!socket) {
 		log_error("listen-failed", "worker=%u why=\"out of memory\"", worker->lane);
-		close(mail->fd);
+		close(fd);
 		return;
 	}
-	socket->io.fd = mail->fd;
+	socket->io.fd = fd;
 	socket->io.fn = on_acceptable;
 	socket->worker = worker;
 	socket->id = mail->id;
@@ -234,6 +234,42 @@ static const struct mail_socket *find_mail(const struct mail *mail, uint64_t id)
 	return NULL;
 }
 
+static size_t count_new(const struct mail *mail)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < mail->n_sockets; i++)
+		n += mail->sockets[i].is_new;
+	return n;
+}
+
+/* What it brings of others is of an install that failed. */
+static void open_sockets(struct worker *worker, const struct mail *mail)
+{
+	size_t missing = count_new(mail);
+	uint64_t ids[HANDOVER_MAX];
+	int fds[HANDOVER_MAX], n;
+
+	while (missing > 0) {
+		n = handover_receive(&worker->handover, ids, fds);
+		if (n <= 0)
+			break;
+		for (int i = 0; i < n; i++) {
+			const struct mail_socket *found = find_mail(mail, ids[i]);
+
+			if (found) {
+				open_socket(worker, found, fds[i]);
+				missing--;
+			} else {
+				close(fds[i]);
+			}
+		}
+	}
+	if (missing > 0)
+		log_error("listen-failed", "worker=%u sockets=%zu why=\"%s\"", worker->lane,
+			  missing, n < 0 ? strerror(errno) : "they did not come");
+}
+
 static void update_sockets(struct worker *worker, const struct mail *mail)
 {
 	struct worker_socket *socket, *next;
@@ -260,9 +296,7 @@ static void install(struct worker *worker, const struct mail *mail)
 	*view = (struct view){mail->snapshot, 1};
 	update_sockets(worker, mail);
 	worker->view = view;
-	for (size_t i = 0; i < mail->n_sockets; i++)
-		if (mail->sockets[i].fd >= 0)
-			open_socket(worker, &mail->sockets[i]);
+	open_sockets(worker, mail);
 	view_unref(old);
 	upstream_pools_sweep(worker);
 	exchange_wake_held(worker);
@@ -397,10 +431,25 @@ static void fini(struct worker *worker)
 	view_unref(worker->view);
 }
 
+/* Everything that the thread has to do with the world, before its sockets come. */
+static void own_descriptors(const struct worker *worker)
+{
+	const struct proxy_config *config = worker->config;
+	int kept[] = {worker->loop.wake.fd,
+		      worker->loop.alarm.fd,
+		      worker->loop.epoll_fd,
+		      worker->handover.worker_fd,
+		      access_log_wake_fd(config->access_log),
+		      log_file_wake_fd(config->connection_log)};
+
+	handover_own_table(kept, sizeof(kept) / sizeof(kept[0]));
+}
+
 static void *run(void *arg)
 {
 	struct worker *worker = arg;
 
+	own_descriptors(worker);
 	while (!worker->is_stopping) {
 		loop_turn(&worker->loop);
 		free_graves(worker);
@@ -414,6 +463,7 @@ static void *run(void *arg)
 void worker_free(struct worker *worker)
 {
 	loop_fini(&worker->loop);
+	handover_fini(&worker->handover);
 	slab_fini(&worker->clients);
 	slab_fini(&worker->exchanges);
 	slab_fini(&worker->messages);
@@ -440,8 +490,12 @@ struct worker *worker_new(const struct proxy_config *config, unsigned lane, stru
 		if (!worker->sticky)
 			goto fail;
 	}
-	if (loop_init(&worker->loop, on_mail, err) < 0)
+	if (handover_init(&worker->handover, err) < 0)
 		goto fail;
+	if (loop_init(&worker->loop, on_mail, err) < 0) {
+		handover_fini(&worker->handover);
+		goto fail;
+	}
 	worker->lane = lane;
 	worker->config = config;
 	buffer_pool_init(&worker->buffers);

@@ -13,6 +13,7 @@
 
 #include "lb/observe/access_log.h"
 #include "lb/observe/counters.h"
+#include "lb/proxy/handover.h"
 #include "lb/proxy/loop.h"
 #include "lb/proxy/pipe.h"
 #include "lb/proxy/proxy.h"
@@ -57,6 +58,7 @@ struct worker {
 	unsigned lane;
 	const struct proxy_config *config;
 	struct loop loop;
+	struct handover handover; /* of new listening sockets */
 	struct buffer_pool buffers;
 	struct pipe_pool pipes;
 	struct slab clients, exchanges, messages, upstreams;

@@ -10,7 +10,7 @@ enum mail_kind { MAIL_INSTALL, MAIL_CUT, MAIL_DRAIN, MAIL_STOP };
 
 struct mail_socket {
 	uint64_t id;
-	int fd; /* a new one, the worker's from now on; -1: the worker has it */
+	bool is_new; /* it comes, or has come, through the handover */
 	struct listener *listener;
 };
 

@@ -37,15 +37,24 @@ def upload(body, path="/echo"):
 
 
 def sockets(lb):
-    folder = f"/proc/{lb.program.process.pid}/fd"
-    return sum(is_socket(f"{folder}/{name}") for name in os.listdir(folder))
+    """How many sockets the program has open; workers have descriptors of their own."""
+    tasks = f"/proc/{lb.program.process.pid}/task"
+    return len(
+        {
+            name
+            for task in os.listdir(tasks)
+            for name in links(f"{tasks}/{task}/fd")
+            if name.startswith("socket:")
+        }
+    )
 
 
-def is_socket(path):
-    try:
-        return os.readlink(path).startswith("socket:")
-    except FileNotFoundError:  # closed meanwhile
-        return False
+def links(folder):
+    for name in os.listdir(folder):
+        try:
+            yield os.readlink(f"{folder}/{name}")
+        except FileNotFoundError:  # closed meanwhile
+            pass
 
 
 def test_answers_of_any_size_arrive_whole_over_one_connection(start_lb):
