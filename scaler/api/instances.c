@@ -50,7 +50,8 @@ json_t *handle_TerminateInstanceInAutoScalingGroup(void *context, const struct a
 	(void)call;
 	if (!group)
 		return NULL;
-	if (!instance_is_live(instance) && instance->state != INSTANCE_STANDBY) {
+	if (!instance_is_live(instance) && instance->state != INSTANCE_STANDBY &&
+	    instance->state != INSTANCE_WARM && instance->state != INSTANCE_WARMING) {
 		aws_error_set(error, 400, "ScalingActivityInProgress",
 			      "The instance %s is being terminated already.", instance->id);
 		return NULL;
@@ -87,7 +88,7 @@ json_t *handle_SetInstanceHealth(void *context, const struct aws_call *call, con
 				     "The age of the instance (%lld seconds) is less than the "
 				     "configured grace period of %lld seconds",
 				     (long long)age_s, (long long)grace_s);
-	if (instance_is_live(instance)) {
+	if (instance_is_live(instance) || instance->state == INSTANCE_WARM) {
 		instance->is_user_marked = strcmp(health, "Unhealthy") == 0;
 		instance->is_dirty = true;
 	}

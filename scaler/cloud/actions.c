@@ -249,6 +249,51 @@ static void change_tags(struct rim *rim, const struct action *action)
 	json_decref(input);
 }
 
+/* ---- stopped and started ---- */
+
+static void power_done(struct rim *rim, const struct action *action, const char *code,
+		       const char *message)
+{
+	bool is_start = action->kind == ACTION_START;
+
+	if (!code)
+		log_info(is_start ? "started-instance" : "stopped-instance", "group=%s instance=%s",
+			 action->group, action->instance_id);
+	else if (strcmp(code, "NoAnswer") != 0)
+		log_warn(is_start ? "start-failed" : "stop-failed",
+			 "group=%s instance=%s code=%s why=\"%s\"", action->group,
+			 action->instance_id, code, message);
+	engine_power_done(rim->engine, action, code, message, rim_now_ms());
+	rim->instances.due_ms = 0;
+	rim_wake(rim);
+}
+
+static void on_powered(void *arg, const json_t *output, const struct aws_error *error)
+{
+	struct call *call = arg;
+
+	(void)rim_note_answer(&call->rim->ec2_reach, error);
+	power_done(call->rim, &call->action, output ? NULL : error_code(error),
+		   output ? NULL : error->message);
+	call_free(call);
+}
+
+static void change_power(struct rim *rim, const struct action *action)
+{
+	const char *name = action->kind == ACTION_START ? "StartInstances" : "StopInstances";
+	json_t *input = json_pack("{s:[s]}", "InstanceIds", action->instance_id);
+	struct call *call = call_new(rim, action);
+	struct err err = {0};
+
+	if (input && action->kind == ACTION_STOP && action->hibernates)
+		json_object_set_new(input, "Hibernate", json_true());
+	if (!input || !call || !aws_client_call(rim->ec2, name, input, on_powered, call, &err)) {
+		call_free(call);
+		power_done(rim, action, "ValidationError", err.text);
+	}
+	json_decref(input);
+}
+
 void rim_carry_out(struct rim *rim, const struct action *action)
 {
 	switch (action->kind) {
@@ -265,6 +310,10 @@ void rim_carry_out(struct rim *rim, const struct action *action)
 	case ACTION_TAG:
 	case ACTION_UNTAG:
 		change_tags(rim, action);
+		return;
+	case ACTION_START:
+	case ACTION_STOP:
+		change_power(rim, action);
 		return;
 	}
 }
@@ -291,6 +340,10 @@ void rim_refuse(struct rim *rim, const struct action *action)
 	case ACTION_TAG:
 	case ACTION_UNTAG:
 		engine_tag_done(rim->engine, action, "NoAnswer", answer.message, now_ms);
+		return;
+	case ACTION_START:
+	case ACTION_STOP:
+		engine_power_done(rim->engine, action, "NoAnswer", answer.message, now_ms);
 		return;
 	}
 }

@@ -40,6 +40,23 @@ static void put_enabled(struct rim *rim, const struct group *group, const char *
 	}
 }
 
+static void put_pool(struct rim *rim, const struct group *group, const struct group_counts *counts,
+		     int64_t at_ms)
+{
+	int size = warm_pool_size(group);
+	int total = counts->warm + counts->warming + counts->warm_terminating;
+
+	put(rim, group, "WarmPoolMinSize", (double)doc_int(group_warm_pool(group), "MinSize", 0),
+	    at_ms);
+	put(rim, group, "WarmPoolDesiredCapacity", size, at_ms);
+	put(rim, group, "WarmPoolPendingCapacity", counts->warming, at_ms);
+	put(rim, group, "WarmPoolTerminatingCapacity", counts->warm_terminating, at_ms);
+	put(rim, group, "WarmPoolWarmedCapacity", counts->warm, at_ms);
+	put(rim, group, "WarmPoolTotalCapacity", total, at_ms);
+	put(rim, group, "GroupAndWarmPoolDesiredCapacity", group->desired + size, at_ms);
+	put(rim, group, "GroupAndWarmPoolTotalCapacity", total + counts_total(counts), at_ms);
+}
+
 static void put_figures(struct rim *rim, const struct group *group, int64_t at_ms)
 {
 	struct group_counts counts = group_count(group);
@@ -58,6 +75,8 @@ static void put_figures(struct rim *rim, const struct group *group, int64_t at_m
 	put_enabled(rim, group, "GroupTerminatingCapacity", counts.terminating, at_ms);
 	put_enabled(rim, group, "GroupStandbyCapacity", counts.standby, at_ms);
 	put_enabled(rim, group, "GroupTotalCapacity", counts_total(&counts), at_ms);
+	if (group_warm_pool(group))
+		put_pool(rim, group, &counts, at_ms);
 }
 
 /* Does somebody send it, as the lab does? */

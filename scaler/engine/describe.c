@@ -77,6 +77,7 @@ static void show_suspension(const struct group *group, json_t *out)
 
 json_t *group_describe(const struct group *group, bool with_instances)
 {
+	struct group_counts counts = group_count(group);
 	const struct instance *instance;
 	json_t *out = json_copy(group->document), *list;
 
@@ -87,13 +88,16 @@ json_t *group_describe(const struct group *group, bool with_instances)
 	json_object_set_new(out, "DesiredCapacity", json_integer(group->desired));
 	json_object_set_new(out, "TrafficSources", traffic_sources(group));
 	show_suspension(group, out);
+	if (group_warm_pool(group))
+		json_object_set_new(out, "WarmPoolSize",
+				    json_integer(counts.warming + counts.warm));
 	if (group->is_deleting)
 		json_object_set_new(out, "Status", json_string("Delete in progress"));
 	if (!with_instances)
 		return out;
 	list = json_array();
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (instance->id[0] && instance->state != INSTANCE_TERMINATED)
+		if (instance->id[0] && instance->state != INSTANCE_TERMINATED && !instance->is_warm)
 			json_array_append_new(list, instance_describe(NULL, instance));
 	}
 	json_object_set_new(out, "Instances", list);

@@ -43,6 +43,8 @@ enum action_kind {
 	ACTION_DEREGISTER,
 	ACTION_TAG, /* the group's mark, so that it is seen as the group's */
 	ACTION_UNTAG,
+	ACTION_START, /* out of the warm pool */
+	ACTION_STOP,  /* into it */
 };
 
 struct action {
@@ -54,6 +56,7 @@ struct action {
 	char token[TOKEN_MAX];         /* launch: ClientToken */
 	char zone[ZONE_MAX], subnet_id[ZONE_MAX];
 	int count;
+	bool hibernates; /* stop */
 };
 
 struct actions {
@@ -112,6 +115,10 @@ void engine_deregister_done(struct engine *engine, const struct action *action,
 /* Of a tag set or taken away. */
 void engine_tag_done(struct engine *engine, const struct action *action, const char *error_code,
 		     const char *message, int64_t now_ms);
+
+/* Of an instance started or stopped. */
+void engine_power_done(struct engine *engine, const struct action *action, const char *error_code,
+		       const char *message, int64_t now_ms);
 
 /* ---- views ---- */
 
@@ -219,6 +226,7 @@ MUST_CHECK const char *engine_cancel_refresh(struct group *group, struct err *er
 /* ENOENT; EINVAL: there is nothing to go back to. */
 MUST_CHECK const char *engine_roll_back_refresh(struct group *group, int64_t now_ms,
 						struct err *err);
+bool group_is_refreshing(const struct group *group);
 /* The alarm is in ALARM: a refresh that watches it fails. */
 void engine_refresh_alarm(struct group *group, const char *alarm, int64_t now_ms);
 
@@ -232,6 +240,19 @@ MUST_CHECK int engine_remove_hook(struct group *group, const char *name);
 MUST_CHECK int engine_complete_hook(struct group *group, const json_t *input, struct err *err);
 MUST_CHECK int engine_beat_hook(struct group *group, const json_t *input, int64_t now_ms,
 				struct err *err);
+
+/*
+ * Warm pools.  input: PutWarmPool's, checked.  -1 with err: EBUSY the pool is being deleted or the
+ * group refreshed, ENOMEM.
+ */
+MUST_CHECK int engine_put_warm_pool(struct group *group, const json_t *input, struct err *err);
+/* Its instances are ended (is_forced: without hooks), then it goes.  -1: there is none. */
+MUST_CHECK int engine_delete_warm_pool(struct engine *engine, struct group *group, bool is_forced,
+				       int64_t now_ms);
+/* WarmPoolConfiguration, borrowed; NULL: none. */
+const json_t *group_warm_pool(const struct group *group);
+int warm_pool_size(const struct group *group);            /* as it should be */
+bool instance_is_pooled(const struct instance *instance); /* in the pool, or on its way in */
 
 void engine_attach(struct group *group, const char *arn);
 void engine_detach(struct group *group, const char *arn);
@@ -265,14 +286,16 @@ json_t *instance_describe(const struct group *group, const struct instance *inst
 json_t *activity_describe(const struct engine *engine, const struct activity *activity);
 json_t *attachment_describe(const struct attachment *attachment);
 
-bool instance_is_live(const struct instance *instance);    /* Pending or InService */
-bool instance_is_settled(const struct instance *instance); /* InService or Standby */
+bool instance_is_live(const struct instance *instance); /* Pending or InService */
+/* InService, Standby or warm. */
+bool instance_is_settled(const struct instance *instance);
 /* "Pending:Wait"; returns text. */
 const char *instance_lifecycle(const struct instance *instance, char text[ZONE_MAX]);
 const char *activity_status_name(enum activity_status status);
 
 struct group_counts {
 	int pending, in_service, terminating, standby, unhealthy;
+	int warming, warm, warm_terminating; /* the warm pool's, not among the others */
 };
 struct group_counts group_count(const struct group *group);
 /* Does anything change, so that EC2 is to be asked often? */

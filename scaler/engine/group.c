@@ -49,7 +49,12 @@ struct group_counts group_count(const struct group *group)
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		counts.pending += instance->state == INSTANCE_PENDING;
 		counts.in_service += instance->state == INSTANCE_IN_SERVICE;
-		counts.terminating += instance->state == INSTANCE_TERMINATING;
+		counts.terminating += instance->state == INSTANCE_TERMINATING && !instance->is_warm;
+		counts.warm_terminating +=
+		    instance->state == INSTANCE_TERMINATING && instance->is_warm;
+		counts.warming +=
+		    instance->state == INSTANCE_WARMING || instance->state == INSTANCE_RETURNING;
+		counts.warm += instance->state == INSTANCE_WARM;
 		counts.standby += instance->state == INSTANCE_STANDBY ||
 				  instance->state == INSTANCE_ENTERING_STANDBY;
 		counts.unhealthy += instance->is_unhealthy;

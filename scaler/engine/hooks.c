@@ -114,7 +114,7 @@ int engine_remove_hook(struct group *group, const char *name)
 	group->is_dirty = true;
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		json_t *waiting = find(instance->hooks, name);
-		bool is_launch = instance->state == INSTANCE_PENDING;
+		bool is_launch = instance_is_launching(instance);
 
 		if (!waiting)
 			continue;
@@ -137,7 +137,7 @@ void hooks_forget(struct instance *instance)
 static bool runs_hooks(const struct instance *instance)
 {
 	/* Those who are attached or come back from standby are not launched. */
-	return instance->state == INSTANCE_TERMINATING ||
+	return instance->state != INSTANCE_PENDING || instance->is_from_pool ||
 	       (!instance->is_attached && !instance->entry_id[0]);
 }
 
@@ -157,7 +157,7 @@ static json_t *begin_one(struct engine *engine, const json_t *hook, int64_t now_
 
 static void begin(struct tick *tick, const struct group *group, struct instance *instance)
 {
-	const char *transition = instance->state == INSTANCE_PENDING ? LAUNCHING : TERMINATING;
+	const char *transition = instance_is_launching(instance) ? LAUNCHING : TERMINATING;
 	const json_t *hook;
 	size_t i;
 
@@ -201,7 +201,7 @@ static enum hooks_answer collect(struct instance *instance, int64_t now_ms)
 
 enum hooks_answer hooks_pass(struct tick *tick, struct group *group, struct instance *instance)
 {
-	bool is_launch = instance->state == INSTANCE_PENDING;
+	bool is_launch = instance_is_launching(instance);
 	enum hooks_answer answer;
 
 	if (instance->hook_phase == HOOKS_NOT_YET)

@@ -15,7 +15,22 @@ static const char *const state_names[] = {
     [INSTANCE_ENTERING_STANDBY] = "EnteringStandby",
     [INSTANCE_STANDBY] = "Standby",
     [INSTANCE_DETACHING] = "Detaching",
+    [INSTANCE_WARMING] = "Pending",
+    [INSTANCE_WARM] = "Stopped",
+    [INSTANCE_RETURNING] = "Pending",
 };
+
+static const char *state_name(const struct instance *instance)
+{
+	static const char *const pool_names[] = {
+	    [POOL_STOPPED] = "Stopped",
+	    [POOL_RUNNING] = "Running",
+	    [POOL_HIBERNATED] = "Hibernated",
+	};
+
+	return instance->state == INSTANCE_WARM ? pool_names[instance->pool_state]
+						: state_names[instance->state];
+}
 
 const char *instance_lifecycle(const struct instance *instance, char text[ZONE_MAX])
 {
@@ -25,21 +40,36 @@ const char *instance_lifecycle(const struct instance *instance, char text[ZONE_M
 		more = ":Wait";
 	else if (instance->hook_phase == HOOKS_PROCEED)
 		more = ":Proceed";
-	if (instance->state != INSTANCE_PENDING && instance->state != INSTANCE_TERMINATING)
+	if (!instance_is_launching(instance) && instance->state != INSTANCE_TERMINATING &&
+	    instance->state != INSTANCE_RETURNING)
 		more = "";
-	snprintf(text, ZONE_MAX, "%s%s", state_names[instance->state], more);
+	snprintf(text, ZONE_MAX, "%s%s%s", instance->is_warm ? "Warmed:" : "", state_name(instance),
+		 more);
 	return text;
 }
 
 bool instance_is_leaving(const struct instance *instance)
 {
 	return instance->state == INSTANCE_TERMINATING || instance->state == INSTANCE_DETACHING ||
-	       instance->state == INSTANCE_ENTERING_STANDBY;
+	       instance->state == INSTANCE_ENTERING_STANDBY ||
+	       instance->state == INSTANCE_RETURNING;
+}
+
+bool instance_is_launching(const struct instance *instance)
+{
+	return instance->state == INSTANCE_PENDING || instance->state == INSTANCE_WARMING;
+}
+
+bool instance_is_pooled(const struct instance *instance)
+{
+	return instance->state == INSTANCE_WARMING || instance->state == INSTANCE_WARM ||
+	       instance->state == INSTANCE_RETURNING;
 }
 
 bool instance_is_settled(const struct instance *instance)
 {
-	return instance->state == INSTANCE_IN_SERVICE || instance->state == INSTANCE_STANDBY;
+	return instance->state == INSTANCE_IN_SERVICE || instance->state == INSTANCE_STANDBY ||
+	       instance->state == INSTANCE_WARM;
 }
 
 struct instance *instance_new(struct group *group)

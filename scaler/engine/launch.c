@@ -39,8 +39,8 @@ static void fill_template(const struct group *group, struct instance *instance)
 	group_template_version(group, instance->template_version);
 }
 
-static struct instance *decide_one(struct tick *tick, struct group *group, const struct zone *zone,
-				   const char *cause, bool is_replacement)
+static struct instance *make_one(struct tick *tick, struct group *group, const struct zone *zone,
+				 const char *cause, bool is_replacement)
 {
 	struct activity *activity = activity_start(tick->engine, group, cause, tick->now_ms);
 	struct instance *instance = activity ? instance_new(group) : NULL;
@@ -94,7 +94,17 @@ static void join_batch(struct group *group, struct instance *instance)
 	instance->token_count = count;
 }
 
-static int launches_allowed(const struct group *group, int needed, int64_t now_ms)
+struct instance *launch_decide(struct tick *tick, struct group *group, const struct zone *zone,
+			       const char *cause, bool is_replacement)
+{
+	struct instance *instance = make_one(tick, group, zone, cause, is_replacement);
+
+	if (instance)
+		join_batch(group, instance);
+	return instance;
+}
+
+int launch_allowed(const struct group *group, int needed, int64_t now_ms)
 {
 	const struct instance *instance;
 	int room = MAX_LAUNCHING;
@@ -106,8 +116,8 @@ static int launches_allowed(const struct group *group, int needed, int64_t now_m
 	return breaker_may_launch(group, needed < room ? needed : room, now_ms);
 }
 
-static void write_cause(const struct tick *tick, struct group *group, int actual, int n,
-			bool is_replacement, char cause[CAUSE_MAX])
+void launch_cause(const struct tick *tick, struct group *group, int actual, int n,
+		  bool is_replacement, char cause[CAUSE_MAX])
 {
 	text_copy(cause, CAUSE_MAX, is_replacement ? "" : group->why);
 	if (is_replacement)
@@ -158,7 +168,7 @@ void launch_zones_known(struct tick *tick, struct group *group)
 void launch_missing(struct tick *tick, struct group *group, int needed)
 {
 	int counts[MAX_ZONES], actual = group_actual(group);
-	int n = launches_allowed(group, needed, tick->now_ms), launched = 0;
+	int n = launch_allowed(group, needed, tick->now_ms), launched = 0;
 
 	if (!group->has_zones) {
 		wait_for_zones(tick, group);
@@ -173,11 +183,10 @@ void launch_missing(struct tick *tick, struct group *group, int needed)
 
 		if (zone < 0)
 			break;
-		write_cause(tick, group, actual, n, is_replacement, cause);
-		instance = decide_one(tick, group, &group->zones[zone], cause, is_replacement);
+		launch_cause(tick, group, actual, n, is_replacement, cause);
+		instance = launch_decide(tick, group, &group->zones[zone], cause, is_replacement);
 		if (!instance)
 			break;
-		join_batch(group, instance);
 		group->replacing -= is_replacement;
 		group->is_dirty = true;
 		counts[zone]++;
@@ -193,8 +202,8 @@ void launch_missing(struct tick *tick, struct group *group, int needed)
 
 static bool is_waiting_for_call(const struct instance *instance, int64_t now_ms)
 {
-	return instance->state == INSTANCE_PENDING && instance->id[0] == '\0' &&
-	       !instance->is_busy && instance->retry_ms <= now_ms;
+	return instance_is_launching(instance) && instance->id[0] == '\0' && !instance->is_busy &&
+	       instance->retry_ms <= now_ms;
 }
 
 void launch_hand_out(struct tick *tick, struct group *group)
@@ -272,7 +281,8 @@ void launch_identify(struct group *group, struct instance *instance, const json_
 	activity->is_dirty = true;
 	activity->message[0] = '\0';
 	snprintf(activity->description, sizeof activity->description,
-		 "Launching a new EC2 instance: %s", instance->id);
+		 "Launching a new EC2 instance%s: %s", instance->is_warm ? " into warm pool" : "",
+		 instance->id);
 	text_copy(activity->zone, sizeof activity->zone, instance->zone);
 	text_copy(activity->subnet_id, sizeof activity->subnet_id, instance->subnet_id);
 }
@@ -341,7 +351,7 @@ static void answer_one(struct group *group, struct instance *instance,
 		fail_one(group, instance, "EC2 launched fewer instances than asked for.", now_ms);
 		return;
 	}
-	if (answer->is_final && instance->state == INSTANCE_PENDING) {
+	if (answer->is_final && instance_is_launching(instance)) {
 		fail_one(group, instance, answer->message, now_ms);
 		return;
 	}
@@ -395,7 +405,7 @@ static void died(struct tick *tick, struct group *group, struct instance *instan
 		breaker_failed(tick->engine, group, instance, reason, tick->now_ms);
 }
 
-static void give_up(struct tick *tick, struct group *group, struct instance *instance,
+void launch_give_up(struct tick *tick, struct group *group, struct instance *instance,
 		    const char *why)
 {
 	char cause[CAUSE_MAX] = "", reason[201];
@@ -454,11 +464,13 @@ static void go_on(struct tick *tick, struct group *group, struct instance *insta
 		return;
 	case HOOKS_ASK_ABANDON:
 		activity_end(activity, ACTIVITY_CANCELLED, tick->now_ms);
-		give_up(tick, group, instance, "A lifecycle hook abandoned the launch.");
+		launch_give_up(tick, group, instance, "A lifecycle hook abandoned the launch.");
 		return;
 	case HOOKS_ASK_CONTINUE:
 		break;
 	}
+	if (instance->state == INSTANCE_WARMING)
+		return; /* warm_progress goes on */
 	if (json_array_size(instance->registered) == 0 && !instance->skips_elb &&
 	    group_is_suspended(group, "AddToLoadBalancer")) {
 		instance->skips_elb = true;
@@ -467,7 +479,7 @@ static void go_on(struct tick *tick, struct group *group, struct instance *insta
 	if (instance->skips_elb || is_registered_everywhere(group, instance))
 		enter_service(tick, group, instance);
 	else if (instance->tries >= 5)
-		give_up(tick, group, instance, instance->reason);
+		launch_give_up(tick, group, instance, instance->reason);
 }
 
 static void progress_one(struct tick *tick, struct group *group, struct instance *instance)
@@ -481,8 +493,8 @@ static void progress_one(struct tick *tick, struct group *group, struct instance
 		return;
 	case EC2_STOPPING:
 	case EC2_STOPPED:
-		give_up(tick, group, instance,
-			instance->reason[0] ? instance->reason : "The instance stopped.");
+		launch_give_up(tick, group, instance,
+			       instance->reason[0] ? instance->reason : "The instance stopped.");
 		return;
 	case EC2_RUNNING:
 		go_on(tick, group, instance);
@@ -490,7 +502,7 @@ static void progress_one(struct tick *tick, struct group *group, struct instance
 	case EC2_UNKNOWN:
 	case EC2_PENDING:
 		if (age_ms > PENDING_MAX_MS && !instance->has_run)
-			give_up(tick, group, instance, "The instance did not start to run.");
+			launch_give_up(tick, group, instance, "The instance did not start to run.");
 		return;
 	}
 }
@@ -500,7 +512,8 @@ void launch_progress(struct tick *tick, struct group *group)
 	struct instance *instance;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (instance->state == INSTANCE_PENDING && instance->id[0])
+		if (instance_is_launching(instance) && instance->id[0] &&
+		    !warm_progress(tick, group, instance))
 			progress_one(tick, group, instance);
 	}
 }

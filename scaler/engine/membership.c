@@ -203,6 +203,9 @@ static void progress_one(struct tick *tick, struct group *group, struct instance
 	case INSTANCE_IN_SERVICE:
 	case INSTANCE_TERMINATING:
 	case INSTANCE_TERMINATED:
+	case INSTANCE_WARMING:
+	case INSTANCE_WARM:
+	case INSTANCE_RETURNING:
 		return;
 	}
 }

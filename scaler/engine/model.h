@@ -40,6 +40,16 @@ enum instance_state {
 	INSTANCE_ENTERING_STANDBY,
 	INSTANCE_STANDBY,
 	INSTANCE_DETACHING,
+	INSTANCE_WARMING,   /* on its way into the warm pool */
+	INSTANCE_WARM,      /* in it */
+	INSTANCE_RETURNING, /* from service into the warm pool */
+};
+
+/* How instances wait in a warm pool. */
+enum pool_state {
+	POOL_STOPPED,
+	POOL_RUNNING,
+	POOL_HIBERNATED,
 };
 
 /* Lifecycle hooks of the way in, or of the way out. */
@@ -67,6 +77,9 @@ enum ec2_state {
  *   IN_SERVICE -> ENTERING_STANDBY: deregistering, draining -> STANDBY -> PENDING -> IN_SERVICE
  *   IN_SERVICE or STANDBY -> DETACHING: deregistering, draining, losing its tag -> TERMINATED
  *   (attached, with its id) -> PENDING: getting its tag, registering -> IN_SERVICE
+ *   (decided) -> WARMING: no id -> id -> running -> stopped -> WARM -> PENDING -> IN_SERVICE
+ *   IN_SERVICE -> RETURNING: deregistering, draining -> stopped -> WARM
+ *   WARMING, WARM or RETURNING -> TERMINATING (is_warm: it was never, or is no more, capacity)
  */
 struct instance {
 	/* Stored. */
@@ -88,11 +101,15 @@ struct instance {
 	bool is_protected;
 	bool is_proven; /* a target group has called it healthy, or without one it lived a while */
 	bool has_run;
-	bool is_forced;   /* leaves without draining */
-	bool is_attached; /* somebody else has launched it */
-	bool is_tagged;   /* attached: it carries the group's tag */
-	bool skips_elb;   /* came while AddToLoadBalancer was suspended */
-	bool is_outdated; /* the refresh under way is to replace it */
+	bool is_forced;             /* leaves without draining */
+	bool is_attached;           /* somebody else has launched it */
+	bool is_tagged;             /* attached: it carries the group's tag */
+	bool skips_elb;             /* came while AddToLoadBalancer was suspended */
+	bool is_outdated;           /* the refresh under way is to replace it */
+	bool is_warm;               /* the warm pool's, on its way in and out too; not capacity */
+	bool is_from_pool;          /* PENDING: started, or taken, out of the warm pool */
+	enum pool_state pool_state; /* as it is to wait, or waits, in the pool */
+	int64_t pool_ms;            /* since when it is being stopped, waits, or is being started */
 	enum hook_phase hook_phase;
 	json_t *hooks; /* array: hooks that have not answered, see hooks.c */
 	int64_t launch_ms, in_service_ms, end_ms;

@@ -70,6 +70,8 @@ void policy_free(struct policy *policy);
 MUST_CHECK struct instance *instance_new(struct group *group);
 void instance_free(struct instance *instance);
 bool instance_is_leaving(const struct instance *instance); /* on any way out */
+/* On the way in: into the group or into the warm pool. */
+bool instance_is_launching(const struct instance *instance);
 bool instance_is_running(const struct instance *instance);
 void instance_drop_target_group(json_t *list, const char *arn);
 
@@ -103,6 +105,18 @@ json_t *breaker_suspension(const struct group *group);
 /* launch.c */
 void launch_identify(struct group *group, struct instance *instance, const json_t *ec2);
 void launch_progress(struct tick *tick, struct group *group);
+/* At most so many launches now. */
+int launch_allowed(const struct group *group, int needed, int64_t now_ms);
+/* A launch decided: its activity and its instance, PENDING; NULL without memory. */
+MUST_CHECK struct instance *launch_decide(struct tick *tick, struct group *group,
+					  const struct zone *zone, const char *cause,
+					  bool is_replacement);
+/* Why n instances are added to actual ones. */
+void launch_cause(const struct tick *tick, struct group *group, int actual, int n,
+		  bool is_replacement, char cause[CAUSE_MAX]);
+/* A launch that cannot succeed: its instance is ended, the next waits. */
+void launch_give_up(struct tick *tick, struct group *group, struct instance *instance,
+		    const char *why);
 /* Ends the activity that said so, when zones are not waited for any more. */
 void launch_zones_known(struct tick *tick, struct group *group);
 void launch_missing(struct tick *tick, struct group *group, int needed);
@@ -120,6 +134,20 @@ void attach_failed(struct engine *engine, struct group *group, struct instance *
 		   const char *why, int64_t now_ms);
 /* Standby, detaching, tags. */
 void membership_progress(struct tick *tick, struct group *group);
+
+/* warm_pool.c */
+
+/* Takes up to n instances out of the pool into the group; how many. */
+int warm_take(struct tick *tick, struct group *group, int n);
+/* Is the instance, on its way in, stopped or started for the pool, so that nothing else is to be
+ * done about it? */
+bool warm_progress(struct tick *tick, struct group *group, struct instance *instance);
+/* Would an instance that a scale-in takes be kept in the pool? */
+bool warm_has_room(const struct group *group, const struct instance *instance);
+MUST_CHECK struct activity *warm_return(struct tick *tick, struct group *group,
+					struct instance *instance, const char *cause);
+/* Health and size of the pool, and those on their way back into it. */
+void warm_run(struct tick *tick, struct group *group);
 
 /* hooks.c */
 enum hooks_answer { HOOKS_ASK_WAIT, HOOKS_ASK_CONTINUE, HOOKS_ASK_ABANDON };
@@ -143,6 +171,9 @@ void health_check(struct tick *tick, struct group *group);
 struct activity *terminate_begin(struct engine *engine, struct group *group,
 				 struct instance *instance, const char *cause, int64_t now_ms);
 /* Who goes first in a scale-in; NULL: nobody may. */
+/* By one termination policy; < 0: a goes before b. */
+int terminate_compare(const struct group *group, const char *policy, const struct instance *a,
+		      const struct instance *b, int64_t now_ms);
 struct instance *terminate_choose(const struct group *group, int64_t now_ms);
 void terminate_surplus(struct tick *tick, struct group *group, int surplus);
 void terminate_progress(struct tick *tick, struct group *group);
@@ -171,7 +202,6 @@ void schedule_free(struct schedule *schedule);              /* NULL is fine */
 void schedules_run(struct tick *tick, struct group *group);
 
 /* refresh.c */
-bool group_is_refreshing(const struct group *group);
 /* Sets group->surge; takes outdated instances away. */
 void refresh_run(struct tick *tick, struct group *group);
 

@@ -70,7 +70,7 @@ static struct counts count(const struct group *group, const struct policy *polic
 
 		counts.warm += is_warm;
 		counts.warming += instance_is_live(instance) && !is_warm;
-		counts.terminating += instance->state == INSTANCE_TERMINATING;
+		counts.terminating += instance->state == INSTANCE_TERMINATING && !instance->is_warm;
 	}
 	return counts;
 }

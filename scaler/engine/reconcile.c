@@ -122,6 +122,8 @@ static void reconcile(struct tick *tick, struct group *group)
 	int actual = group_actual(group), wanted = group->desired + group->surge;
 
 	if (actual < wanted)
+		actual += warm_take(tick, group, wanted - actual);
+	if (actual < wanted)
 		launch_missing(tick, group, wanted - actual);
 	else if (actual > wanted && !group->is_deleting && !group_is_suspended(group, "Terminate"))
 		terminate_surplus(tick, group, actual - wanted);
@@ -196,6 +198,7 @@ static void tick_group(struct tick *tick, struct group *group)
 	refresh_run(tick, group);
 	launch_zones_known(tick, group);
 	reconcile(tick, group);
+	warm_run(tick, group);
 	launch_hand_out(tick, group);
 	register_progress(tick, group);
 	register_hand_out(tick, group);

@@ -40,6 +40,7 @@ struct field {
 	}
 
 _Static_assert(sizeof(enum instance_state) == sizeof(int), "enums are stored as ints");
+_Static_assert(sizeof(enum pool_state) == sizeof(int), "enums are stored as ints");
 _Static_assert(sizeof(enum hook_phase) == sizeof(int), "enums are stored as ints");
 _Static_assert(sizeof(enum activity_status) == sizeof(int), "enums are stored as ints");
 
@@ -71,6 +72,10 @@ static const struct field instance_fields[] = {
     PLAIN(FIELD_BOOL, instance, is_tagged, "IsTagged"),
     PLAIN(FIELD_BOOL, instance, skips_elb, "SkipsLoadBalancer"),
     PLAIN(FIELD_BOOL, instance, is_outdated, "IsOutdated"),
+    PLAIN(FIELD_BOOL, instance, is_warm, "IsWarm"),
+    PLAIN(FIELD_BOOL, instance, is_from_pool, "IsFromWarmPool"),
+    PLAIN(FIELD_INT, instance, pool_state, "PoolStateCode"),
+    PLAIN(FIELD_MS, instance, pool_ms, "PoolMs"),
     PLAIN(FIELD_INT, instance, hook_phase, "HookPhase"),
     PLAIN(FIELD_LIST, instance, hooks, "LifecycleActions"),
     PLAIN(FIELD_MS, instance, launch_ms, "LaunchMs"),

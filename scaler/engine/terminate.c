@@ -76,8 +76,8 @@ static int64_t to_next_hour_ms(const struct instance *instance, int64_t now_ms)
 	return hour_ms - (now_ms - instance->launch_ms) % hour_ms;
 }
 
-static int compare_by_policy(const struct group *group, const char *policy,
-			     const struct instance *a, const struct instance *b, int64_t now_ms)
+int terminate_compare(const struct group *group, const char *policy, const struct instance *a,
+		      const struct instance *b, int64_t now_ms)
 {
 	int by_hour = sign(to_next_hour_ms(a, now_ms) - to_next_hour_ms(b, now_ms));
 	int by_config = compare_configs(a, b);
@@ -117,7 +117,7 @@ static int compare(const struct group *group, const struct instance *a, const st
 		order = zone_size(group, b->zone) - zone_size(group, a->zone);
 	json_array_foreach (doc_array(group->document, "TerminationPolicies"), i, policy) {
 		if (order == 0)
-			order = compare_by_policy(group, json_string_value(policy), a, b, now_ms);
+			order = terminate_compare(group, json_string_value(policy), a, b, now_ms);
 	}
 	return order ? order : strcmp(a->id, b->id);
 }
@@ -143,9 +143,12 @@ struct activity *terminate_begin(struct engine *engine, struct group *group,
 	if (!activity)
 		return NULL;
 	snprintf(activity->description, sizeof activity->description,
-		 "Terminating EC2 instance: %s", instance->id);
+		 "Terminating EC2 instance%s: %s", instance->is_warm ? " from warm pool" : "",
+		 instance->id);
 	text_copy(activity->zone, sizeof activity->zone, instance->zone);
 	text_copy(activity->subnet_id, sizeof activity->subnet_id, instance->subnet_id);
+	/* Another way out ends with this one. */
+	activity_end(activity_find(group, instance->end_id), ACTIVITY_CANCELLED, now_ms);
 	text_copy(instance->end_id, sizeof instance->end_id, activity->id);
 	/* A launch that ends here never became a success. */
 	activity_end(instance_entry(group, instance), ACTIVITY_CANCELLED, now_ms);
@@ -238,7 +241,10 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 		memcpy(cause, common, sizeof cause);
 		cause_add(cause, tick->now_ms, "instance %s was selected for termination",
 			  instance->id);
-		activity = terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
+		activity =
+		    warm_has_room(group, instance)
+			? warm_return(tick, group, instance, cause)
+			: terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
 		if (!activity)
 			return;
 		activity->alarms = json_incref(group->why_alarms);

@@ -173,7 +173,8 @@ static int count_instances(const struct tick *tick, const struct group *group,
 		bool is_warm = is_in && tick->now_ms - instance->in_service_ms >= warmup;
 
 		counted->in_service += is_in;
-		counted->terminating += instance->state == INSTANCE_TERMINATING;
+		counted->terminating +=
+		    instance->state == INSTANCE_TERMINATING && !instance->is_warm;
 		counted->warming += instance->state == INSTANCE_PENDING || (is_in && !is_warm);
 		if (is_warm)
 			counted->items[counted->n++] = instance;

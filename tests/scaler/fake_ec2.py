@@ -186,6 +186,18 @@ class FakeEc2:
             ],
         )
 
+    def power(self, action, form, code, name):
+        ids = [v for k, v in form.items() if k.startswith("InstanceId.")]
+        for instance_id in ids:
+            self.instances[instance_id]["instanceState"] = {"code": code, "name": name}
+        return self.wrap(action, instancesSet=[{"instanceId": i} for i in ids])
+
+    def do_StopInstances(self, form):
+        return self.power("StopInstances", form, 80, "stopped")
+
+    def do_StartInstances(self, form):
+        return self.power("StartInstances", form, 0, "pending")
+
     @staticmethod
     def form_tags(form):
         found = []

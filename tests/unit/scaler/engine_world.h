@@ -34,10 +34,11 @@ struct world {
 	json_t *targets; /* {id: state} */
 	json_t *foreign; /* an instance without the group's tag; NULL */
 	json_t *left;    /* those that lost the tag */
-	int n_runs, n_terminates, n_registers, n_deregisters;
+	int n_runs, n_terminates, n_registers, n_deregisters, n_starts, n_stops;
 	/* Switches. */
-	const char *run_error;  /* every RunInstances is refused so */
-	const char *full_zone;  /* no capacity there */
+	const char *run_error; /* every RunInstances is refused so */
+	const char *full_zone; /* no capacity there */
+	const char *start_error, *stop_error;
 	bool loses_run_answers; /* EC2 does it, nobody hears of it */
 	bool is_ec2_down;
 	bool keeps_draining;
@@ -162,6 +163,25 @@ static inline void world_tag(struct world *world, const struct action *action)
 			"The instance ID does not exist", world->now_ms);
 }
 
+/* Stopped at once, started by way of pending. */
+static inline void world_power(struct world *world, const struct action *action)
+{
+	json_t *instance = world_instance(world, action->instance_id);
+	bool is_start = action->kind == ACTION_START;
+	const char *error = is_start ? world->start_error : world->stop_error;
+
+	world->n_starts += is_start;
+	world->n_stops += !is_start;
+	assert_non_null(instance);
+	if (world->is_ec2_down)
+		error = "NoAnswer";
+	if (!error && is_start)
+		world_set_state(instance, "pending", NULL);
+	else if (!error)
+		world_set_state(instance, "stopped", "Client.UserInitiatedShutdown");
+	engine_power_done(world->engine, action, error, "EC2 would not", world->now_ms);
+}
+
 static inline void world_do(struct world *world, const struct action *action)
 {
 	switch (action->kind) {
@@ -189,6 +209,10 @@ static inline void world_do(struct world *world, const struct action *action)
 	case ACTION_TAG:
 	case ACTION_UNTAG:
 		world_tag(world, action);
+		return;
+	case ACTION_START:
+	case ACTION_STOP:
+		world_power(world, action);
 		return;
 	}
 }

@@ -120,7 +120,7 @@ static void refresh(struct world *world)
 static void hurt(struct world *world)
 {
 	static const char *const states[] = {"terminated", "stopped"};
-	struct instance *instance = any(world, INSTANCE_IN_SERVICE);
+	struct instance *instance = any(world, dice(3) ? INSTANCE_IN_SERVICE : INSTANCE_WARM);
 
 	if (instance && dice(2))
 		instance->is_user_marked = instance->is_dirty = true;
@@ -153,6 +153,22 @@ static void schedule(struct world *world)
 	json_decref(input);
 }
 
+static void pool(struct world *world)
+{
+	static const char *const states[] = {"Stopped", "Running", "Hibernated"};
+	json_t *input =
+	    json_pack("{s:i, s:i, s:s, s:{s:b}}", "MinSize", dice(3), "MaxGroupPreparedCapacity",
+		      dice(MAX_SIZE) - 1, "PoolState", states[dice(3)], "InstanceReusePolicy",
+		      "ReuseOnScaleIn", dice(2));
+	struct err err = {0};
+
+	if (dice(4))
+		(void)!engine_put_warm_pool(world->group, input, &err);
+	else
+		(void)!engine_delete_warm_pool(world->engine, world->group, dice(2), world->now_ms);
+	json_decref(input);
+}
+
 static void save(struct world *world)
 {
 	assert_int_equal(engine_changes(world->engine, world_save, world), 0);
@@ -175,16 +191,28 @@ static void fault(struct world *world)
 	world->loses_run_answers = dice(3) == 0;
 	world->run_error = dice(4) == 0 ? "InvalidAMIID.NotFound" : NULL;
 	world->full_zone = dice(3) == 0 ? "us-east-1a" : NULL;
+	world->start_error = dice(4) == 0 ? "InsufficientInstanceCapacity" : NULL;
+	world->stop_error = dice(4) == 0 ? "UnsupportedOperation" : NULL;
 }
 
 static void ask(struct world *world)
 {
-	static void (*const wishes[])(struct world *) = {stand_by, come_back, resize,  relimit,
-							 suspend,  hook,      refresh, hurt,
-							 protect,  schedule,  die,     fault};
+	static void (*const wishes[])(struct world *) = {
+	    stand_by, come_back, resize,   relimit, suspend, hook, refresh,
+	    hurt,     protect,   schedule, die,     fault,   pool};
 
 	wishes[dice((int)(sizeof wishes / sizeof wishes[0]))](world);
 	save(world);
+}
+
+static int terminating(const struct group *group)
+{
+	const struct instance *instance;
+	int n = 0;
+
+	TAILQ_FOREACH (instance, &group->instances, link)
+		n += instance->state == INSTANCE_TERMINATING;
+	return n;
 }
 
 static void check(const struct world *world)
@@ -193,6 +221,8 @@ static void check(const struct world *world)
 	const struct instance *one, *other;
 
 	assert_in_range(group->desired, group->min, group->max);
+	assert_int_equal(group_count(group).warm_terminating + group_count(group).terminating,
+			 terminating(group));
 	assert_true(group->surge >= 0 && group->surge <= group->desired);
 	TAILQ_FOREACH (one, &group->instances, link) {
 		for (other = TAILQ_NEXT(one, link); other; other = TAILQ_NEXT(other, link)) {
@@ -210,7 +240,7 @@ static void rest(struct world *world)
 	struct err err = {0};
 
 	world->is_ec2_down = world->loses_run_answers = false;
-	world->run_error = world->full_zone = NULL;
+	world->run_error = world->full_zone = world->start_error = world->stop_error = NULL;
 	world_restart(world); /* answers that were lost are waited for by the one that asked */
 	json_object_set_new(world->group->document, "SuspendedProcesses", json_array());
 	(void)!engine_remove_hook(world->group, "in");
@@ -228,14 +258,19 @@ static void rest(struct world *world)
 static void check_rest(const struct world *world)
 {
 	const struct instance *instance;
-	int n_standby = 0, n_running = world_in_state(world, "running");
+	int n_standby = 0, n_pool = 0, n_warm_running = 0;
+	int n_running = world_in_state(world, "running");
 
 	TAILQ_FOREACH (instance, &world->group->instances, link) {
 		assert_true(instance_is_settled(instance));
 		n_standby += instance->state == INSTANCE_STANDBY && instance->ec2 == EC2_RUNNING;
+		n_pool += instance->state == INSTANCE_WARM;
+		n_warm_running +=
+		    instance->state == INSTANCE_WARM && instance->pool_state == POOL_RUNNING;
 	}
+	assert_int_equal(n_pool, warm_pool_size(world->group));
 	assert_int_equal(group_actual(world->group), world->group->desired);
-	assert_int_equal(n_running, world->group->desired + n_standby);
+	assert_int_equal(n_running, world->group->desired + n_standby + n_warm_running);
 	assert_int_equal(world->group->surge, 0);
 	assert_false(group_is_refreshing(world->group));
 }
