@@ -96,18 +96,6 @@ static int apply_one(struct ec2 *ec2, const json_t *entry, struct err *err)
 	return is_current(ec2, name, data) ? 0 : add_version(ec2, name, data, err);
 }
 
-static bool is_named(const json_t *templates, const char *name)
-{
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach (templates, i, entry) {
-		if (strcmp(doc_str(entry, "LaunchTemplateName", ""), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void delete_unnamed(struct ec2 *ec2, const json_t *templates)
 {
 	json_t *record = store_get(ec2->store, names_key, NULL);
@@ -118,7 +106,7 @@ static void delete_unnamed(struct ec2 *ec2, const json_t *templates)
 	json_array_foreach (doc_array(record, "Names"), i, name) {
 		json_t *answer;
 
-		if (is_named(templates, json_string_value(name)))
+		if (doc_find(templates, "LaunchTemplateName", json_string_value(name)))
 			continue;
 		answer = call_own(ec2, "DeleteLaunchTemplate",
 				  json_pack("{s:O}", "LaunchTemplateName", name), &error);

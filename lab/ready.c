@@ -119,14 +119,7 @@ static void ask_target_group(struct ready *ready)
 
 static const json_t *find_group(const json_t *answer, const char *name)
 {
-	const json_t *group;
-	size_t i;
-
-	json_array_foreach (doc_array(answer, "AutoScalingGroups"), i, group) {
-		if (strcmp(doc_str(group, "AutoScalingGroupName", ""), name) == 0)
-			return group;
-	}
-	return NULL;
+	return doc_find(doc_array(answer, "AutoScalingGroups"), "AutoScalingGroupName", name);
 }
 
 static int64_t count_in_service(const json_t *group)

@@ -64,6 +64,18 @@ bool doc_list_has(const json_t *array, const char *text)
 	return false;
 }
 
+json_t *doc_find(const json_t *list, const char *member, const char *text)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach (list, i, entry) {
+		if (strcmp(doc_str(entry, member, ""), text) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
 /* The entry of key, borrowed, and its place in *index; NULL when there is none. */
 static json_t *kv_find(const json_t *list, const char *key, size_t *index)
 {

@@ -25,6 +25,9 @@ json_t *doc_array(const json_t *object, const char *member);
 json_t *doc_object(const json_t *object, const char *member);
 bool doc_has(const json_t *object, const char *member); /* present and not null */
 
+/* The first object of the list whose member is the text, borrowed, or NULL. */
+json_t *doc_find(const json_t *list, const char *member, const char *text);
+
 /* Does the array of strings hold text? */
 bool doc_list_has(const json_t *array, const char *text);
 

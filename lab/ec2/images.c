@@ -173,14 +173,7 @@ static int check_name(struct ec2 *ec2, const char *name, struct aws_error *error
 /* What the request says of the device, or NULL. */
 static const json_t *asked_device(const json_t *input, const char *device)
 {
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach (doc_array(input, "BlockDeviceMappings"), i, one) {
-		if (strcmp(doc_str(one, "DeviceName", ""), device) == 0)
-			return one;
-	}
-	return NULL;
+	return doc_find(doc_array(input, "BlockDeviceMappings"), "DeviceName", device);
 }
 
 /* The image's mapping of one volume; its snapshot is put into txn. */

@@ -186,18 +186,6 @@ json_t *instance_shown(const json_t *document)
 	return copy;
 }
 
-static json_t *find_reservation(json_t *reservations, const char *id)
-{
-	json_t *reservation;
-	size_t i;
-
-	json_array_foreach (reservations, i, reservation) {
-		if (strcmp(doc_str(reservation, "ReservationId", ""), id) == 0)
-			return reservation;
-	}
-	return NULL;
-}
-
 json_t *instance_reservations(const struct ec2 *ec2, const json_t *documents)
 {
 	json_t *reservations = json_array(), *document;
@@ -205,7 +193,7 @@ json_t *instance_reservations(const struct ec2 *ec2, const json_t *documents)
 
 	json_array_foreach (documents, i, document) {
 		const char *id = doc_str(json_object_get(document, "Lab"), "ReservationId", "");
-		json_t *reservation = find_reservation(reservations, id);
+		json_t *reservation = doc_find(reservations, "ReservationId", id);
 
 		if (reservation == NULL) {
 			reservation = json_pack("{s:s, s:s, s:[], s:[]}", "ReservationId", id,

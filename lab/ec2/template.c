@@ -89,22 +89,10 @@ oom:
 	return NULL;
 }
 
-static json_t *find_device(json_t *devices, const char *name)
-{
-	json_t *device;
-	size_t i;
-
-	json_array_foreach (devices, i, device) {
-		if (strcmp(doc_str(device, "DeviceName", ""), name) == 0)
-			return device;
-	}
-	return NULL;
-}
-
 /* One device of the request over the same of the image, if it has it. */
 static int merge_device(json_t *devices, const json_t *given)
 {
-	json_t *mine = find_device(devices, doc_str(given, "DeviceName", ""));
+	json_t *mine = doc_find(devices, "DeviceName", doc_str(given, "DeviceName", ""));
 
 	if (mine == NULL)
 		return json_array_append_new(devices, json_deep_copy(given));

@@ -312,14 +312,7 @@ out:
 
 static bool names(const json_t *config, const char *section, const char *member, const char *name)
 {
-	const json_t *object;
-	size_t i;
-
-	json_array_foreach (doc_array(config, section), i, object) {
-		if (strcmp(doc_str(object, member, ""), name) == 0)
-			return true;
-	}
-	return false;
+	return doc_find(doc_array(config, section), member, name) != NULL;
 }
 
 /* The name is the last part but one of the ARN of a load balancer and of a group. */

@@ -126,17 +126,9 @@ static int make_target(struct registry *registry, struct live_target *live, cons
 /* Is the target's zone one of the load balancer's? */
 static bool is_zone_enabled(const struct live_target *live)
 {
-	const json_t *zone;
-	size_t i;
-
-	if (json_array_size(live->group->zones) == 0 || !live->zone[0] ||
-	    strcmp(live->zone, "all") == 0)
-		return true;
-	json_array_foreach (live->group->zones, i, zone) {
-		if (strcmp(doc_str(zone, "ZoneName", ""), live->zone) == 0)
-			return true;
-	}
-	return false;
+	return json_array_size(live->group->zones) == 0 || !live->zone[0] ||
+	       strcmp(live->zone, "all") == 0 ||
+	       doc_find(live->group->zones, "ZoneName", live->zone) != NULL;
 }
 
 bool registry_serves(const struct registry *registry, const struct live_target *live)

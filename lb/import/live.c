@@ -168,18 +168,6 @@ static int fetch_scaling_of(const struct source *source, const json_t *config, j
 
 /* ---- what neither side decides ---- */
 
-static json_t *item_of(const json_t *list, const char *member, const char *name)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		if (strcmp(doc_str(item, member, ""), name) == 0)
-			return item;
-	}
-	return NULL;
-}
-
 /* Target groups that came with a live load balancer and that the file does not
  * name are told by the rules that use them. */
 static void drop_others(json_t *side, const json_t *config)
@@ -189,7 +177,7 @@ static void drop_others(json_t *side, const json_t *config)
 	for (size_t i = json_array_size(groups); i-- > 0;) {
 		const char *name = doc_str(json_array_get(groups, i), "TargetGroupName", "");
 
-		if (!item_of(doc_array(config, "TargetGroups"), "TargetGroupName", name))
+		if (!doc_find(doc_array(config, "TargetGroups"), "TargetGroupName", name))
 			json_array_remove(groups, i);
 	}
 }
@@ -203,8 +191,8 @@ static void drop_instances(json_t *side, const json_t *config)
 	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, group) {
 		json_array_foreach (doc_array(group, "TargetGroupARNs"), j, name) {
 			json_t *targets =
-			    doc_array(item_of(doc_array(side, "TargetGroups"), "TargetGroupName",
-					      json_string_value(name)),
+			    doc_array(doc_find(doc_array(side, "TargetGroups"), "TargetGroupName",
+					       json_string_value(name)),
 				      "Targets");
 
 			for (size_t t = json_array_size(targets); t-- > 0;) {
@@ -232,8 +220,8 @@ static void drop_addresses(json_t *file_side, json_t *live_side)
 	size_t i;
 
 	json_array_foreach (doc_array(file_side, "LoadBalancers"), i, balancer) {
-		other = item_of(doc_array(live_side, "LoadBalancers"), "LoadBalancerName",
-				doc_str(balancer, "LoadBalancerName", ""));
+		other = doc_find(doc_array(live_side, "LoadBalancers"), "LoadBalancerName",
+				 doc_str(balancer, "LoadBalancerName", ""));
 		if (doc_has(balancer, "ListenAddress") == doc_has(other, "ListenAddress"))
 			continue;
 		json_object_del(balancer, "ListenAddress");

@@ -460,17 +460,6 @@ int cloudwatch_delete_alarm(struct cloudwatch *cw, const char *name, struct err 
 
 /* ---- the configuration file ---- */
 
-static bool file_names(const json_t *alarms, const char *name)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach (alarms, i, one)
-		if (strcmp(doc_str(one, "AlarmName", ""), name) == 0)
-			return true;
-	return false;
-}
-
 /* Deletes what an earlier file created and this one lacks. */
 static int delete_unnamed(struct cloudwatch *cw, const json_t *alarms, struct err *err)
 {
@@ -481,7 +470,7 @@ static int delete_unnamed(struct cloudwatch *cw, const json_t *alarms, struct er
 	json_array_foreach (doc_array(earlier, "MetricAlarms"), i, one) {
 		const char *name = json_string_value(one);
 
-		if (result == 0 && name != NULL && !file_names(alarms, name))
+		if (result == 0 && name != NULL && !doc_find(alarms, "AlarmName", name))
 			result = cloudwatch_delete_alarm(cw, name, err);
 	}
 	json_decref(earlier);

@@ -13,18 +13,6 @@
 static const char *const FILE_TARGETS = "FileTargetGroups"; /* what the file attached */
 static const char *const FROM_FILE = "IsFromFile";
 
-static json_t *find(const json_t *list, const char *member, const char *name)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		if (strcmp(doc_str(item, member, ""), name) == 0)
-			return item;
-	}
-	return NULL;
-}
-
 /* ---- checking ---- */
 
 static int refuse(struct err *err, const char *section, size_t i, const char *why)
@@ -64,7 +52,7 @@ static int check_group_of(struct autoscaling *as, const json_t *config, const ch
 	const char *group = doc_str(input, "AutoScalingGroupName", "");
 	char why[NAME_MAX_LEN + 64];
 
-	if (find(doc_array(config, "AutoScalingGroups"), "AutoScalingGroupName", group) ||
+	if (doc_find(doc_array(config, "AutoScalingGroups"), "AutoScalingGroupName", group) ||
 	    engine_group(as->engine, group))
 		return 0;
 	snprintf(why, sizeof why, "there is no group '%s'", group);
@@ -279,7 +267,7 @@ static void drop_groups(struct autoscaling *as, const json_t *config)
 
 	TAILQ_FOREACH_SAFE (group, &as->engine->groups, link, next) {
 		if (group->is_from_file && !group->is_deleting &&
-		    !find(named, "AutoScalingGroupName", group->name))
+		    !doc_find(named, "AutoScalingGroupName", group->name))
 			group_delete(as, group);
 	}
 }
@@ -410,8 +398,8 @@ static int apply_hook(struct autoscaling *as, const json_t *input, struct err *e
 		err_set(err, EINVAL, "%s", group ? error.message : "its group is gone");
 		return -1;
 	}
-	json_object_set_new(find((json_t *)group_hooks(group), "LifecycleHookName",
-				 doc_str(input, "LifecycleHookName", "")),
+	json_object_set_new(doc_find(group_hooks(group), "LifecycleHookName",
+				     doc_str(input, "LifecycleHookName", "")),
 			    FROM_FILE, json_true());
 	return 0;
 }

@@ -79,18 +79,6 @@ static void drop(json_t *list, const char *member, const char *name)
 	}
 }
 
-static bool holds(const json_t *list, const char *member, const char *name)
-{
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach (list, i, entry) {
-		if (strcmp(doc_str(entry, member, ""), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* ---- processes ---- */
 
 json_t *handle_SuspendProcesses(void *context, const struct aws_call *call, const json_t *input,
@@ -110,7 +98,7 @@ json_t *handle_SuspendProcesses(void *context, const struct aws_call *call, cons
 	list = list_of(group, "SuspendedProcesses");
 	for (size_t i = 0; processes[i]; i++) {
 		if (reply_wants(input, "ScalingProcesses", processes[i]) &&
-		    !holds(list, "ProcessName", processes[i]))
+		    !doc_find(list, "ProcessName", processes[i]))
 			json_array_append_new(list,
 					      json_pack("{s:s, s:s}", "ProcessName", processes[i],
 							"SuspensionReason", reason));
@@ -156,7 +144,8 @@ json_t *handle_EnableMetricsCollection(void *context, const struct aws_call *cal
 		return reply_invalid(error, "The only valid granularity is 1Minute");
 	list = list_of(group, "EnabledMetrics");
 	for (size_t i = 0; metrics[i]; i++) {
-		if (reply_wants(input, "Metrics", metrics[i]) && !holds(list, "Metric", metrics[i]))
+		if (reply_wants(input, "Metrics", metrics[i]) &&
+		    !doc_find(list, "Metric", metrics[i]))
 			json_array_append_new(list, json_pack("{s:s, s:s}", "Metric", metrics[i],
 							      "Granularity", "1Minute"));
 	}

@@ -178,18 +178,6 @@ static json_t *subnet_ids(const struct group *group)
 	return ids;
 }
 
-static json_t *find_by(const json_t *list, const char *member, const char *value)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		if (strcmp(doc_str(item, member, ""), value) == 0)
-			return item;
-	}
-	return NULL;
-}
-
 /* EC2 answers in any order; the group's own order is kept.  A subnet that EC2 does not know stays
  * in: the launch into it then says what is wrong. */
 static json_t *in_order(const struct group *group, const json_t *answer)
@@ -199,7 +187,7 @@ static json_t *in_order(const struct group *group, const json_t *answer)
 	size_t i;
 
 	json_array_foreach (ids, i, item) {
-		found = find_by(answer, "SubnetId", json_string_value(item));
+		found = doc_find(answer, "SubnetId", json_string_value(item));
 		if (found)
 			json_array_append(out, found);
 		else
@@ -209,7 +197,7 @@ static json_t *in_order(const struct group *group, const json_t *answer)
 		json_array_extend(out, (json_t *)answer);
 	for (i = 0; json_array_size(ids) == 0 && i < json_array_size(zones); i++) {
 		item = json_array_get(zones, i);
-		found = find_by(answer, "AvailabilityZone", json_string_value(item));
+		found = doc_find(answer, "AvailabilityZone", json_string_value(item));
 		if (found)
 			json_array_append(out, found);
 		else

@@ -182,14 +182,8 @@ bool group_checks_elb(const struct group *group)
 
 bool group_is_suspended(const struct group *group, const char *process)
 {
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach (doc_array(group->document, "SuspendedProcesses"), i, entry) {
-		if (strcmp(doc_str(entry, "ProcessName", ""), process) == 0)
-			return true;
-	}
-	return false;
+	return doc_find(doc_array(group->document, "SuspendedProcesses"), "ProcessName", process) !=
+	       NULL;
 }
 
 int64_t group_warmup_ms(const struct group *group)

@@ -17,14 +17,7 @@ enum { GLOBAL_MAX_S = 172800, HEARTBEAT_S = 3600 };
 
 static json_t *find(const json_t *list, const char *name)
 {
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach (list, i, entry) {
-		if (strcmp(doc_str(entry, "LifecycleHookName", ""), name) == 0)
-			return entry;
-	}
-	return NULL;
+	return doc_find(list, "LifecycleHookName", name);
 }
 
 const json_t *group_hooks(const struct group *group)

@@ -70,6 +70,18 @@ static void a_missing_or_other_typed_member_gives_the_default(void **state)
 	json_decref(o);
 }
 
+static void the_first_object_with_the_member_is_found(void **state)
+{
+	json_t *list = json_pack("[s, {s:s}, {s:s,s:i}, {s:s}]", "a", "Name", "b", "Name", "a", "N",
+				 1, "Name", "a");
+
+	(void)state;
+	assert_int_equal(doc_int(doc_find(list, "Name", "a"), "N", 0), 1);
+	assert_null(doc_find(list, "Name", "c"));
+	assert_null(doc_find(NULL, "Name", "a"));
+	json_decref(list);
+}
+
 static void a_key_is_set_once_and_removed(void **state)
 {
 	json_t *list = json_array();
@@ -245,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_missing_or_other_typed_member_gives_the_default),
+	    cmocka_unit_test(the_first_object_with_the_member_is_found),
 	    cmocka_unit_test(a_key_is_set_once_and_removed),
 	    cmocka_unit_test(broken_json_is_named_by_file_line_and_column),
 	    cmocka_unit_test(a_key_given_twice_is_refused),
