@@ -68,6 +68,17 @@ static json_t *refuse(json_t *acl, const char *code, const char *why, const json
 	return NULL;
 }
 
+/* The same, and the entry must be there. */
+static json_t *find_with_entry(struct ec2 *ec2, const json_t *input, int *index,
+			       struct aws_error *error)
+{
+	json_t *acl = find_acl(ec2, input, index, error);
+
+	if (acl == NULL || *index >= 0)
+		return acl;
+	return refuse(acl, "InvalidNetworkAclEntry.NotFound", "does not exist", input, error);
+}
+
 EC2_HANDLER(CreateNetworkAclEntry)
 {
 	int index;
@@ -86,13 +97,10 @@ EC2_HANDLER(CreateNetworkAclEntry)
 EC2_HANDLER(ReplaceNetworkAclEntry)
 {
 	int index;
-	json_t *acl = find_acl(ec2, input, &index, error);
+	json_t *acl = find_with_entry(ec2, input, &index, error);
 
 	if (acl == NULL)
 		return NULL;
-	if (index < 0)
-		return refuse(acl, "InvalidNetworkAclEntry.NotFound", "does not exist", input,
-			      error);
 	json_array_set_new(doc_array(acl, "Entries"), (size_t)index, new_entry(input));
 	return ec2_update(ec2, &ec2_network_acls, input, acl, error);
 }
@@ -100,13 +108,10 @@ EC2_HANDLER(ReplaceNetworkAclEntry)
 EC2_HANDLER(DeleteNetworkAclEntry)
 {
 	int index;
-	json_t *acl = find_acl(ec2, input, &index, error);
+	json_t *acl = find_with_entry(ec2, input, &index, error);
 
 	if (acl == NULL)
 		return NULL;
-	if (index < 0)
-		return refuse(acl, "InvalidNetworkAclEntry.NotFound", "does not exist", input,
-			      error);
 	json_array_remove(doc_array(acl, "Entries"), (size_t)index);
 	return ec2_update(ec2, &ec2_network_acls, input, acl, error);
 }
