@@ -61,45 +61,19 @@ static void set(void *arg, enum event_kind kind, uint64_t number)
 	reader->event = (struct event){.kind = kind, .number = number};
 }
 
-static void on_uint8(void *arg, uint8_t number)
-{
-	set(arg, EVENT_UNSIGNED, number);
-}
-
-static void on_uint16(void *arg, uint16_t number)
-{
-	set(arg, EVENT_UNSIGNED, number);
-}
-
-static void on_uint32(void *arg, uint32_t number)
-{
-	set(arg, EVENT_UNSIGNED, number);
-}
-
-static void on_uint64(void *arg, uint64_t number)
-{
-	set(arg, EVENT_UNSIGNED, number);
-}
-
-static void on_negint8(void *arg, uint8_t number)
-{
-	set(arg, EVENT_NEGATIVE, number);
-}
-
-static void on_negint16(void *arg, uint16_t number)
-{
-	set(arg, EVENT_NEGATIVE, number);
-}
-
-static void on_negint32(void *arg, uint32_t number)
-{
-	set(arg, EVENT_NEGATIVE, number);
-}
-
-static void on_negint64(void *arg, uint64_t number)
-{
-	set(arg, EVENT_NEGATIVE, number);
-}
+#define ON_NUMBER(name, type, kind) \
+	static void name(void *arg, type number) \
+	{ \
+		set(arg, kind, number); \
+	}
+ON_NUMBER(on_uint8, uint8_t, EVENT_UNSIGNED)
+ON_NUMBER(on_uint16, uint16_t, EVENT_UNSIGNED)
+ON_NUMBER(on_uint32, uint32_t, EVENT_UNSIGNED)
+ON_NUMBER(on_uint64, uint64_t, EVENT_UNSIGNED)
+ON_NUMBER(on_negint8, uint8_t, EVENT_NEGATIVE)
+ON_NUMBER(on_negint16, uint16_t, EVENT_NEGATIVE)
+ON_NUMBER(on_negint32, uint32_t, EVENT_NEGATIVE)
+ON_NUMBER(on_negint64, uint64_t, EVENT_NEGATIVE)
 
 static void on_double(void *arg, double number)
 {
