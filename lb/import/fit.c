@@ -119,8 +119,26 @@ static void fit_attributes(struct fitting *fitting, json_t *into, const json_t *
 	json_decref(some);
 }
 
-/* New array: copies without the members that are tried later. */
-static json_t *bare(const json_t *items, const char *const later[])
+/* A list of the file, and what is tried after its items: their attributes, and a list in each. */
+struct level {
+	const char *list, *key;
+	const char *inner;         /* a plain list; NULL = below */
+	const struct level *below; /* or one of levels */
+};
+
+static const struct level listeners_level = {"Listeners", "Port", "Rules", NULL};
+static const struct level levels[] = {
+    {"TargetGroups", "TargetGroupName", "Targets", NULL},
+    {"LoadBalancers", "LoadBalancerName", NULL, &listeners_level},
+};
+
+static const char *inner_of(const struct level *level)
+{
+	return level->below ? level->below->list : level->inner;
+}
+
+/* New array: copies without what is tried later. */
+static json_t *bare(const json_t *items, const struct level *level)
 {
 	json_t *list = json_array(), *item;
 	size_t i;
@@ -128,8 +146,8 @@ static json_t *bare(const json_t *items, const char *const later[])
 	json_array_foreach (items, i, item) {
 		json_t *copy = json_copy(item);
 
-		for (size_t m = 0; later[m]; m++)
-			json_object_del(copy, later[m]);
+		json_object_del(copy, "Attributes");
+		json_object_del(copy, inner_of(level));
 		json_array_append_new(list, copy);
 	}
 	return list;
@@ -148,62 +166,27 @@ static const json_t *same(const json_t *whole, const json_t *item, const char *m
 	return NULL;
 }
 
-static void fit_groups(struct fitting *fitting, const json_t *config)
+static void fit_level(struct fitting *fitting, json_t *into, const struct level *level,
+		      const json_t *whole, const char *above)
 {
-	static const char *const later[] = {"Attributes", "Targets", NULL};
-	const json_t *whole = doc_array(config, "TargetGroups");
-	json_t *groups = bare(whole, later), *group;
-	char path[PATH_TEXT_MAX];
-	size_t i;
-
-	fit_list(fitting, fitting->good, "TargetGroups", groups, "");
-	json_array_foreach (doc_array(fitting->good, "TargetGroups"), i, group) {
-		const json_t *from = same(whole, group, "TargetGroupName");
-
-		path_of("TargetGroups", group, path);
-		fit_attributes(fitting, group, from, path);
-		fit_list(fitting, group, "Targets", doc_array(from, "Targets"), path);
-	}
-	json_decref(groups);
-}
-
-static void fit_listeners(struct fitting *fitting, json_t *balancer, const json_t *whole,
-			  const char *above)
-{
-	static const char *const later[] = {"Attributes", "Rules", NULL};
-	json_t *listeners = bare(whole, later), *listener;
+	json_t *items = bare(whole, level), *item;
 	char list[PATH_TEXT_MAX], path[PATH_TEXT_MAX];
 	size_t i;
 
-	fit_list(fitting, balancer, "Listeners", listeners, above);
-	snprintf(list, sizeof(list), "%.240s.Listeners", above);
-	json_array_foreach (doc_array(balancer, "Listeners"), i, listener) {
-		const json_t *from = same(whole, listener, "Port");
+	snprintf(list, sizeof(list), "%.240s%s%s", above, above[0] ? "." : "", level->list);
+	fit_list(fitting, into, level->list, items, above);
+	json_array_foreach (doc_array(into, level->list), i, item) {
+		const json_t *from = same(whole, item, level->key);
+		json_t *inner = doc_array(from, inner_of(level));
 
-		path_of(list, listener, path);
-		fit_attributes(fitting, listener, from, path);
-		fit_list(fitting, listener, "Rules", doc_array(from, "Rules"), path);
+		path_of(list, item, path);
+		fit_attributes(fitting, item, from, path);
+		if (level->below)
+			fit_level(fitting, item, level->below, inner, path);
+		else
+			fit_list(fitting, item, level->inner, inner, path);
 	}
-	json_decref(listeners);
-}
-
-static void fit_balancers(struct fitting *fitting, const json_t *config)
-{
-	static const char *const later[] = {"Attributes", "Listeners", NULL};
-	const json_t *whole = doc_array(config, "LoadBalancers");
-	json_t *balancers = bare(whole, later), *balancer;
-	char path[PATH_TEXT_MAX];
-	size_t i;
-
-	fit_list(fitting, fitting->good, "LoadBalancers", balancers, "");
-	json_array_foreach (doc_array(fitting->good, "LoadBalancers"), i, balancer) {
-		const json_t *from = same(whole, balancer, "LoadBalancerName");
-
-		path_of("LoadBalancers", balancer, path);
-		fit_attributes(fitting, balancer, from, path);
-		fit_listeners(fitting, balancer, doc_array(from, "Listeners"), path);
-	}
-	json_decref(balancers);
+	json_decref(items);
 }
 
 /* A group of instances may live without the target group that was not kept. */
@@ -256,8 +239,9 @@ json_t *fit_config(json_t *config, json_t *notes)
 	}
 	if (doc_has(config, "Lb"))
 		json_object_set(fitting.good, "Lb", json_object_get(config, "Lb"));
-	fit_groups(&fitting, config);
-	fit_balancers(&fitting, config);
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		fit_level(&fitting, fitting.good, &levels[i], doc_array(config, levels[i].list),
+			  "");
 	drop_unknown_groups(&fitting, config);
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		fit_list(&fitting, fitting.good, sections[i], doc_array(config, sections[i]), "");
