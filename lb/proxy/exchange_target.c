@@ -113,23 +113,31 @@ static void note_connect_error(struct exchange *ex)
 		ex->tried[ex->n_tried++] = ex->target;
 }
 
+/* Connects to ex->target.  False: it refuses, and was left. */
+static bool open_target(struct exchange *ex, enum upstream_wish wish)
+{
+	switch (ex->group->protocol->open(ex, ex->target, wish)) {
+	case UPSTREAM_READY:
+		exchange_upstream_ready(ex);
+		return true;
+	case UPSTREAM_PENDING:
+		return true;
+	case UPSTREAM_REFUSED:
+		break;
+	}
+	note_connect_error(ex);
+	leave_target(ex);
+	return false;
+}
+
 void exchange_forward(struct exchange *ex)
 {
 	enum upstream_wish wish =
 	    is_idempotent(ex->request->method) ? UPSTREAM_ANY : UPSTREAM_CAREFUL;
 
-	while (ex->n_tried < EXCHANGE_MAX_TRIES && enter_target(ex)) {
-		switch (ex->group->protocol->open(ex, ex->target, wish)) {
-		case UPSTREAM_READY:
-			exchange_upstream_ready(ex);
+	while (ex->n_tried < EXCHANGE_MAX_TRIES && enter_target(ex))
+		if (open_target(ex, wish))
 			return;
-		case UPSTREAM_PENDING:
-			return;
-		case UPSTREAM_REFUSED:
-			note_connect_error(ex);
-			leave_target(ex);
-		}
-	}
 	exchange_answer_error(ex, ex->n_tried > 0 ? 502 : 503);
 }
 
@@ -157,23 +165,12 @@ static bool may_retry(const struct exchange *ex)
 
 static void retry_fresh(struct exchange *ex)
 {
-	struct target *target = ex->target;
-
 	ex->has_retried = true;
 	exchange_count(ex, LB_COUNTER_STALE_RESENT, 1);
 	release(ex, false);
 	exchange_set_state(ex, EXCHANGE_CONNECT);
-	switch (ex->group->protocol->open(ex, target, UPSTREAM_FRESH)) {
-	case UPSTREAM_READY:
-		exchange_upstream_ready(ex);
-		return;
-	case UPSTREAM_PENDING:
-		return;
-	case UPSTREAM_REFUSED:
-		note_connect_error(ex);
-		leave_target(ex);
+	if (!open_target(ex, UPSTREAM_FRESH))
 		exchange_forward(ex);
-	}
 }
 
 /* The log counts until then: "0.003 0.000 -1 502 -". */
