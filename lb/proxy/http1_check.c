@@ -5,22 +5,6 @@
 
 #include "lb/routing/desync.h"
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct text trimmed(struct text text)
-{
-	while (text.len > 0 && is_blank(text.at[text.len - 1]))
-		text.len--;
-	while (text.len > 0 && is_blank(text.at[0])) {
-		text.at++;
-		text.len--;
-	}
-	return text;
-}
-
 /*
  * Every byte of a request's head must be accounted for: method SP target SP version, and name ":"
  * blanks value CRLF, one after the other, to the empty line.  So no bare LF, no fold, no
@@ -44,12 +28,12 @@ static bool is_exact(const struct h1_message *h1)
 		at = header->name.at + header->name.len;
 		if (*at++ != ':')
 			return false;
-		while (is_blank(*at))
+		while (text_is_blank(*at))
 			at++;
 		if (header->value.len > 0 && header->value.at != at)
 			return false;
 		at += header->value.len;
-		while (is_blank(*at))
+		while (text_is_blank(*at))
 			at++;
 	}
 	return h1->end - at >= 4 && memcmp(at, "\r\n\r\n", 4) == 0;
@@ -151,7 +135,7 @@ static bool read_connection(struct message *message, struct text value, unsigned
 	while (value.len > 0) {
 		const char *comma = memchr(value.at, ',', value.len);
 		size_t len = comma ? (size_t)(comma - value.at) : value.len;
-		struct text item = trimmed((struct text){value.at, len});
+		struct text item = text_trimmed((struct text){value.at, len});
 
 		if (item.len > 0 && !text_equal_nocase(item, TEXT("close")) &&
 		    !text_equal_nocase(item, TEXT("keep-alive"))) {
@@ -190,7 +174,7 @@ static int classify(struct h1_message *h1, unsigned i, struct tally *tally)
 	enum header_kind kind =
 	    h1->is_quick ? (enum header_kind)message->kinds[i] : h1_header_kind(header->name);
 
-	header->value = trimmed(header->value);
+	header->value = text_trimmed(header->value);
 	message->kinds[i] = (uint8_t)kind;
 	message->kinds_seen |= 1u << kind;
 	switch (kind) {

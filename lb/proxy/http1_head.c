@@ -27,16 +27,11 @@ static struct text from(struct text text, size_t n)
 	return (struct text){text.at + n, text.len - n};
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 /* METHOD SP target [SP version]; the version is what begins with HTTP, whatever blanks are about.
  */
 static void split_request_line(struct h1_head *head, struct text line)
 {
-	struct text trimmed = desync_trimmed(line), version = {0};
+	struct text trimmed = text_trimmed(line), version = {0};
 	const char *space = memchr(line.at, ' ', line.len);
 	size_t at = trimmed.len;
 
@@ -45,7 +40,7 @@ static void split_request_line(struct h1_head *head, struct text line)
 		desync_worsen(&head->verdict, DESYNC_AMBIGUOUS, DESYNC_REASON_MISSING_URI);
 		return;
 	}
-	while (at > 0 && !is_blank(trimmed.at[at - 1]))
+	while (at > 0 && !text_is_blank(trimmed.at[at - 1]))
 		at--;
 	if (at > head->parts.method.len && trimmed.len - at >= 5 &&
 	    strncasecmp(trimmed.at + at, "HTTP/", 5) == 0)
@@ -57,7 +52,7 @@ static void split_request_line(struct h1_head *head, struct text line)
 		head->parts.uri.len -= head->parts.uri.len > 0; /* the space between */
 		/* Blanks before the version are the version's, so that its check sees them. */
 		while (head->parts.uri.len > 0 &&
-		       is_blank(head->parts.uri.at[head->parts.uri.len - 1])) {
+		       text_is_blank(head->parts.uri.at[head->parts.uri.len - 1])) {
 			head->parts.uri.len--;
 			version = (struct text){version.at - 1, version.len + 1};
 		}
@@ -84,7 +79,7 @@ static bool add_header(struct h1_head *head, struct text line)
 
 	if (n == MESSAGE_MAX_HEADERS || line.len >= MESSAGE_MAX_LINE)
 		return false;
-	head->is_fold[n] = is_blank(line.at[0]);
+	head->is_fold[n] = text_is_blank(line.at[0]);
 	if (head->is_fold[n])
 		desync_worsen(&head->verdict, DESYNC_AMBIGUOUS, DESYNC_REASON_MULTILINE_HEADER);
 	else if (!colon)
@@ -181,7 +176,7 @@ static unsigned read_length(struct framing *framing, struct text value)
 {
 	uint64_t length;
 
-	if (!desync_is_number(desync_trimmed(value), &length))
+	if (!desync_is_number(text_trimmed(value), &length))
 		return 400;
 	if (framing->has_length && length != framing->length)
 		return 400;
@@ -231,7 +226,7 @@ static void put_target(struct writer *out, struct text uri)
 
 static void put_value(struct writer *out, struct text value)
 {
-	value = desync_trimmed(value);
+	value = text_trimmed(value);
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned char c = (unsigned char)value.at[i];
 		bool is_control = (c < ' ' && c != '\t') || c == 0x7f;
@@ -268,7 +263,7 @@ static void put_headers(struct writer *out, const struct h1_head *head)
 		put_literal(out, ": ");
 		put_value(out, head->headers[i].value);
 		for (size_t f = i; is_folded(head, f); f++) {
-			struct text name = desync_trimmed(head->headers[f + 1].name);
+			struct text name = text_trimmed(head->headers[f + 1].name);
 
 			if (desync_framing_name(name, &is_exact) != FRAMING_OTHER)
 				continue;
@@ -282,7 +277,7 @@ static void put_headers(struct writer *out, const struct h1_head *head)
 /* 0, or the status. */
 static unsigned put_request_line(struct writer *out, const struct h1_head *head)
 {
-	struct text version = desync_trimmed(head->parts.version);
+	struct text version = text_trimmed(head->parts.version);
 
 	if (!desync_is_token(head->parts.method) || head->parts.method.len > H1_MAX_METHOD ||
 	    version.len == 0 || text_equal(version, TEXT("HTTP/0.9")))

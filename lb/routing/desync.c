@@ -59,22 +59,6 @@ bool desync_is_token(struct text text)
 	return text.len > 0;
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-struct text desync_trimmed(struct text text)
-{
-	while (text.len > 0 && is_blank(text.at[text.len - 1]))
-		text.len--;
-	while (text.len > 0 && is_blank(text.at[0])) {
-		text.at++;
-		text.len--;
-	}
-	return text;
-}
-
 static bool has_line_break_or_nul(struct text text)
 {
 	for (size_t i = 0; i < text.len; i++)
@@ -120,12 +104,12 @@ struct text desync_next_coding(struct text *list)
 		item.len = (size_t)(semicolon - item.at);
 	list->at += len + (comma != NULL);
 	list->len -= len + (comma != NULL);
-	return desync_trimmed(item);
+	return text_trimmed(item);
 }
 
 bool desync_ends_in_comma(struct text list)
 {
-	list = desync_trimmed(list);
+	list = text_trimmed(list);
 	return list.len > 0 && list.at[list.len - 1] == ',';
 }
 
@@ -182,7 +166,7 @@ static void check_header(struct desync_verdict *verdict, const struct header *he
 
 	if (has_line_break_or_nul(header->name) || has_line_break_or_nul(header->value))
 		desync_worsen(verdict, DESYNC_SEVERE, DESYNC_REASON_BAD_HEADER);
-	if (desync_trimmed(header->name).len == 0 || header->name.at[0] == ':')
+	if (text_trimmed(header->name).len == 0 || header->name.at[0] == ':')
 		desync_worsen(verdict, DESYNC_AMBIGUOUS, DESYNC_REASON_EMPTY_HEADER);
 	if (!desync_is_token(header->name) || has_control(header->value))
 		desync_worsen(verdict, DESYNC_ACCEPTABLE, DESYNC_REASON_NON_COMPLIANT_HEADER);
@@ -219,7 +203,7 @@ static void read_length(struct framing *framing, struct text value)
 {
 	uint64_t length;
 
-	if (!desync_is_number(desync_trimmed(value), &length))
+	if (!desync_is_number(text_trimmed(value), &length))
 		framing->is_bad_length = true;
 	else if (framing->n_lengths > 0 && length != framing->length)
 		framing->are_lengths_different = true;
@@ -244,7 +228,7 @@ static void check_body(struct desync_verdict *verdict, const struct desync_reque
 static void check_framing(struct desync_verdict *verdict, const struct desync_request *request,
 			  const struct framing *framing)
 {
-	struct text version = desync_trimmed(request->version);
+	struct text version = text_trimmed(request->version);
 	bool is_09 = version.len == 0 || text_equal(version, TEXT("HTTP/0.9"));
 
 	if (framing->n_encodings > 0 && (is_09 || text_equal(version, TEXT("HTTP/1.0")))) {
@@ -272,7 +256,7 @@ static void check_framing(struct desync_verdict *verdict, const struct desync_re
 
 static void check_version(struct desync_verdict *verdict, struct text given)
 {
-	struct text version = desync_trimmed(given);
+	struct text version = text_trimmed(given);
 	bool is_http1 = version.len == 8 && memcmp(version.at, "HTTP/1.", 7) == 0 &&
 			version.at[7] >= '0' && version.at[7] <= '9';
 

@@ -73,8 +73,7 @@ enum framing_name { FRAMING_OTHER, FRAMING_TE, FRAMING_CL };
 /* *is_exact: it is that header; else only a reader that folds more than we do thinks so. */
 enum framing_name desync_framing_name(struct text name, bool *is_exact);
 
-bool desync_is_token(struct text text);       /* RFC 9110 5.6.2 */
-struct text desync_trimmed(struct text text); /* without SP and HTAB around */
+bool desync_is_token(struct text text); /* RFC 9110 5.6.2 */
 bool desync_is_number(struct text text, uint64_t *number);
 /* Takes the first item off a comma-separated list: without blanks and parameters. */
 struct text desync_next_coding(struct text *list);
