@@ -6,6 +6,7 @@
 
 #include "common/doc/doc.h"
 #include "scaler/api/groups.h"
+#include "scaler/api/mixed.h"
 #include "scaler/api/policy_alarms.h"
 #include "scaler/api/reply.h"
 
@@ -24,7 +25,6 @@ static bool is_name(const char *name)
 static const char *unsupported_member(const json_t *input)
 {
 	static const char *const members[] = {
-	    "MixedInstancesPolicy",
 	    "InstanceId",
 	    "LoadBalancerNames",
 	};
@@ -36,8 +36,6 @@ static const char *unsupported_member(const json_t *input)
 		    !(json_is_integer(value) && json_integer_value(value) == 0))
 			return members[i];
 	}
-	if (doc_bool(input, "CapacityRebalance", false))
-		return "CapacityRebalance";
 	if (strcmp(doc_str(input, "DesiredCapacityType", "units"), "units") != 0)
 		return "DesiredCapacityType";
 	return NULL;
@@ -101,28 +99,36 @@ static int check_health_type(const json_t *input, struct aws_error *error)
 	return 0;
 }
 
+/* At most one source of instances: the policy has its template inside. */
+static int check_sources(const json_t *input, struct aws_error *error)
+{
+	static const char *const sources[] = {"LaunchTemplate", "LaunchConfigurationName",
+					      "MixedInstancesPolicy"};
+	const char *first = NULL;
+
+	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+		if (!doc_has(input, sources[i]))
+			continue;
+		if (first) {
+			reply_invalid(error,
+				      "Valid requests must contain either %s or %s, not both",
+				      first, sources[i]);
+			return -1;
+		}
+		first = sources[i];
+	}
+	return 0;
+}
+
 static int check_template(const json_t *input, struct aws_error *error)
 {
 	const json_t *template = doc_object(input, "LaunchTemplate");
-	bool has_id = doc_has(template, "LaunchTemplateId");
-	bool has_name = doc_has(template, "LaunchTemplateName");
+	const json_t *policy = doc_object(input, "MixedInstancesPolicy");
 
-	if (template && doc_has(input, "LaunchConfigurationName")) {
-		reply_invalid(error, "Valid requests must contain either LaunchTemplate or "
-				     "LaunchConfigurationName, not both");
+	if (check_sources(input, error) < 0 ||
+	    (template && mixed_check_template(template, error) < 0))
 		return -1;
-	}
-	if (template && !has_id && !has_name) {
-		reply_invalid(error, "Valid requests must contain either launchTemplateId or "
-				     "LaunchTemplateName");
-		return -1;
-	}
-	if (template && has_id && has_name) {
-		reply_invalid(error, "Valid requests must contain either launchTemplateId or "
-				     "LaunchTemplateName, not both");
-		return -1;
-	}
-	return 0;
+	return policy ? mixed_check(policy, error) : 0;
 }
 
 static int check_numbers(const json_t *input, struct aws_error *error)
@@ -198,13 +204,16 @@ int group_check_create(const json_t *input, bool is_from_file, struct aws_error 
 	}
 	if (check_common(input, error) < 0)
 		return -1;
-	if (!doc_object(input, "LaunchTemplate") && !doc_has(input, "LaunchConfigurationName")) {
+	if (!doc_object(input, "LaunchTemplate") && !doc_has(input, "LaunchConfigurationName") &&
+	    !doc_object(input, "MixedInstancesPolicy")) {
 		reply_invalid(error, "Valid requests must contain either LaunchTemplate, "
 				     "LaunchConfigurationName, InstanceId or MixedInstancesPolicy "
-				     "parameter. LaunchTemplate and LaunchConfigurationName are "
-				     "supported.");
+				     "parameter. All but InstanceId are supported.");
 		return -1;
 	}
+	if (doc_has(input, "MixedInstancesPolicy") &&
+	    mixed_check_whole(doc_object(input, "MixedInstancesPolicy"), error) < 0)
+		return -1;
 	/* In the file, no zone means: every zone that has a default subnet. */
 	if (!is_from_file && !subnets[0] &&
 	    json_array_size(doc_array(input, "AvailabilityZones")) == 0) {
@@ -347,6 +356,10 @@ json_t *handle_UpdateAutoScalingGroup(void *context, const struct aws_call *call
 		return NULL;
 	}
 	whole = with_config(as, input, error);
+	if (whole && mixed_merge(group, whole, error) < 0) {
+		json_decref(whole);
+		whole = NULL;
+	}
 	if (!whole)
 		return NULL;
 	result = engine_update_group(group, whole, reply_now_ms(as), &err);

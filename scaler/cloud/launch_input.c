@@ -13,9 +13,9 @@
 
 const char *const LAUNCH_TAG = "albatross:autoscaling:groupName";
 
-const json_t *launch_template_of(const struct group *group, const json_t *templates)
+/* The file's template that spec names; NULL: EC2 knows it. */
+static const json_t *find_template(const json_t *spec, const json_t *templates)
 {
-	const json_t *spec = group_template(group);
 	const char *name = doc_str(spec, "LaunchTemplateName", NULL);
 	const json_t *template;
 	size_t i;
@@ -28,6 +28,11 @@ const json_t *launch_template_of(const struct group *group, const json_t *templa
 			return template;
 	}
 	return NULL;
+}
+
+const json_t *launch_template_of(const struct group *group, const json_t *templates)
+{
+	return find_template(group_template(group), templates);
 }
 
 /* Members of LaunchTemplateData that RunInstances calls the same and takes the same. */
@@ -233,13 +238,40 @@ static void add_place(json_t *input, const struct action *action)
 	json_object_set_new(placement, "AvailabilityZone", json_string(action->zone));
 }
 
+/* The named template of EC2's, by its id or its name, not both. */
+static int name_template(json_t *input, const json_t *spec)
+{
+	json_t *named = json_deep_copy(spec);
+
+	if (doc_has(named, "LaunchTemplateId"))
+		json_object_del(named, "LaunchTemplateName");
+	return json_object_set_new(input, "LaunchTemplate", named);
+}
+
+/* Over the template: the type, the image and the market of this launch. */
+static int add_members(json_t *input, const json_t *members)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)members, name, value) {
+		if (strcmp(name, "LaunchTemplate") != 0 &&
+		    json_object_set_new(input, name, json_deep_copy(value)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 json_t *launch_input(const struct group *group, const json_t *templates,
 		     const struct action *action, struct err *err)
 {
-	const json_t *template = launch_template_of(group, templates);
-	json_t *spec = group_template(group), *named;
-	json_t *input = json_pack("{s:i, s:i, s:s}", "MinCount", action->count, "MaxCount",
-				  action->count, "ClientToken", action->token);
+	const json_t *members = engine_run_members(group, action->launch_id);
+	const json_t *own = doc_object(members, "LaunchTemplate");
+	const json_t *spec = own ? own : group_template(group);
+	const json_t *template = find_template(spec, templates);
+	/* As many as there is room for: the rest is tried elsewhere. */
+	json_t *input = json_pack("{s:i, s:i, s:s}", "MinCount", 1, "MaxCount", action->count,
+				  "ClientToken", action->token);
 
 	if (!input)
 		goto oom;
@@ -248,13 +280,11 @@ json_t *launch_input(const struct group *group, const json_t *templates,
 	} else if (template) {
 		if (expand(input, template, err) < 0)
 			goto fail;
-	} else {
-		named = json_deep_copy(spec);
-		/* EC2 wants the id or the name, not both. */
-		if (doc_has(named, "LaunchTemplateId"))
-			json_object_del(named, "LaunchTemplateName");
-		json_object_set_new(input, "LaunchTemplate", named);
+	} else if (name_template(input, spec) < 0) {
+		goto oom;
 	}
+	if (add_members(input, members) < 0)
+		goto oom;
 	add_place(input, action);
 	if (add_tags(input, group, template) < 0)
 		goto oom;

@@ -28,7 +28,8 @@ struct group *engine_group(struct engine *engine, const char *name); /* NULL: no
 struct policy *group_policy(const struct group *group, const char *name);
 /* Is the process ("Launch", ...) suspended? */
 bool group_is_suspended(const struct group *group, const char *process);
-/* How many instances are live: Pending or InService. */
+/* Units of capacity that are live (Pending or InService): as many as instances, unless the mixed
+ * instances policy gives types weights. */
 int group_actual(const struct group *group);
 /* The group that holds the instance, and it; NULL: no group does. */
 struct group *engine_group_of(struct engine *engine, const char *instance_id,
@@ -55,6 +56,8 @@ struct action {
 	char target_group[ARN_MAX];    /* register, deregister */
 	char token[TOKEN_MAX];         /* launch: ClientToken */
 	char zone[ZONE_MAX], subnet_id[ZONE_MAX];
+	char type[ZONE_MAX]; /* launch: "" the template's */
+	bool is_spot;
 	int count;
 	bool hibernates; /* stop */
 };
@@ -217,6 +220,11 @@ void engine_remove_config(struct engine *engine, const char *name);
 
 /* The launch template in force: that of the refresh under way, else the group's; borrowed. */
 json_t *group_template(const struct group *group);
+/* RunInstances' members of this launch over the template's (a LaunchTemplate among them replaces
+ * the group's); borrowed, NULL: none. */
+const json_t *engine_run_members(const struct group *group, const char *launch_id);
+/* Prices an hour, see prices.h; copied. */
+void engine_set_prices(struct engine *engine, const json_t *prices);
 /* input: StartInstanceRefresh's, checked.  The refresh's id, borrowed; NULL with err: EBUSY another
  * is under way. */
 MUST_CHECK const char *engine_start_refresh(struct engine *engine, struct group *group,

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "scaler/engine/parts.h"
+#include "scaler/engine/mixed.h"
 
 /* Members of CreateAutoScalingGroup and UpdateAutoScalingGroup that are kept as given. */
 static const char *const kept[] = {
@@ -37,7 +37,7 @@ int group_actual(const struct group *group)
 	int n = 0;
 
 	TAILQ_FOREACH (instance, &group->instances, link)
-		n += instance_is_live(instance);
+		n += instance_is_live(instance) ? instance_units(instance) : 0;
 	return n;
 }
 
@@ -170,6 +170,7 @@ void group_free(struct group *group)
 		group_attachment_free(group, attachment);
 	json_decref(group->document);
 	json_decref(group->refreshes);
+	json_decref(group->pools);
 	json_decref(group->why_alarms);
 	json_decref(group->proposal.alarm);
 	free(group);
@@ -301,19 +302,29 @@ static int fill_defaults(json_t *document)
 	return failed;
 }
 
-/* A launch configuration never changes: the group keeps what it says.  It and a template stand in
- * for each other. */
+/* A launch configuration never changes: the group keeps what it says.  It, a template and a mixed
+ * instances policy stand in for each other. */
 static int copy_source(json_t *document, const json_t *input)
 {
 	const json_t *config = doc_object(input, "LaunchConfiguration");
 
-	if (doc_has(input, "LaunchTemplate")) {
+	if (doc_has(input, "LaunchTemplate") || doc_has(input, "MixedInstancesPolicy")) {
 		json_object_del(document, "LaunchConfiguration");
 		json_object_del(document, "LaunchConfigurationName");
+		json_object_del(document, doc_has(input, "LaunchTemplate") ? "MixedInstancesPolicy"
+									   : "LaunchTemplate");
+	}
+	if (doc_has(input, "MixedInstancesPolicy")) {
+		json_t *policy = json_deep_copy(doc_object(input, "MixedInstancesPolicy"));
+
+		return json_object_set_new(document, "MixedInstancesPolicy", policy) < 0
+			   ? -1
+			   : mixed_fill_defaults(policy);
 	}
 	if (!config)
 		return 0;
 	json_object_del(document, "LaunchTemplate");
+	json_object_del(document, "MixedInstancesPolicy");
 	json_object_set_new(document, "LaunchConfigurationName",
 			    json_string(doc_str(config, "LaunchConfigurationName", "")));
 	return json_object_set_new(document, "LaunchConfiguration", json_deep_copy(config));
@@ -428,7 +439,9 @@ struct group *group_new(struct engine *engine, const char *name)
 	text_copy(group->name, sizeof group->name, name);
 	group->document = json_object();
 	group->refreshes = json_array();
-	if (!group->document || !group->refreshes) {
+	group->pools = json_array();
+	group->engine = engine;
+	if (!group->document || !group->refreshes || !group->pools) {
 		group_free(group);
 		return NULL;
 	}
@@ -501,6 +514,9 @@ static bool changes_launches(const struct group *group, const json_t *input)
 	return is_other_template(doc_object(group->document, "LaunchTemplate"),
 				 doc_object(input, "LaunchTemplate")) ||
 	       is_other(group->document, input, "LaunchConfigurationName") ||
+	       (doc_has(input, "MixedInstancesPolicy") &&
+		mixed_is_other(doc_object(group->document, "MixedInstancesPolicy"),
+			       doc_object(input, "MixedInstancesPolicy"))) ||
 	       is_other(group->document, input, "AvailabilityZones") ||
 	       is_other(group->document, input, "VPCZoneIdentifier");
 }
@@ -543,10 +559,13 @@ int engine_update_group(struct group *group, const json_t *input, int64_t now_ms
 	}
 	if (doc_has(input, "AvailabilityZones") || doc_has(input, "VPCZoneIdentifier"))
 		group_read_zones(group);
-	if (is_new_start)
+	if (is_new_start) {
 		breaker_reset(group);
-	if (doc_has(input, "LaunchTemplate"))
+		pools_forget(group);
+	}
+	if (doc_has(input, "LaunchTemplate") || doc_has(input, "MixedInstancesPolicy"))
 		group_forget_template(group);
+	mixed_reweigh(group);
 	return 0;
 }
 

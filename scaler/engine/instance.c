@@ -97,7 +97,13 @@ void instance_free(struct instance *instance)
 	json_decref(instance->registered);
 	json_decref(instance->draining);
 	json_decref(instance->hooks);
+	json_decref(instance->run_members);
 	free(instance);
+}
+
+int instance_units(const struct instance *instance)
+{
+	return instance->weight > 0 ? instance->weight : 1;
 }
 
 bool instance_is_live(const struct instance *instance)
@@ -138,7 +144,7 @@ static json_t *template_describe(const struct instance *instance)
 
 static json_t *describe(const struct instance *instance, const char *health)
 {
-	char state[ZONE_MAX];
+	char state[ZONE_MAX], weight[16];
 	json_t *out =
 	    json_pack("{s:s, s:s, s:s, s:s, s:b}", "InstanceId", instance->id, "AvailabilityZone",
 		      instance->zone, "LifecycleState", instance_lifecycle(instance, state),
@@ -148,6 +154,10 @@ static json_t *describe(const struct instance *instance, const char *health)
 		return NULL;
 	if (instance->type[0])
 		json_object_set_new(out, "InstanceType", json_string(instance->type));
+	if (instance->weight > 0) {
+		snprintf(weight, sizeof weight, "%d", instance->weight);
+		json_object_set_new(out, "WeightedCapacity", json_string(weight));
+	}
 	if (instance->image_id[0])
 		json_object_set_new(out, "ImageId", json_string(instance->image_id));
 	if (instance->config_name[0])

@@ -1,29 +1,39 @@
 /*
- * Launches: decided by zone, handed out with their token, answered, and followed until
- * the instance is in service.  A launch whose answer was lost is handed out again with the same
- * token; one that EC2 refused has failed, and the next waits (breaker.c).  Pure.
+ * Launches: decided (allocate.c says what and where), handed out with their token, answered
+ * (launch_answer.c), and followed until the instance is in service.  A launch whose answer was lost
+ * is handed out again with the same token; one that EC2 refused has failed, and the next waits
+ * (breaker.c).  Pure.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "scaler/engine/parts.h"
+#include "scaler/engine/mixed.h"
 
 enum {
 	PENDING_MAX_MS = 15 * 60 * 1000, /* not running by then: given up */
-	ZONE_CLOSED_MS = 60 * 1000,      /* times 2 for each failure in a row */
-	ZONE_CLOSED_MAX_MS = 900 * 1000,
-	RETRY_MAX_MS = 30 * 1000,
-	MAX_LAUNCHING = 100, /* not yet answered; the rest comes after them */
+	MAX_LAUNCHING = MAX_CHOICES,     /* not yet answered; the rest comes after them */
 	ZONELESS_MS = 5000,
 };
 
 /* ---- deciding ---- */
 
-static void fill_template(const struct group *group, struct instance *instance)
+static void fill_spec(const json_t *spec, struct instance *instance)
 {
-	const json_t *template = group_template(group);
+	const char *version = doc_str(spec, "Version", "$Default");
+
+	text_copy(instance->template_id, sizeof instance->template_id,
+		  doc_str(spec, "LaunchTemplateId", ""));
+	text_copy(instance->template_name, sizeof instance->template_name,
+		  doc_str(spec, "LaunchTemplateName", ""));
+	/* What $Latest stands for, the instance's tags tell. */
+	if (version[0] != '$')
+		text_copy(instance->template_version, sizeof instance->template_version, version);
+}
+
+static void fill_template(const struct group *group, const json_t *own, struct instance *instance)
+{
 	const json_t *config = group_config(group);
 
 	if (config) {
@@ -32,38 +42,104 @@ static void fill_template(const struct group *group, struct instance *instance)
 		(void)!clock_parse_iso(doc_str(config, "CreatedTime", ""), &instance->config_ms);
 		return;
 	}
-	text_copy(instance->template_id, sizeof instance->template_id,
-		  doc_str(template, "LaunchTemplateId", ""));
-	text_copy(instance->template_name, sizeof instance->template_name,
-		  doc_str(template, "LaunchTemplateName", ""));
-	group_template_version(group, instance->template_version);
+	fill_spec(own ? own : group_template(group), instance);
+	if (!own)
+		group_template_version(group, instance->template_version);
 }
 
-static struct instance *make_one(struct tick *tick, struct group *group, const struct zone *zone,
-				 const char *cause, bool is_replacement)
+/* What the call asks for besides the template.  -1 without memory. */
+static int fill_members(const struct group *group, const struct launch_choice *choice,
+			struct instance *instance)
 {
-	struct activity *activity = activity_start(tick->engine, group, cause, tick->now_ms);
-	struct instance *instance = activity ? instance_new(group) : NULL;
+	static const char *const same[] = {"InstanceType", "ImageId"};
+	json_t *members = json_object(), *market;
+	int failed = members == NULL;
 
-	if (!instance) {
-		if (activity)
-			activity_end(activity, ACTIVITY_CANCELLED, tick->now_ms);
-		return NULL;
+	instance->run_members = members;
+	for (size_t i = 0; i < 2 && !failed; i++) {
+		json_t *value = json_object_get(choice->override, same[i]);
+
+		failed |= value && json_object_set(members, same[i], value) != 0;
 	}
+	if (doc_has(choice->override, "LaunchTemplateSpecification"))
+		failed |= json_object_set_new(
+		    members, "LaunchTemplate",
+		    json_deep_copy(doc_object(choice->override, "LaunchTemplateSpecification")));
+	if (!choice->is_spot || failed)
+		return failed ? -1 : 0;
+	market = json_pack(
+	    "{s:s, s:{s:s, s:s, s:s*}}", "MarketType", "spot", "SpotOptions", "SpotInstanceType",
+	    "one-time", "InstanceInterruptionBehavior", "terminate", "MaxPrice",
+	    doc_str(doc_object(group_mixed(group), "InstancesDistribution"), "SpotMaxPrice", NULL));
+	return json_object_set_new(members, "InstanceMarketOptions", market);
+}
+
+static int fill_choice(const struct group *group, const struct launch_choice *choice,
+		       struct instance *instance)
+{
+	text_copy(instance->type, sizeof instance->type,
+		  doc_str(choice->override, "InstanceType", ""));
+	instance->is_spot = choice->is_spot;
+	instance->weight = mixed_has_weights(group_mixed(group)) ? choice->units : 0;
+	fill_template(group, doc_object(choice->override, "LaunchTemplateSpecification"), instance);
+	return group_mixed(group) ? fill_members(group, choice, instance) : 0;
+}
+
+static void fill_activity(const struct group *group, struct activity *activity,
+			  const struct zone *zone, bool is_replacement)
+{
 	text_copy(activity->description, sizeof activity->description,
 		  "Launching a new EC2 instance");
 	activity->alarms = is_replacement ? NULL : json_incref(group->why_alarms);
 	text_copy(activity->zone, sizeof activity->zone, zone->name);
 	text_copy(activity->subnet_id, sizeof activity->subnet_id, zone->subnet_id);
+}
+
+static struct instance *make_one(struct tick *tick, struct group *group,
+				 const struct launch_choice *choice, const char *cause,
+				 bool is_replacement)
+{
+	const struct zone *zone = &group->zones[choice->zone];
+	struct activity *activity = activity_start(tick->engine, group, cause, tick->now_ms);
+	struct instance *instance = activity ? instance_new(group) : NULL;
+
+	if (!instance || fill_choice(group, choice, instance) < 0) {
+		if (activity)
+			activity_end(activity, ACTIVITY_CANCELLED, tick->now_ms);
+		if (instance)
+			instance->state = INSTANCE_TERMINATED;
+		return NULL;
+	}
+	fill_activity(group, activity, zone, is_replacement);
 	text_copy(instance->launch_id, sizeof instance->launch_id, activity->id);
 	text_copy(instance->zone, sizeof instance->zone, zone->name);
 	text_copy(instance->subnet_id, sizeof instance->subnet_id, zone->subnet_id);
 	instance->launch_ms = tick->now_ms;
-	fill_template(group, instance);
 	return instance;
 }
 
-/* Up to MAX_BATCH instances of one zone are one call: they share the first one's token. */
+/* One token is one launch of one kind in one zone: EC2 takes it for the same launch only with the
+ * same parameters, and in each zone anew. */
+static void make_token(struct instance *instance)
+{
+	if (instance->type[0])
+		snprintf(instance->token, sizeof instance->token, "%.36s_%.14s_%.9s%s_1",
+			 instance->launch_id, instance->zone, instance->type,
+			 instance->is_spot ? "s" : "");
+	else
+		snprintf(instance->token, sizeof instance->token, "%.36s_%.20s%s_1",
+			 instance->launch_id, instance->zone, instance->is_spot ? "_s" : "");
+	instance->token_count = 1;
+}
+
+static bool is_same_kind(const struct instance *a, const struct instance *b)
+{
+	return a->launch_ms == b->launch_ms && a->is_spot == b->is_spot &&
+	       strcmp(a->type, b->type) == 0 && strcmp(a->zone, b->zone) == 0 &&
+	       strcmp(a->subnet_id, b->subnet_id) == 0;
+}
+
+/* Up to MAX_BATCH instances of one kind and zone are one call: they share the first one's token. */
 static void join_batch(struct group *group, struct instance *instance)
 {
 	struct instance *other, *first = NULL;
@@ -71,18 +147,14 @@ static void join_batch(struct group *group, struct instance *instance)
 
 	TAILQ_FOREACH (other, &group->instances, link) {
 		bool joins = other != instance && other->id[0] == '\0' && other->tries == 0 &&
-			     other->launch_ms == instance->launch_ms && !other->is_busy &&
-			     other->token_count > 0 && other->token_count < MAX_BATCH &&
-			     strcmp(other->zone, instance->zone) == 0 &&
-			     strcmp(other->subnet_id, instance->subnet_id) == 0;
+			     !other->is_busy && other->token_count > 0 &&
+			     other->token_count < MAX_BATCH && is_same_kind(other, instance);
 
 		if (joins && !first)
 			first = other;
 	}
 	if (!first) {
-		snprintf(instance->token, sizeof instance->token, "%.36s_%.24s_1",
-			 instance->launch_id, instance->zone);
-		instance->token_count = 1;
+		make_token(instance);
 		return;
 	}
 	memcpy(instance->token, first->token, sizeof instance->token);
@@ -94,14 +166,24 @@ static void join_batch(struct group *group, struct instance *instance)
 	instance->token_count = count;
 }
 
-struct instance *launch_decide(struct tick *tick, struct group *group, const struct zone *zone,
-			       const char *cause, bool is_replacement)
+/* Decided: its activity and its instance, PENDING; NULL without memory. */
+static struct instance *decide(struct tick *tick, struct group *group,
+			       const struct launch_choice *choice, const char *cause,
+			       bool is_replacement)
 {
-	struct instance *instance = make_one(tick, group, zone, cause, is_replacement);
+	struct instance *instance = make_one(tick, group, choice, cause, is_replacement);
 
 	if (instance)
 		join_batch(group, instance);
 	return instance;
+}
+
+struct instance *launch_decide(struct tick *tick, struct group *group, const struct zone *zone,
+			       const char *cause, bool is_replacement)
+{
+	struct launch_choice choice = {.zone = (int)(zone - group->zones), .units = 1};
+
+	return decide(tick, group, &choice, cause, is_replacement);
 }
 
 int launch_allowed(const struct group *group, int needed, int64_t now_ms)
@@ -165,36 +247,33 @@ void launch_zones_known(struct tick *tick, struct group *group)
 	group->is_dirty = true;
 }
 
-void launch_missing(struct tick *tick, struct group *group, int needed)
+void launch_missing(struct tick *tick, struct group *group, int units)
 {
-	int counts[MAX_ZONES], actual = group_actual(group);
-	int n = launch_allowed(group, needed, tick->now_ms), launched = 0;
+	int actual = group_actual(group), launched = 0;
+	int max = launch_allowed(group, units, tick->now_ms);
+	struct launch_plan plan;
 
 	if (!group->has_zones) {
 		wait_for_zones(tick, group);
 		return;
 	}
-	zones_count(group, counts);
-	for (int i = 0; i < n; i++) {
-		int zone = zones_poorest(group, counts, tick->now_ms);
+	launch_plan_make(group, units, max, tick->now_ms, &plan);
+	for (int i = 0; i < plan.n; i++) {
 		bool is_replacement = group->replacing > 0;
 		char cause[CAUSE_MAX];
 		struct instance *instance;
 
-		if (zone < 0)
-			break;
-		launch_cause(tick, group, actual, n, is_replacement, cause);
-		instance = launch_decide(tick, group, &group->zones[zone], cause, is_replacement);
+		launch_cause(tick, group, actual, plan.units, is_replacement, cause);
+		instance = decide(tick, group, &plan.items[i], cause, is_replacement);
 		if (!instance)
 			break;
 		group->replacing -= is_replacement;
 		group->is_dirty = true;
-		counts[zone]++;
-		launched++;
+		launched += plan.items[i].units;
 	}
 	if (launched > 0)
 		breaker_launched(group);
-	if (launched > 0 && launched == needed)
+	if (launched >= units && launched > 0)
 		group_forget_why(group);
 }
 
@@ -221,6 +300,8 @@ void launch_hand_out(struct tick *tick, struct group *group)
 		memcpy(action->token, instance->token, sizeof action->token);
 		memcpy(action->zone, instance->zone, sizeof action->zone);
 		memcpy(action->subnet_id, instance->subnet_id, sizeof action->subnet_id);
+		memcpy(action->type, instance->type, sizeof action->type);
+		action->is_spot = instance->is_spot;
 		action->count = instance->token_count;
 		TAILQ_FOREACH (other, &group->instances, link) {
 			if (strcmp(other->token, instance->token) != 0 || other->id[0])
@@ -231,168 +312,6 @@ void launch_hand_out(struct tick *tick, struct group *group)
 	}
 }
 
-/* ---- answers ---- */
-
-static void take_tags(struct instance *instance, const json_t *tags)
-{
-	const char *version = doc_kv_get(tags, "aws:ec2launchtemplate:version", NULL);
-	const char *id = doc_kv_get(tags, "aws:ec2launchtemplate:id", NULL);
-
-	if (version)
-		text_copy(instance->template_version, sizeof instance->template_version, version);
-	if (id && !instance->template_id[0])
-		text_copy(instance->template_id, sizeof instance->template_id, id);
-}
-
-struct activity *instance_entry(const struct group *group, const struct instance *instance)
-{
-	return activity_find(group,
-			     instance->entry_id[0] ? instance->entry_id : instance->launch_id);
-}
-
-void launch_take_facts(struct instance *instance, const json_t *ec2)
-{
-	const char *zone = doc_str(doc_object(ec2, "Placement"), "AvailabilityZone", NULL);
-	const char *subnet = doc_str(ec2, "SubnetId", NULL);
-
-	text_copy(instance->type, sizeof instance->type, doc_str(ec2, "InstanceType", ""));
-	text_copy(instance->image_id, sizeof instance->image_id, doc_str(ec2, "ImageId", ""));
-	if (zone)
-		text_copy(instance->zone, sizeof instance->zone, zone);
-	if (subnet)
-		text_copy(instance->subnet_id, sizeof instance->subnet_id, subnet);
-	take_tags(instance, doc_array(ec2, "Tags"));
-	instance->is_dirty = true;
-}
-
-/* The instance has a name: EC2's. */
-void launch_identify(struct group *group, struct instance *instance, const json_t *ec2)
-{
-	struct activity *activity = instance_entry(group, instance);
-
-	text_copy(instance->id, sizeof instance->id, doc_str(ec2, "InstanceId", ""));
-	launch_take_facts(instance, ec2);
-	instance->is_busy = false;
-	instance->tries = 0;
-	instance->retry_ms = 0;
-	instance->is_dirty = true;
-	if (!activity)
-		return;
-	activity->is_dirty = true;
-	activity->message[0] = '\0';
-	snprintf(activity->description, sizeof activity->description,
-		 "Launching a new EC2 instance%s: %s", instance->is_warm ? " into warm pool" : "",
-		 instance->id);
-	text_copy(activity->zone, sizeof activity->zone, instance->zone);
-	text_copy(activity->subnet_id, sizeof activity->subnet_id, instance->subnet_id);
-}
-
-static void fail_one(struct group *group, struct instance *instance, const char *why,
-		     int64_t now_ms)
-{
-	activity_fail_launch(instance_entry(group, instance), why, now_ms);
-	instance->state = INSTANCE_TERMINATED;
-	instance->is_dirty = true;
-}
-
-static bool is_no_room(const char *code)
-{
-	static const char *const codes[] = {"InsufficientInstanceCapacity", "Unsupported",
-					    "InsufficientFreeAddressesInSubnet",
-					    "InsufficientHostCapacity"};
-
-	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-		if (code && strcmp(code, codes[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* No room in this zone: the others are tried at once; with all closed, the first to open is. */
-static void close_zone(struct group *group, const char *name, int64_t now_ms)
-{
-	for (int i = 0; i < group->n_zones; i++) {
-		struct zone *zone = &group->zones[i];
-		int64_t delay_ms = ZONE_CLOSED_MS;
-
-		if (strcmp(zone->name, name) != 0)
-			continue;
-		for (int k = 0; k < zone->failures && delay_ms < ZONE_CLOSED_MAX_MS; k++)
-			delay_ms *= 2;
-		zone->failures++;
-		zone->closed_until_ms =
-		    now_ms + (delay_ms < ZONE_CLOSED_MAX_MS ? delay_ms : ZONE_CLOSED_MAX_MS);
-	}
-}
-
-static void open_zone(struct group *group, const char *name)
-{
-	for (int i = 0; i < group->n_zones; i++) {
-		if (strcmp(group->zones[i].name, name) == 0) {
-			group->zones[i].failures = 0;
-			group->zones[i].closed_until_ms = 0;
-		}
-	}
-}
-
-static void answer_one(struct group *group, struct instance *instance,
-		       const struct launch_answer *answer, int64_t now_ms)
-{
-	const json_t *ec2 = json_array_get(answer->instances, (size_t)instance->token_index);
-	int64_t delay_ms = 1000;
-	char why[MESSAGE_MAX];
-
-	instance->is_busy = false;
-	if (ec2) {
-		launch_identify(group, instance, ec2);
-		return;
-	}
-	if (answer->instances) {
-		fail_one(group, instance, "EC2 launched fewer instances than asked for.", now_ms);
-		return;
-	}
-	if (answer->is_final && instance_is_launching(instance)) {
-		fail_one(group, instance, answer->message, now_ms);
-		return;
-	}
-	if (answer->is_final) { /* it was to go anyway, and never came */
-		fail_one(group, instance, "The group no longer needs it.", now_ms);
-		return;
-	}
-	for (int i = 1; i < instance->tries && delay_ms < RETRY_MAX_MS; i++)
-		delay_ms *= 2;
-	instance->retry_ms = now_ms + delay_ms;
-	snprintf(why, sizeof why, "EC2 gave no answer, trying again: %.180s", answer->message);
-	text_mend(why);
-	activity_say(instance_entry(group, instance), why);
-}
-
-void engine_launch_done(struct engine *engine, const struct action *action,
-			const struct launch_answer *answer, int64_t now_ms)
-{
-	struct group *group = engine_group(engine, action->group);
-	struct instance *instance;
-
-	if (!group)
-		return; /* deleted meanwhile; the tag sweep ends what came */
-	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (strcmp(instance->token, action->token) == 0 && instance->id[0] == '\0' &&
-		    instance->state != INSTANCE_TERMINATED)
-			answer_one(group, instance, answer, now_ms);
-	}
-	group->launched += json_array_size(answer->instances);
-	if (answer->instances)
-		open_zone(group, action->zone);
-	if (answer->instances || !answer->is_final)
-		return;
-	if (is_no_room(answer->code)) {
-		group->launch_failures++;
-		close_zone(group, action->zone, now_ms);
-	} else {
-		breaker_failed(engine, group, NULL, answer->message, now_ms);
-	}
-}
-
 /* ---- following ---- */
 
 /* It ended before it was in service: not again at once, unless somebody ended it on purpose. */
@@ -400,7 +319,7 @@ static void died(struct tick *tick, struct group *group, struct instance *instan
 {
 	const char *reason = instance->reason[0] ? instance->reason : "The instance ended.";
 
-	fail_one(group, instance, reason, tick->now_ms);
+	launch_fail(group, instance, reason, tick->now_ms);
 	if (strcmp(instance->reason_code, "Client.UserInitiatedShutdown") != 0)
 		breaker_failed(tick->engine, group, instance, reason, tick->now_ms);
 }

@@ -93,8 +93,11 @@ struct instance {
 	char
 	    config_name[NAME_MAX_LEN]; /* its launch configuration, where it is not of a template */
 	int64_t config_ms;             /* when that was made */
-	char token[TOKEN_MAX];         /* of the RunInstances that makes it */
-	int token_index, token_count;  /* which of how many instances of that call */
+	int weight; /* units of capacity; 0: its group has no weights, it is one */
+	bool is_spot;
+	json_t *run_members;   /* what its RunInstances has over the template's; NULL nothing */
+	char token[TOKEN_MAX]; /* of the RunInstances that makes it */
+	int token_index, token_count; /* which of how many instances of that call */
 	enum instance_state state;
 	bool is_unhealthy;
 	bool is_user_marked; /* SetInstanceHealth said so */
@@ -224,6 +227,7 @@ struct breaker {
 };
 
 struct group {
+	struct engine *engine; /* borrowed: it owns us */
 	char name[NAME_MAX_LEN];
 	/* DescribeAutoScalingGroups' shape without Instances and DesiredCapacity's like: those are
 	 * the fields below, put in by group_describe. */
@@ -240,6 +244,7 @@ struct group {
 
 	struct breaker breaker;
 	int replacing; /* launches owed to unhealthy instances */
+	json_t *pools; /* array: where there was no room lately, see pools.c */
 
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */
@@ -279,6 +284,7 @@ struct engine {
 	json_t *removed; /* array: keys of the store that are to go */
 	json_t *configs; /* launch configurations: {name: DescribeLaunchConfigurations' entry} */
 	json_t *new_configs; /* array: names of those that are not stored yet */
+	json_t *prices;      /* the file's, see prices.h; NULL none */
 	uint64_t ticks;
 };
 

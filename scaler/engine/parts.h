@@ -67,6 +67,8 @@ void group_read_zones(struct group *group);
 void policy_free(struct policy *policy);
 
 /* instance.c */
+/* What it counts for in a capacity: its type's weight, else 1. */
+int instance_units(const struct instance *instance);
 MUST_CHECK struct instance *instance_new(struct group *group);
 void instance_free(struct instance *instance);
 bool instance_is_leaving(const struct instance *instance); /* on any way out */
@@ -79,7 +81,10 @@ void instance_drop_target_group(json_t *list, const char *arn);
 
 /* The open zone with the fewest in counts; the first of equals; -1: none is open. */
 int zones_poorest(const struct group *group, const int counts[], int64_t now_ms);
-/* Live instances by zone. */
+/* The same without those that are barred. */
+int zones_poorest_but(const struct group *group, const int counts[], const bool is_barred[],
+		      int64_t now_ms);
+/* Units of live instances by zone. */
 void zones_count(const struct group *group, int counts[MAX_ZONES]);
 
 /* breaker.c */
@@ -119,8 +124,11 @@ void launch_give_up(struct tick *tick, struct group *group, struct instance *ins
 		    const char *why);
 /* Ends the activity that said so, when zones are not waited for any more. */
 void launch_zones_known(struct tick *tick, struct group *group);
-void launch_missing(struct tick *tick, struct group *group, int needed);
+/* units: of capacity. */
+void launch_missing(struct tick *tick, struct group *group, int units);
 void launch_hand_out(struct tick *tick, struct group *group);
+/* It has no instance, or that has ended: its activity fails. */
+void launch_fail(struct group *group, struct instance *instance, const char *why, int64_t now_ms);
 
 /* The activity of its way in. */
 struct activity *instance_entry(const struct group *group, const struct instance *instance);
@@ -170,11 +178,12 @@ void health_check(struct tick *tick, struct group *group);
 /* The instance is to go; cause is complete.  The activity, or NULL without memory. */
 struct activity *terminate_begin(struct engine *engine, struct group *group,
 				 struct instance *instance, const char *cause, int64_t now_ms);
-/* Who goes first in a scale-in; NULL: nobody may. */
 /* By one termination policy; < 0: a goes before b. */
 int terminate_compare(const struct group *group, const char *policy, const struct instance *a,
 		      const struct instance *b, int64_t now_ms);
-struct instance *terminate_choose(const struct group *group, int64_t now_ms);
+/* Who goes first in a scale-in, of those that count for units at most; NULL: nobody may. */
+struct instance *terminate_choose(const struct group *group, int units, int64_t now_ms);
+/* surplus: units. */
 void terminate_surplus(struct tick *tick, struct group *group, int surplus);
 void terminate_progress(struct tick *tick, struct group *group);
 
@@ -202,6 +211,8 @@ void schedule_free(struct schedule *schedule);              /* NULL is fine */
 void schedules_run(struct tick *tick, struct group *group);
 
 /* refresh.c */
+/* Is it of the template version (or launch configuration) in force? */
+bool group_matches_template(const struct group *group, const struct instance *instance);
 /* Sets group->surge; takes outdated instances away. */
 void refresh_run(struct tick *tick, struct group *group);
 

@@ -53,7 +53,14 @@ void engine_free(struct engine *engine)
 	json_decref(engine->removed);
 	json_decref(engine->configs);
 	json_decref(engine->new_configs);
+	json_decref(engine->prices);
 	free(engine);
+}
+
+void engine_set_prices(struct engine *engine, const json_t *prices)
+{
+	json_decref(engine->prices);
+	engine->prices = json_deep_copy(prices);
 }
 
 struct group *engine_group(struct engine *engine, const char *name)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "scaler/engine/parts.h"
+#include "scaler/engine/mixed.h"
 
 enum {
 	KEPT_MAX = 50,
@@ -80,7 +80,10 @@ static const char *preferred(const json_t *refresh, const char *member)
 json_t *group_template(const struct group *group)
 {
 	json_t *refreshed = doc_object(group->document, "RefreshTemplate");
+	json_t *mixed = doc_object(group_mixed(group), "LaunchTemplate");
 
+	if (mixed)
+		return doc_object(mixed, "LaunchTemplateSpecification");
 	return refreshed ? refreshed : doc_object(group->document, "LaunchTemplate");
 }
 
@@ -160,7 +163,7 @@ static struct census take_census(const struct group *group, const json_t *refres
 	return census;
 }
 
-static bool matches_template(const struct group *group, const struct instance *instance)
+bool group_matches_template(const struct group *group, const struct instance *instance)
 {
 	const json_t *template = group_template(group);
 	const char *id = doc_str(template, "LaunchTemplateId", "");
@@ -181,7 +184,8 @@ static bool is_to_be_marked(const struct group *group, const json_t *refresh,
 {
 	bool skips = doc_bool(doc_object(refresh, "Preferences"), "SkipMatching", false);
 
-	if (skips && matches_template(group, instance))
+	if (skips && (group_mixed(group) ? mixed_matches(group, instance)
+					 : group_matches_template(group, instance)))
 		return false;
 	if (instance->is_protected &&
 	    strcmp(preferred(refresh, "ScaleInProtectedInstances"), "Ignore") == 0)

@@ -58,6 +58,9 @@ static const struct field instance_fields[] = {
     TEXT(instance, template_version, "LaunchTemplateVersion"),
     TEXT(instance, config_name, "LaunchConfigurationName"),
     PLAIN(FIELD_MS, instance, config_ms, "LaunchConfigurationMs"),
+    PLAIN(FIELD_INT, instance, weight, "Weight"),
+    PLAIN(FIELD_BOOL, instance, is_spot, "IsSpot"),
+    PLAIN(FIELD_JSON, instance, run_members, "RunMembers"),
     TEXT(instance, token, "ClientToken"),
     PLAIN(FIELD_INT, instance, token_index, "TokenIndex"),
     PLAIN(FIELD_INT, instance, token_count, "TokenCount"),
@@ -126,6 +129,7 @@ static const struct field group_fields[] = {
     TEXT(group, breaker.kept_id, "KeptLaunchActivityId"),
     PLAIN(FIELD_BOOL, group, breaker.is_suspended, "IsLaunchSuspended"),
     PLAIN(FIELD_INT, group, replacing, "Replacing"),
+    PLAIN(FIELD_LIST, group, pools, "Pools"),
     PLAIN(FIELD_LIST, group, refreshes, "InstanceRefreshes"),
     {NULL, FIELD_END, 0, 0},
 };

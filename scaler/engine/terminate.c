@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scaler/engine/parts.h"
+#include "scaler/engine/mixed.h"
 
 enum {
 	DELAY_UNKNOWN_MS = 300 * 1000, /* AWS's default deregistration delay */
@@ -30,7 +30,9 @@ static int zone_size(const struct group *group, const char *zone)
 	int n = 0;
 
 	TAILQ_FOREACH (instance, &group->instances, link)
-		n += instance_is_live(instance) && strcmp(instance->zone, zone) == 0;
+		n += instance_is_live(instance) && strcmp(instance->zone, zone) == 0
+			 ? instance_units(instance)
+			 : 0;
 	return n;
 }
 
@@ -93,6 +95,10 @@ int terminate_compare(const struct group *group, const char *policy, const struc
 		return by_hour;
 	if (strcmp(policy, "OldestLaunchConfiguration") == 0)
 		return by_config;
+	if (strcmp(policy, "AllocationStrategy") == 0)
+		return mixed_compare_fit(group, a, b, now_ms);
+	if (strcmp(policy, "Default") == 0 && by_config == 0)
+		by_config = mixed_compare_fit(group, a, b, now_ms);
 	if (strcmp(policy, "Default") == 0 && by_config != 0)
 		return by_config;
 	if (strcmp(policy, "Default") == 0)
@@ -100,9 +106,24 @@ int terminate_compare(const struct group *group, const char *policy, const struc
 	return 0;
 }
 
+/* Of a group of two markets, the one that has more than its share gives first. */
+static int compare_markets(enum mixed_excess excess, const struct instance *a,
+			   const struct instance *b)
+{
+	switch (excess) {
+	case MIXED_EXCESS_SPOT:
+		return (int)b->is_spot - (int)a->is_spot;
+	case MIXED_EXCESS_ON_DEMAND:
+		return (int)a->is_spot - (int)b->is_spot;
+	case MIXED_FITS:
+		break;
+	}
+	return 0;
+}
+
 /* < 0: a goes before b. */
-static int compare(const struct group *group, const struct instance *a, const struct instance *b,
-		   int64_t now_ms)
+static int compare(const struct group *group, enum mixed_excess excess, const struct instance *a,
+		   const struct instance *b, int64_t now_ms)
 {
 	int order = (int)b->is_unhealthy - (int)a->is_unhealthy;
 	const json_t *policy;
@@ -114,6 +135,8 @@ static int compare(const struct group *group, const struct instance *a, const st
 	if (order == 0 && a->state == INSTANCE_PENDING)
 		order = sign(b->launch_ms - a->launch_ms);
 	if (order == 0)
+		order = compare_markets(excess, a, b);
+	if (order == 0)
 		order = zone_size(group, b->zone) - zone_size(group, a->zone);
 	json_array_foreach (doc_array(group->document, "TerminationPolicies"), i, policy) {
 		if (order == 0)
@@ -122,12 +145,15 @@ static int compare(const struct group *group, const struct instance *a, const st
 	return order ? order : strcmp(a->id, b->id);
 }
 
-struct instance *terminate_choose(const struct group *group, int64_t now_ms)
+struct instance *terminate_choose(const struct group *group, int units, int64_t now_ms)
 {
+	enum mixed_excess excess = mixed_excess(group);
 	struct instance *instance, *best = NULL;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (is_candidate(instance) && (!best || compare(group, instance, best, now_ms) < 0))
+		bool fits = is_candidate(instance) && instance_units(instance) <= units;
+
+		if (fits && (!best || compare(group, excess, instance, best, now_ms) < 0))
 			best = instance;
 	}
 	return best;
@@ -230,7 +256,7 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 	    "and actual capacity, shrinking the capacity from %d to %d",
 	    actual, actual - surplus);
 	while (left > 0) {
-		struct instance *instance = terminate_choose(group, tick->now_ms);
+		struct instance *instance = terminate_choose(group, left, tick->now_ms);
 		struct activity *activity;
 		char cause[CAUSE_MAX];
 
@@ -248,7 +274,7 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 		if (!activity)
 			return;
 		activity->alarms = json_incref(group->why_alarms);
-		left--;
+		left -= instance_units(instance);
 	}
 	group->is_blocked = false;
 	group_forget_why(group);

@@ -1,6 +1,6 @@
 /*
  * Zones: which one the next instance goes to.  Water filling: always the one with the
- * fewest instances among those that are open (asg.md's rule: counts differ by one at most).
+ * fewest units of capacity among those that are open, so that they differ by one at most.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@ void zones_count(const struct group *group, int counts[MAX_ZONES])
 					   strcmp(zone->subnet_id, instance->subnet_id) == 0;
 
 			if (strcmp(zone->name, instance->zone) == 0 && same_subnet)
-				counts[i]++;
+				counts[i] += instance_units(instance);
 		}
 	}
 }
@@ -37,12 +37,20 @@ static int zone_total(const struct group *group, const int counts[], int index)
 
 int zones_poorest(const struct group *group, const int counts[], int64_t now_ms)
 {
+	static const bool nowhere[MAX_ZONES];
+
+	return zones_poorest_but(group, counts, nowhere, now_ms);
+}
+
+int zones_poorest_but(const struct group *group, const int counts[], const bool is_barred[],
+		      int64_t now_ms)
+{
 	int best = -1, best_total = 0;
 
 	for (int i = 0; i < group->n_zones; i++) {
 		int total = zone_total(group, counts, i);
 
-		if (group->zones[i].closed_until_ms > now_ms)
+		if (is_barred[i] || group->zones[i].closed_until_ms > now_ms)
 			continue;
 		if (best >= 0 && total > best_total)
 			continue;

@@ -36,8 +36,12 @@ struct world {
 	json_t *left;    /* those that lost the tag */
 	int n_runs, n_terminates, n_registers, n_deregisters, n_starts, n_stops;
 	/* Switches. */
-	const char *run_error; /* every RunInstances is refused so */
-	const char *full_zone; /* no capacity there */
+	const char *run_error;   /* every RunInstances is refused so */
+	const char *full_zone;   /* no capacity there */
+	const char *full_type;   /* none of this type, anywhere (with full_zone: there) */
+	const char *full_market; /* "spot" or "on-demand": only of that */
+	const char *full_code;   /* what it is refused with */
+	int room;                /* of one call; 0 all */
 	const char *start_error, *stop_error;
 	bool loses_run_answers; /* EC2 does it, nobody hears of it */
 	bool is_ec2_down;
@@ -103,17 +107,29 @@ static inline json_t *world_run(struct world *world, const struct action *action
 	}
 	if (json_array_size(out) > 0)
 		return out;
-	for (int k = 0; k < action->count; k++) {
-		instance = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:{s:s}, s:{s:s}}",
-				     "InstanceId", id_ec2(&world->ids, "i", id), "ClientToken",
-				     action->token, "AmiLaunchIndex", k, "InstanceType", "t2.micro",
-				     "SubnetId", action->subnet_id, "LaunchTime",
-				     clock_format_iso_ms(world->now_ms, at), "Placement",
-				     "AvailabilityZone", action->zone, "State", "Name", "pending");
+	for (int k = 0; k < action->count && (k < world->room || world->room == 0); k++) {
+		instance = json_pack(
+		    "{s:s, s:s, s:i, s:s, s:s, s:s, s:{s:s}, s:{s:s}}", "InstanceId",
+		    id_ec2(&world->ids, "i", id), "ClientToken", action->token, "AmiLaunchIndex", k,
+		    "InstanceType", action->type[0] ? action->type : "t2.micro", "SubnetId",
+		    action->subnet_id, "LaunchTime", clock_format_iso_ms(world->now_ms, at),
+		    "Placement", "AvailabilityZone", action->zone, "State", "Name", "pending");
+		if (action->is_spot)
+			json_object_set_new(instance, "InstanceLifecycle", json_string("spot"));
 		json_array_append(world->ec2, instance);
 		json_array_append_new(out, instance);
 	}
 	return out;
+}
+
+static inline bool world_is_full(const struct world *world, const struct action *action)
+{
+	const char *market = action->is_spot ? "spot" : "on-demand";
+
+	return (world->full_zone || world->full_type || world->full_market) &&
+	       (!world->full_zone || strcmp(world->full_zone, action->zone) == 0) &&
+	       (!world->full_type || strcmp(world->full_type, action->type) == 0) &&
+	       (!world->full_market || strcmp(world->full_market, market) == 0);
 }
 
 static inline void world_launch(struct world *world, const struct action *action)
@@ -129,9 +145,9 @@ static inline void world_launch(struct world *world, const struct action *action
 		answer.code = world->run_error;
 		answer.message = "The image id '[ami-1]' does not exist";
 		answer.is_final = true;
-	} else if (world->full_zone && strcmp(world->full_zone, action->zone) == 0) {
+	} else if (world_is_full(world, action)) {
 		world->n_runs++;
-		answer.code = "InsufficientInstanceCapacity";
+		answer.code = world->full_code ? world->full_code : "InsufficientInstanceCapacity";
 		answer.message = "We currently do not have sufficient capacity.";
 		answer.is_final = true;
 	} else {

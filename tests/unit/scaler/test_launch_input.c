@@ -48,7 +48,7 @@ static void a_template_of_ec2_is_named_and_the_instance_marked(void **state)
 			    "students");
 	assert_string_equal(doc_str(input, "SubnetId", ""), "subnet-a");
 	assert_string_equal(doc_str(input, "ClientToken", ""), "token-1");
-	assert_int_equal(doc_int(input, "MinCount", 0), 2);
+	assert_int_equal(doc_int(input, "MinCount", 0), 1);
 	assert_int_equal(doc_int(input, "MaxCount", 0), 2);
 	assert_string_equal(tag(input, "albatross:autoscaling:groupName"), "web");
 	json_decref(input);

@@ -1,0 +1,558 @@
+/*
+ * Mixed instances policies: the split between the markets, weights, allocation strategies, pools
+ * without room, and who goes in a scale-in.
+ */
+#include "scaler/engine/mixed.h"
+#include "scaler/engine/prices.h"
+#include "tests/unit/scaler/engine_world.h"
+
+/* ---- helpers ---- */
+
+static json_t *distribution(int base, int percent)
+{
+	return json_pack("{s:{s:i, s:i}}", "InstancesDistribution", "OnDemandBaseCapacity", base,
+			 "OnDemandPercentageAboveBaseCapacity", percent);
+}
+
+static json_t *parse(const char *text)
+{
+	struct err err = {0};
+	json_t *out = doc_parse(text, strlen(text), "test", &err);
+
+	assert_non_null(out);
+	return out;
+}
+
+/* Puts the policy on the group; text: overrides and distribution. */
+static void use(struct world *world, const char *overrides, const char *spread)
+{
+	json_t *input =
+	    json_pack("{s:{s:{s:{s:s, s:s}, s:o}, s:o}}", "MixedInstancesPolicy", "LaunchTemplate",
+		      "LaunchTemplateSpecification", "LaunchTemplateName", "students", "Version",
+		      "1", "Overrides", parse(overrides), "InstancesDistribution", parse(spread));
+	struct err err = {0};
+
+	assert_int_equal(engine_update_group(world->group, input, world->now_ms, &err), 0);
+	json_decref(input);
+}
+
+static struct world *mixed_world(int desired, const char *overrides, const char *spread)
+{
+	struct world *world = world_new(0, 40, 0);
+	struct err err = {0};
+
+	use(world, overrides, spread);
+	assert_int_equal(engine_set_desired(world->group, desired, world->now_ms, &err), 0);
+	return world;
+}
+
+static void set_desired(struct world *world, int desired)
+{
+	struct err err = {0};
+
+	assert_int_equal(engine_set_desired(world->group, desired, world->now_ms, &err), 0);
+}
+
+/* Live instances of a type, market ("spot", "on-demand") and zone; NULL: any. */
+static int count(const struct world *world, const char *type, const char *market, const char *zone)
+{
+	const struct instance *instance;
+	int n = 0;
+
+	TAILQ_FOREACH (instance, &world->group->instances, link) {
+		const char *is = instance->is_spot ? "spot" : "on-demand";
+
+		n += instance_is_live(instance) && (!type || strcmp(instance->type, type) == 0) &&
+		     (!market || strcmp(is, market) == 0) &&
+		     (!zone || strcmp(instance->zone, zone) == 0);
+	}
+	return n;
+}
+
+#define TWO_TYPES "[{\"InstanceType\": \"m5.large\"}, {\"InstanceType\": \"c5.large\"}]"
+#define HALF_SPOT "{\"OnDemandPercentageAboveBaseCapacity\": 50}"
+#define ALL_SPOT(strategy) \
+	"{\"OnDemandPercentageAboveBaseCapacity\": 0, \"SpotAllocationStrategy\": \"" strategy "\"}"
+
+/* ---- the split ---- */
+
+/* AWS: "Example: on-demand base and percentage". */
+static void the_on_demand_share_is_the_base_and_a_part_of_the_rest(void **state)
+{
+	static const struct {
+		int base, percent, capacity, on_demand;
+	} examples[] = {
+	    {10, 50, 10, 10}, {10, 50, 20, 15}, {10, 50, 25, 18}, {10, 50, 40, 25}, {0, 50, 3, 2},
+	    {2, 33, 10, 5},   {0, 0, 10, 0},    {0, 100, 10, 10}, {10, 0, 4, 4},    {0, 50, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+		json_t *policy = distribution(examples[i].base, examples[i].percent);
+
+		assert_int_equal(mixed_on_demand(policy, examples[i].capacity),
+				 examples[i].on_demand);
+		json_decref(policy);
+	}
+	assert_int_equal(mixed_on_demand(NULL, 7), 7);
+}
+
+static void launches_keep_the_share(void **state)
+{
+	struct world *world = mixed_world(3, TWO_TYPES, HALF_SPOT);
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(count(world, NULL, "on-demand", NULL), 2);
+	assert_int_equal(count(world, NULL, "spot", NULL), 1);
+	set_desired(world, 10);
+	world_pass(world, 3);
+	assert_int_equal(count(world, NULL, "on-demand", NULL), 5);
+	assert_int_equal(count(world, NULL, "spot", NULL), 5);
+	assert_int_equal(count(world, "m5.large", "on-demand", NULL), 5);
+	world_free(world);
+}
+
+static void the_share_survives_a_restart_before_any_answer(void **state)
+{
+	struct world *world = mixed_world(4, TWO_TYPES, HALF_SPOT);
+
+	(void)state;
+	world->loses_run_answers = true;
+	world_pass(world, 1);
+	world_restart(world);
+	world->loses_run_answers = false;
+	world_pass(world, 5);
+	assert_int_equal(json_array_size(world->ec2), 4);
+	assert_int_equal(count(world, NULL, "on-demand", NULL), 2);
+	assert_int_equal(count(world, NULL, "spot", NULL), 2);
+	world_free(world);
+}
+
+static void a_launch_tells_type_market_and_price_and_has_them_in_its_token(void **state)
+{
+	struct world *world = mixed_world(1, TWO_TYPES,
+					  "{\"OnDemandPercentageAboveBaseCapacity\": 0, "
+					  "\"SpotMaxPrice\": \"0.05\"}");
+	struct actions actions = {0};
+	const json_t *members, *options;
+
+	(void)state;
+	world->now_ms += 1000;
+	world_tick_only(world, &actions);
+	assert_int_equal(actions.n, 1);
+	assert_non_null(strstr(actions.items[0].token, "_us-east-1a_c5.large"));
+	assert_true(strlen(actions.items[0].token) <= 64);
+	members = engine_run_members(world->group, actions.items[0].launch_id);
+	assert_string_equal(doc_str(members, "InstanceType", ""), "c5.large");
+	options = doc_object(members, "InstanceMarketOptions");
+	assert_string_equal(doc_str(options, "MarketType", ""), "spot");
+	assert_string_equal(doc_str(doc_object(options, "SpotOptions"), "MaxPrice", ""), "0.05");
+	actions_fini(&actions);
+	world_free(world);
+}
+
+/* ---- weights ---- */
+
+static void one_type_of_weight_4_makes_12_units_of_10(void **state)
+{
+	struct world *world = mixed_world(
+	    10, "[{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"4\"}]", "{}");
+	json_t *shown, *instance;
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(count(world, NULL, NULL, NULL), 3);
+	assert_int_equal(group_actual(world->group), 12);
+	shown = group_describe(world->group, true);
+	instance = json_array_get(doc_array(shown, "Instances"), 0);
+	assert_string_equal(doc_str(instance, "WeightedCapacity", ""), "4");
+	assert_string_equal(doc_str(instance, "InstanceType", ""), "m5.xlarge");
+	json_decref(shown);
+	world_free(world);
+}
+
+static void units_are_shown_in_the_cause(void **state)
+{
+	struct world *world = mixed_world(
+	    10, "[{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"4\"}]", "{}");
+
+	(void)state;
+	world_pass(world, 1);
+	assert_non_null(strstr(TAILQ_FIRST(&world->group->activities)->cause,
+			       "increasing the capacity from 0 to 12."));
+	world_free(world);
+}
+
+static void a_decrement_smaller_than_the_overshoot_does_nothing(void **state)
+{
+	struct world *world = mixed_world(
+	    10, "[{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"4\"}]", "{}");
+
+	(void)state;
+	world_pass(world, 3);
+	set_desired(world, 9); /* 12 - 4 would be 8 */
+	world_pass(world, 5);
+	assert_int_equal(count(world, NULL, NULL, NULL), 3);
+	set_desired(world, 8);
+	world_pass(world, 5);
+	assert_int_equal(count(world, NULL, NULL, NULL), 2);
+	world_free(world);
+}
+
+static void a_light_instance_goes_where_a_heavy_one_is_too_much(void **state)
+{
+	struct world *world = mixed_world(
+	    8, "[{\"InstanceType\": \"m5.2xlarge\", \"WeightedCapacity\": \"8\"}]", "{}");
+
+	(void)state;
+	world_pass(world, 3);
+	use(world,
+	    "[{\"InstanceType\": \"m5.large\", \"WeightedCapacity\": \"2\"}, {\"InstanceType\": "
+	    "\"m5.2xlarge\", \"WeightedCapacity\": \"8\"}]",
+	    "{}");
+	set_desired(world, 10);
+	world_pass(world, 3);
+	assert_int_equal(group_actual(world->group), 10);
+	set_desired(world, 8);
+	world_pass(world, 5);
+	assert_int_equal(count(world, "m5.2xlarge", NULL, NULL), 1);
+	assert_int_equal(count(world, "m5.large", NULL, NULL), 0);
+	world_free(world);
+}
+
+static void new_weights_hold_for_the_instances_there_are(void **state)
+{
+	struct world *world = mixed_world(2, TWO_TYPES, "{}");
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(group_actual(world->group), 2);
+	use(world, "[{\"InstanceType\": \"m5.large\", \"WeightedCapacity\": \"3\"}]", "{}");
+	assert_int_equal(group_actual(world->group), 6);
+	use(world, TWO_TYPES, "{}");
+	assert_int_equal(group_actual(world->group), 2);
+	world_free(world);
+}
+
+/* ---- strategies ---- */
+
+static void on_demand_types_are_taken_in_their_order_or_by_price(void **state)
+{
+	struct world *world = mixed_world(2, TWO_TYPES, "{}");
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(count(world, "m5.large", NULL, NULL), 2);
+	world_free(world);
+	world = mixed_world(2, TWO_TYPES, "{\"OnDemandAllocationStrategy\": \"lowest-price\"}");
+	world_pass(world, 3);
+	assert_int_equal(count(world, "c5.large", NULL, NULL), 2);
+	world_free(world);
+}
+
+/* An m5.xlarge at 0.192 of weight 4 is cheaper a unit than a c5.large at 0.085 of weight 1. */
+static void the_lowest_price_is_that_of_a_unit(void **state)
+{
+	struct world *world = mixed_world(
+	    8,
+	    "[{\"InstanceType\": \"c5.large\", \"WeightedCapacity\": \"1\"}, {\"InstanceType\": "
+	    "\"m5.xlarge\", \"WeightedCapacity\": \"4\"}]",
+	    "{\"OnDemandAllocationStrategy\": \"lowest-price\"}");
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(count(world, "m5.xlarge", NULL, NULL), 2);
+	world_free(world);
+}
+
+static void the_files_prices_win(void **state)
+{
+	json_t *own = parse("[{\"InstanceType\": \"c5.large\", \"OnDemand\": 9.5}, "
+			    "{\"InstanceType\": \"odd.one\", \"OnDemand\": 2, \"Spot\": 0.5}]");
+
+	(void)state;
+	assert_true(fabs(price_of(NULL, "c5.large", false) - 0.085) < 1e-9);
+	assert_true(fabs(price_of(NULL, "t3.micro", false) - 0.0104) < 1e-9);
+	assert_true(fabs(price_of(NULL, "m5.4xlarge", false) - 0.768) < 1e-9);
+	assert_true(isnan(price_of(NULL, "odd.one", false)));
+	assert_true(isnan(price_of(NULL, "m5.metal", false)));
+	assert_true(isnan(price_of(NULL, "", false)));
+	assert_true(fabs(price_of(own, "c5.large", false) - 9.5) < 1e-9);
+	assert_true(fabs(price_of(own, "c5.large", true) - 9.5 * PRICES_SPOT_SHARE) < 1e-9);
+	assert_true(fabs(price_of(own, "odd.one", true) - 0.5) < 1e-9);
+	json_decref(own);
+}
+
+#define FOUR_TYPES \
+	"[{\"InstanceType\": \"m5.large\"}, {\"InstanceType\": \"c5.large\"}, " \
+	"{\"InstanceType\": \"r5.large\"}, {\"InstanceType\": \"c6g.large\"}]"
+
+static void lowest_price_spot_is_spread_over_the_cheapest_pools(void **state)
+{
+	struct world *world = mixed_world(12, FOUR_TYPES, ALL_SPOT("lowest-price"));
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(count(world, "c6g.large", "spot", NULL), 6);
+	assert_int_equal(count(world, "c5.large", "spot", NULL), 6);
+	assert_int_equal(count(world, NULL, NULL, "us-east-1b"), 4);
+	world_free(world);
+}
+
+static void capacity_optimized_avoids_what_failed_lately(void **state)
+{
+	struct world *world =
+	    mixed_world(3, FOUR_TYPES, ALL_SPOT("capacity-optimized-prioritized"));
+
+	(void)state;
+	world->full_type = "m5.large";
+	world_pass(world, 4);
+	assert_int_equal(count(world, "c5.large", "spot", NULL), 3);
+	world->full_type = NULL;
+	world_pass(world, 600); /* open again, and still not trusted */
+	set_desired(world, 6);
+	world_pass(world, 3);
+	assert_int_equal(count(world, "c5.large", "spot", NULL), 6);
+	world_pass(world, 3 * 3600);
+	set_desired(world, 9);
+	world_pass(world, 3);
+	assert_int_equal(count(world, "m5.large", "spot", NULL), 3);
+	world_free(world);
+}
+
+static void capacity_optimized_spreads_over_pools_that_nothing_tells_apart(void **state)
+{
+	struct world *world = mixed_world(12, FOUR_TYPES, ALL_SPOT("capacity-optimized"));
+
+	(void)state;
+	world_pass(world, 3);
+	assert_int_equal(count(world, "m5.large", "spot", NULL), 3);
+	assert_int_equal(count(world, "c6g.large", "spot", NULL), 3);
+	world_free(world);
+}
+
+static void price_capacity_optimized_takes_the_cheapest_that_has_not_failed(void **state)
+{
+	struct world *world = mixed_world(3, FOUR_TYPES, ALL_SPOT("price-capacity-optimized"));
+
+	(void)state;
+	world->full_type = "c6g.large";
+	world_pass(world, 4);
+	assert_int_equal(count(world, "c5.large", "spot", NULL), 3);
+	world_free(world);
+}
+
+/* ---- no room ---- */
+
+static void a_type_without_room_is_replaced_by_the_next_at_once(void **state)
+{
+	struct world *world = mixed_world(6, TWO_TYPES, "{}");
+
+	(void)state;
+	world->full_type = "m5.large";
+	world_pass(world, 3);
+	assert_int_equal(count(world, "c5.large", NULL, NULL), 6);
+	assert_int_equal(count(world, NULL, NULL, "us-east-1a"), 2);
+	world_free(world);
+}
+
+static void another_type_is_tried_before_another_zone(void **state)
+{
+	struct world *world = mixed_world(3, TWO_TYPES, "{}");
+
+	(void)state;
+	world->full_type = "m5.large";
+	world->full_zone = "us-east-1b";
+	world_pass(world, 4);
+	assert_int_equal(count(world, "c5.large", NULL, "us-east-1b"), 1);
+	assert_int_equal(count(world, "m5.large", NULL, NULL), 2);
+	world_free(world);
+}
+
+static void spot_without_room_does_not_become_on_demand(void **state)
+{
+	struct world *world = mixed_world(4, TWO_TYPES, HALF_SPOT);
+
+	(void)state;
+	world->full_market = "spot";
+	world_pass(world, 60);
+	assert_int_equal(count(world, NULL, "on-demand", NULL), 2);
+	assert_int_equal(count(world, NULL, "spot", NULL), 0);
+	world->full_market = NULL;
+	world_pass(world, 120);
+	assert_int_equal(count(world, NULL, "spot", NULL), 2);
+	world_free(world);
+}
+
+static void on_demand_without_room_does_not_hold_spot_back(void **state)
+{
+	struct world *world = mixed_world(4, TWO_TYPES, HALF_SPOT);
+
+	(void)state;
+	world->full_market = "on-demand";
+	world_pass(world, 5);
+	assert_int_equal(count(world, NULL, "spot", NULL), 2);
+	world_free(world);
+}
+
+/* A fifth more or less, and up to a second until the next tick. */
+static void pools_without_room_are_asked_again_after_9_18_36_seconds(void **state)
+{
+	struct world *world = mixed_world(1, "[{\"InstanceType\": \"m5.large\"}]", "{}");
+	int waits = 0, last = 1;
+
+	(void)state;
+	world->full_type = "m5.large";
+	for (int i = 1; i < 3; i++)
+		world->group->zones[i].closed_until_ms = INT64_MAX;
+	world_pass(world, 1);
+	assert_int_equal(world->n_runs, 1);
+	for (int second = 2; second < 400; second++) {
+		int before = world->n_runs;
+
+		world_pass(world, 1);
+		if (world->n_runs == before)
+			continue;
+		assert_in_range(second - last, (9 << waits) * 8 / 10, (9 << waits) * 12 / 10 + 1);
+		last = second;
+		waits++;
+	}
+	assert_in_range(waits, 5, 6);
+	world_free(world);
+}
+
+static void pools_without_room_are_remembered_over_a_restart(void **state)
+{
+	struct world *world = mixed_world(3, TWO_TYPES, "{}");
+	int runs;
+
+	(void)state;
+	world->full_market = "on-demand";
+	world_pass(world, 100);
+	runs = world->n_runs;
+	world_restart(world);
+	world_pass(world, 5);
+	assert_true(world->n_runs - runs <= 6);
+	world_free(world);
+}
+
+static void a_limit_on_a_type_holds_in_all_zones(void **state)
+{
+	struct world *world = mixed_world(3, TWO_TYPES, "{}");
+
+	(void)state;
+	world->full_type = "m5.large";
+	world->full_code = "VcpuLimitExceeded";
+	world_pass(world, 4);
+	assert_int_equal(count(world, "c5.large", NULL, NULL), 3);
+	world_free(world);
+}
+
+static void fewer_instances_than_asked_for_are_taken_and_the_rest_sought_elsewhere(void **state)
+{
+	struct world *world = mixed_world(12, TWO_TYPES, "{}");
+
+	(void)state;
+	world->room = 3;
+	world_pass(world, 4);
+	assert_int_equal(count(world, NULL, NULL, NULL), 12);
+	assert_int_equal(count(world, "m5.large", NULL, NULL), 9);
+	assert_int_equal(count(world, "c5.large", NULL, NULL), 3);
+	assert_int_equal(json_array_size(world->ec2), 12);
+	world_free(world);
+}
+
+static void balanced_only(struct world *world)
+{
+	json_object_set_new(world->group->document, "AvailabilityZoneDistribution",
+			    json_pack("{s:s}", "CapacityDistributionStrategy", "balanced-only"));
+}
+
+static void balanced_only_accepts_a_shortfall(void **state)
+{
+	struct world *world = world_new(6, 6, 6);
+
+	(void)state;
+	balanced_only(world);
+	world->full_zone = "us-east-1b";
+	world_pass(world, 60);
+	assert_int_equal(count(world, NULL, NULL, "us-east-1a"), 2);
+	assert_int_equal(count(world, NULL, NULL, "us-east-1b"), 0);
+	assert_int_equal(count(world, NULL, NULL, "us-east-1c"), 2);
+	world->full_zone = NULL;
+	world_pass(world, 120);
+	assert_int_equal(count(world, NULL, NULL, "us-east-1b"), 2);
+	world_free(world);
+}
+
+/* ---- scale-in ---- */
+
+static void the_market_over_its_share_gives_first(void **state)
+{
+	struct world *world = mixed_world(10, TWO_TYPES, HALF_SPOT);
+
+	(void)state;
+	world_pass(world, 3);
+	set_desired(world, 6);
+	world_pass(world, 5);
+	assert_int_equal(count(world, NULL, "on-demand", NULL), 3);
+	assert_int_equal(count(world, NULL, "spot", NULL), 3);
+	world_free(world);
+}
+
+static void the_allocation_strategy_policy_ends_what_fits_least(void **state)
+{
+	struct world *world = mixed_world(3, TWO_TYPES, "{}");
+
+	(void)state;
+	world->full_type = "m5.large";
+	world_pass(world, 4);
+	world->full_type = NULL;
+	world_pass(world, 100);
+	set_desired(world, 6);
+	world_pass(world, 4);
+	assert_int_equal(count(world, "m5.large", NULL, NULL), 3);
+	json_object_set_new(world->group->document, "TerminationPolicies",
+			    json_pack("[s]", "AllocationStrategy"));
+	set_desired(world, 3);
+	world_pass(world, 5);
+	assert_int_equal(count(world, "m5.large", NULL, NULL), 3);
+	world_free(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_on_demand_share_is_the_base_and_a_part_of_the_rest),
+	    cmocka_unit_test(launches_keep_the_share),
+	    cmocka_unit_test(the_share_survives_a_restart_before_any_answer),
+	    cmocka_unit_test(a_launch_tells_type_market_and_price_and_has_them_in_its_token),
+	    cmocka_unit_test(one_type_of_weight_4_makes_12_units_of_10),
+	    cmocka_unit_test(units_are_shown_in_the_cause),
+	    cmocka_unit_test(a_decrement_smaller_than_the_overshoot_does_nothing),
+	    cmocka_unit_test(a_light_instance_goes_where_a_heavy_one_is_too_much),
+	    cmocka_unit_test(new_weights_hold_for_the_instances_there_are),
+	    cmocka_unit_test(on_demand_types_are_taken_in_their_order_or_by_price),
+	    cmocka_unit_test(the_lowest_price_is_that_of_a_unit),
+	    cmocka_unit_test(the_files_prices_win),
+	    cmocka_unit_test(lowest_price_spot_is_spread_over_the_cheapest_pools),
+	    cmocka_unit_test(capacity_optimized_avoids_what_failed_lately),
+	    cmocka_unit_test(capacity_optimized_spreads_over_pools_that_nothing_tells_apart),
+	    cmocka_unit_test(price_capacity_optimized_takes_the_cheapest_that_has_not_failed),
+	    cmocka_unit_test(a_type_without_room_is_replaced_by_the_next_at_once),
+	    cmocka_unit_test(another_type_is_tried_before_another_zone),
+	    cmocka_unit_test(spot_without_room_does_not_become_on_demand),
+	    cmocka_unit_test(on_demand_without_room_does_not_hold_spot_back),
+	    cmocka_unit_test(pools_without_room_are_asked_again_after_9_18_36_seconds),
+	    cmocka_unit_test(pools_without_room_are_remembered_over_a_restart),
+	    cmocka_unit_test(a_limit_on_a_type_holds_in_all_zones),
+	    cmocka_unit_test(
+		fewer_instances_than_asked_for_are_taken_and_the_rest_sought_elsewhere),
+	    cmocka_unit_test(balanced_only_accepts_a_shortfall),
+	    cmocka_unit_test(the_market_over_its_share_gives_first),
+	    cmocka_unit_test(the_allocation_strategy_policy_ends_what_fits_least),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
