@@ -33,6 +33,8 @@ class FakeEc2:
         self.instances = {}  # id -> dict
         self.calls = []  # (action, form)
         self.refuse = {}  # action -> Refused
+        self.full = set()  # (type, zone) that has no capacity
+        self.room = None  # instances that a call gets at most
         self.lose_answers = False  # RunInstances is done, the connection breaks
         self.ids = itertools.count(1)
         self.stopped = False
@@ -124,7 +126,15 @@ class FakeEc2:
     def do_RunInstances(self, form):
         token, subnet = form["ClientToken"], form.get("SubnetId", "subnet-a")
         known = [i for i in self.instances.values() if i["clientToken"] == token]
-        for index in range(0 if known else int(form["MaxCount"])):
+        kind, zone = form.get("InstanceType", "t2.micro"), ZONES[subnet]
+        if (kind, zone) in self.full:
+            raise Refused(
+                500,
+                "InsufficientInstanceCapacity",
+                f"We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}).",
+            )
+        count = min(int(form["MaxCount"]), self.room or 1000)
+        for index in range(0 if known else count):
             tags = []
             for n in itertools.count(1):
                 key = form.get(f"TagSpecification.1.Tag.{n}.Key")
@@ -147,6 +157,8 @@ class FakeEc2:
                 "subnetId": subnet,
                 "tagSet": tags,
             }
+            if form.get("InstanceMarketOptions.MarketType") == "spot":
+                instance["instanceLifecycle"] = "spot"
             self.instances[instance["instanceId"]] = instance
             known.append(instance)
         return self.wrap("RunInstances", reservationId="r-1", instancesSet=known)
