@@ -25,6 +25,9 @@ MUST_CHECK int schedule_put(struct autoscaling *as, struct group *group, const j
 			    struct aws_error *error);
 
 MUST_CHECK int policy_check(const json_t *input, bool is_from_file, struct aws_error *error);
+/* policy_check's part for predictive ones. */
+MUST_CHECK int policy_check_predictive(const json_t *input, bool is_from_file,
+				       struct aws_error *error);
 /* Creates or overwrites; NULL with error. */
 MUST_CHECK struct policy *policy_put(struct autoscaling *as, struct group *group,
 				     const json_t *input, struct aws_error *error);

@@ -22,11 +22,14 @@ static const char *const kept_step[] = {"AdjustmentType",          "StepAdjustme
 					"EstimatedInstanceWarmup", NULL};
 static const char *const kept_tracking[] = {"TargetTrackingConfiguration",
 					    "EstimatedInstanceWarmup", NULL};
+static const char *const kept_predictive[] = {"PredictiveScalingConfiguration", NULL};
 
 static const char *const *kept_of(const char *type)
 {
 	if (strcmp(type, "StepScaling") == 0)
 		return kept_step;
+	if (strcmp(type, "PredictiveScaling") == 0)
+		return kept_predictive;
 	return strcmp(type, "SimpleScaling") == 0 ? kept_simple : kept_tracking;
 }
 
@@ -48,6 +51,12 @@ static void fill_defaults(json_t *document, const char *type)
 
 	if (config && !doc_has(config, "DisableScaleIn"))
 		json_object_set_new(config, "DisableScaleIn", json_false());
+	config = doc_object(document, "PredictiveScalingConfiguration");
+	if (config && !doc_has(config, "Mode"))
+		json_object_set_new(config, "Mode", json_string("ForecastOnly"));
+	if (config && !doc_has(config, "MaxCapacityBreachBehavior"))
+		json_object_set_new(config, "MaxCapacityBreachBehavior",
+				    json_string("HonorMaxCapacity"));
 	if (strcmp(type, "StepScaling") == 0 && !doc_has(document, "MetricAggregationType"))
 		json_object_set_new(document, "MetricAggregationType", json_string("Average"));
 	if (strcmp(doc_str(document, "AdjustmentType", ""), "PercentChangeInCapacity") != 0)

@@ -230,9 +230,11 @@ int policy_check(const json_t *input, bool is_from_file, struct aws_error *error
 		return check_step(input, error);
 	if (strcmp(type, "TargetTrackingScaling") == 0)
 		return check_tracking(input, is_from_file, error);
+	if (strcmp(type, "PredictiveScaling") == 0)
+		return policy_check_predictive(input, is_from_file, error);
 	reply_invalid(error,
-		      "The policy type %s is not supported yet; SimpleScaling, StepScaling and "
-		      "TargetTrackingScaling are",
+		      "The policy type '%s' is not valid. Valid ones are SimpleScaling, "
+		      "StepScaling, TargetTrackingScaling and PredictiveScaling",
 		      type);
 	return -1;
 }

@@ -134,7 +134,9 @@ void rim_publish(struct rim *rim, int64_t now_ms)
 	TAILQ_FOREACH (group, &rim->engine->groups, link) {
 		put_figures(rim, group, now_ms);
 		put_cpu(rim, group, now_ms);
-		TAILQ_FOREACH (policy, &group->policies, link)
+		TAILQ_FOREACH (policy, &group->policies, link) {
 			policy_alarms_refresh(rim->config.cloudwatch, group, policy);
+			rim_publish_forecast(rim, group, policy, now_ms);
+		}
 	}
 }

@@ -105,6 +105,9 @@ void rim_poll_targets(struct rim *rim, int64_t now_ms);
 void rim_free_targets(struct rim *rim);
 /* publish.c: groups' own metrics and averages, once a second. */
 void rim_publish(struct rim *rim, int64_t now_ms);
+/* publish_forecast.c: what a predictive policy expects of the hour. */
+void rim_publish_forecast(struct rim *rim, const struct group *group, const struct policy *policy,
+			  int64_t now_ms);
 /* metric_source.c */
 int rim_read_metric(void *rim, const struct metric_request *request);
 

@@ -89,6 +89,30 @@ static void on_attributes(void *arg, const json_t *output, const struct aws_erro
 
 /* ---- names and labels ---- */
 
+static void label_metric(struct policy *policy, json_t *spec, const char *label)
+{
+	if (strncmp(doc_str(spec, "PredefinedMetricType", ""), "ALB", 3) != 0 ||
+	    doc_has(spec, "ResourceLabel"))
+		return;
+	json_object_set_new(spec, "ResourceLabel", json_string(label));
+	policy->is_dirty = true;
+	policy->is_alarm_stale = true;
+}
+
+static void label_policy(struct policy *policy, const char *label)
+{
+	const json_t *config = doc_object(policy->document, "PredictiveScalingConfiguration");
+	json_t *spec = json_array_get(doc_array(config, "MetricSpecifications"), 0);
+
+	label_metric(policy,
+		     doc_object(doc_object(policy->document, "TargetTrackingConfiguration"),
+				"PredefinedMetricSpecification"),
+		     label);
+	label_metric(policy, doc_object(spec, "PredefinedMetricPairSpecification"), label);
+	label_metric(policy, doc_object(spec, "PredefinedScalingMetricSpecification"), label);
+	label_metric(policy, doc_object(spec, "PredefinedLoadMetricSpecification"), label);
+}
+
 /* The ResourceLabel that a policy of the file may leave out: of its group's only target group. */
 static void label_policies(struct rim *rim, const char *arn, const json_t *target_group)
 {
@@ -108,19 +132,8 @@ static void label_policies(struct rim *rim, const char *arn, const json_t *targe
 
 		if (json_array_size(arns) != 1 || !doc_list_has(arns, arn))
 			continue;
-		TAILQ_FOREACH (policy, &group->policies, link) {
-			json_t *spec =
-			    doc_object(doc_object(policy->document, "TargetTrackingConfiguration"),
-				       "PredefinedMetricSpecification");
-
-			if (strcmp(doc_str(spec, "PredefinedMetricType", ""),
-				   "ALBRequestCountPerTarget") != 0 ||
-			    doc_has(spec, "ResourceLabel"))
-				continue;
-			json_object_set_new(spec, "ResourceLabel", json_string(label));
-			policy->is_dirty = true;
-			policy->is_alarm_stale = true;
-		}
+		TAILQ_FOREACH (policy, &group->policies, link)
+			label_policy(policy, label);
 	}
 }
 

@@ -91,6 +91,9 @@ json_t *group_describe(const struct group *group, bool with_instances)
 	if (group_warm_pool(group))
 		json_object_set_new(out, "WarmPoolSize",
 				    json_integer(counts.warming + counts.warm));
+	if (group_predicted_capacity(group) >= 0)
+		json_object_set_new(out, "PredictedCapacity",
+				    json_integer(group_predicted_capacity(group)));
 	if (group->is_deleting)
 		json_object_set_new(out, "Status", json_string("Delete in progress"));
 	if (!with_instances)

@@ -270,6 +270,24 @@ void engine_detach(struct group *group, const char *arn);
 int tracking_need(int n, double metric, double target);
 double tracking_low_fraction(int n);
 
+/* ---- predictive scaling ---- */
+
+/* GetPredictiveScalingForecast's answer for [from_ms, to_ms), new reference; NULL: the policy has
+ * looked at no metric yet, or there is no memory. */
+json_t *policy_forecast(const struct policy *policy, int64_t from_ms, int64_t to_ms);
+/* Why its forecast is not acted on; "": nothing is wrong; NULL: it makes none. */
+const char *policy_prediction_note(const struct policy *policy);
+struct prediction_figures {
+	int64_t hour_ms;
+	double load, capacity;
+	double correlation; /* NAN: unknown */
+};
+/* Of the hour; false: there are none. */
+bool policy_prediction_figures(const struct policy *policy, int64_t now_ms,
+			       struct prediction_figures *figures);
+/* PredictedCapacity; -1: none. */
+int group_predicted_capacity(const struct group *group);
+
 /* ---- documents ---- */
 
 /*

@@ -145,6 +145,7 @@ void policy_free(struct policy *policy)
 	if (!policy)
 		return;
 	json_decref(policy->document);
+	prediction_free(policy->prediction);
 	free(policy);
 }
 

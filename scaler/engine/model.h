@@ -172,6 +172,8 @@ struct policy {
 	double metric;           /* the newest value; NaN unknown */
 	int wanted;              /* the capacity it would have, limits or not; -1 unknown */
 	int period_s;            /* of the figures it judges by; 0 unknown */
+	/* Predictive scaling: a document of its own, see predict.h; owned, NULL: none yet. */
+	struct prediction *prediction;
 	/* Not stored: what its alarms were last made to say, by the owner. */
 	bool is_alarm_stale;
 	int shown_period_s;

@@ -14,6 +14,7 @@ struct tick {
 	const struct metric_source *metrics;
 	int64_t now_ms;
 	struct actions *actions;
+	bool has_forecast; /* one was made in this tick */
 };
 
 /* text.c: copies, cutting at the end; NULL is "". */
@@ -218,6 +219,20 @@ void refresh_run(struct tick *tick, struct group *group);
 
 /* tracking.c */
 void tracking_run(struct tick *tick, struct group *group);
+
+/* predict.c */
+void predict_run(struct tick *tick, struct group *group);
+/* What was forecast for now: other policies do not take away below that. */
+int predict_floor(const struct group *group, int64_t now_ms);
+/* The policy predicts no more. */
+void prediction_drop(struct engine *engine, const struct group *group, struct policy *policy);
+
+/* predict_state.c */
+void prediction_free(struct prediction *prediction); /* NULL is fine */
+bool prediction_is_changed(const struct policy *policy);
+json_t *prediction_save(const struct policy *policy); /* NULL without memory */
+MUST_CHECK int prediction_load(struct policy *policy, const json_t *document);
+void prediction_saved(struct policy *policy);
 
 /* reconcile.c: the document of the store is to go. */
 void engine_forget_key(struct engine *engine, const char *kind, const char *group, const char *id);

@@ -208,6 +208,12 @@ void policies_run(struct tick *tick, struct group *group)
 
 	if (!proposal->policy)
 		return;
+	if (wanted < group->desired) {
+		int floor = predict_floor(group, tick->now_ms);
+
+		floor = floor < group->desired ? floor : group->desired;
+		wanted = wanted > floor ? wanted : floor;
+	}
 	if (wanted != group->desired) {
 		if (is_type(proposal->policy, "SimpleScaling"))
 			begin_cooldown(group, proposal->policy, tick->now_ms);

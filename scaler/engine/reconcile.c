@@ -177,8 +177,10 @@ static void bury(struct engine *engine, struct group *group)
 		TAILQ_INSERT_HEAD(&engine->old_activities, activity, link);
 	}
 	activities_trim(engine, &engine->old_activities, 2 * MAX_ACTIVITIES);
-	TAILQ_FOREACH (policy, &group->policies, link)
+	TAILQ_FOREACH (policy, &group->policies, link) {
+		prediction_drop(engine, group, policy);
 		engine_forget_key(engine, "policy", group->name, policy->name);
+	}
 	TAILQ_FOREACH (schedule, &group->schedules, link)
 		engine_forget_key(engine, "schedule", group->name, schedule->name);
 	engine_forget_key(engine, "group", group->name, NULL);
@@ -190,6 +192,7 @@ void engine_remove_policy(struct engine *engine, struct group *group, struct pol
 {
 	if (group->proposal.policy == policy)
 		policies_forget_proposal(group);
+	prediction_drop(engine, group, policy);
 	engine_forget_key(engine, "policy", group->name, policy->name);
 	TAILQ_REMOVE(&group->policies, policy, link);
 	policy_free(policy);
@@ -201,6 +204,7 @@ static void tick_group(struct tick *tick, struct group *group)
 	health_check(tick, group);
 	schedules_run(tick, group);
 	tracking_run(tick, group);
+	predict_run(tick, group);
 	policies_run(tick, group);
 	refresh_run(tick, group);
 	launch_zones_known(tick, group);
@@ -218,7 +222,10 @@ void engine_tick(struct engine *engine, const struct metric_source *metrics, int
 		 struct actions *actions)
 {
 	static const struct metric_source nothing;
-	struct tick tick = {engine, metrics ? metrics : &nothing, now_ms, actions};
+	struct tick tick = {.engine = engine,
+			    .metrics = metrics ? metrics : &nothing,
+			    .now_ms = now_ms,
+			    .actions = actions};
 	struct group *group, *next;
 
 	engine->ticks++;

@@ -3,6 +3,7 @@
  *   autoscaling/activity/GROUP:ID   autoscaling/group/GROUP
  *   autoscaling/instance/GROUP:ID   autoscaling/policy/GROUP:NAME
  *   autoscaling/schedule/GROUP:NAME    autoscaling/config/NAME
+ *   autoscaling/prediction/GROUP:NAME
  * (group names hold no colon; an instance's ID is its launch's.)  What AWS has a name for carries
  * that name.  Pure: who writes and reads is the owner.
  */
@@ -278,6 +279,9 @@ static void group_changes(struct group *group, struct teller *teller)
 		if (policy->is_dirty)
 			tell(teller, "policy", group->name, policy->name,
 			     json_deep_copy(policy->document));
+		if (prediction_is_changed(policy))
+			tell(teller, "prediction", group->name, policy->name,
+			     prediction_save(policy));
 	}
 	TAILQ_FOREACH (schedule, &group->schedules, link) {
 		if (schedule->is_dirty)
@@ -329,7 +333,7 @@ static bool is_group_changed(const struct group *group)
 			return true;
 	}
 	TAILQ_FOREACH (policy, &group->policies, link) {
-		if (policy->is_dirty)
+		if (policy->is_dirty || prediction_is_changed(policy))
 			return true;
 	}
 	return group->is_dirty;
@@ -369,8 +373,10 @@ void engine_saved(struct engine *engine)
 			instance->is_dirty = false;
 		TAILQ_FOREACH (activity, &group->activities, link)
 			activity->is_dirty = false;
-		TAILQ_FOREACH (policy, &group->policies, link)
+		TAILQ_FOREACH (policy, &group->policies, link) {
 			policy->is_dirty = false;
+			prediction_saved(policy);
+		}
 		TAILQ_FOREACH (schedule, &group->schedules, link)
 			schedule->is_dirty = false;
 	}
@@ -449,6 +455,16 @@ static int load_policy(struct engine *engine, const char *rest, const json_t *do
 	return policy->document ? 0 : -1;
 }
 
+/* Policies come before predictions. */
+static int load_prediction(struct engine *engine, const char *rest, const json_t *document)
+{
+	const char *name;
+	struct group *group = group_of_key(engine, rest, &name);
+	struct policy *policy = group ? group_policy(group, name) : NULL;
+
+	return policy ? prediction_load(policy, document) : -1;
+}
+
 static int load_schedule(struct engine *engine, const char *rest, const json_t *document)
 {
 	const char *name;
@@ -480,6 +496,8 @@ int engine_load(struct engine *engine, const char *key, const json_t *document)
 		return load_instance(engine, rest, document);
 	if (strncmp(kind, "policy/", 7) == 0)
 		return load_policy(engine, rest, document);
+	if (strncmp(kind, "prediction/", 11) == 0)
+		return load_prediction(engine, rest, document);
 	if (strncmp(kind, "schedule/", 9) == 0)
 		return load_schedule(engine, rest, document);
 	return -1;

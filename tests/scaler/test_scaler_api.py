@@ -219,9 +219,9 @@ def test_predictive_policies_are_refused_in_words(scaler):
     text = refused(
         "ValidationError",
         scaler.api.put_scaling_policy,
-        **policy(PolicyType="PredictiveScaling"),
+        **policy(PolicyType="Psychic"),
     )
-    assert text.startswith("The policy type PredictiveScaling is not supported yet")
+    assert text.startswith("The policy type 'Psychic' is not valid")
 
 
 def test_target_groups_are_attached_and_detached(scaler):

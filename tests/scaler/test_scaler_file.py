@@ -51,7 +51,7 @@ def edited(**changes):
                 **DOCUMENT,
                 "ScalingPolicies": [{**POLICY, "PolicyType": "PredictiveScaling"}],
             },
-            ["ScalingPolicies[0]", "PredictiveScaling is not supported yet"],
+            ["ScalingPolicies[0]", "PredictiveScalingConfiguration"],
         ),
         (
             {
@@ -136,7 +136,7 @@ def test_a_bad_reload_changes_nothing_and_says_why(ec2, start_scaler):
     scaler.document["ScalingPolicies"] = [{**POLICY, "PolicyType": "PredictiveScaling"}]
     scaler.write()
     scaler.program.send(signal.SIGHUP)
-    scaler.program.wait_log(" not-reloaded .*PredictiveScaling is not supported yet")
+    scaler.program.wait_log(" not-reloaded .*specify a PredictiveScalingConfiguration")
     assert scaler.group() == before
 
 
