@@ -24,6 +24,7 @@
 #include "scaler/api/cloudwatch.h"
 #include "scaler/cloud/notices.h"
 #include "scaler/cloud/rim.h"
+#include "scaler/sim/simulate.h"
 
 struct scaler {
 	const char *file;
@@ -361,11 +362,15 @@ int main(int argc, char **argv)
 	    .program = "albatross-scaler",
 	    .summary = "keeps groups of instances at the capacity their load needs",
 	};
-	enum config_options_result parsed = config_options_parse(argc, argv, &options);
-	struct scaler scaler = {.file = options.file};
+	enum config_options_result parsed;
+	struct scaler scaler = {0};
 	struct err err = {0};
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], "simulate") == 0)
+		return sim_main(argc - 1, argv + 1);
+	parsed = config_options_parse(argc, argv, &options);
+	scaler.file = options.file;
 	if (parsed != CONFIG_OPTIONS_RUN)
 		return parsed == CONFIG_OPTIONS_DONE ? EXIT_SUCCESS : 2;
 	log_start(options.program, options.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

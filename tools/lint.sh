@@ -37,7 +37,8 @@ scaler/engine:  common/base common/doc
 scaler/metrics: common/base common/doc
 scaler/api:     common/base common/doc common/store common/aws scaler/engine scaler/metrics
 scaler/cloud:   common/base common/doc common/store common/http common/aws common/config scaler/engine scaler/metrics scaler/api
-scaler:         common/base common/doc common/store common/http common/aws common/config scaler/engine scaler/metrics scaler/api scaler/cloud
+scaler/sim:     common/base common/doc common/store common/aws common/config scaler/engine scaler/metrics scaler/api
+scaler:         common/base common/doc common/store common/http common/aws common/config scaler/engine scaler/metrics scaler/api scaler/cloud scaler/sim
 lab/ec2:        common/base common/doc common/store common/aws
 lab/neighbours: common/base common/doc common/store common/http common/aws
 lab/runtime:    common/base common/doc lab/ec2
