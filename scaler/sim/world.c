@@ -277,6 +277,8 @@ static void go_on(struct sim_world *world, struct sim_instance *instance, int64_
 			group->is_stale = true;
 		}
 		break;
+	case SIM_STOPPED:
+		break;
 	case SIM_RUNNING:
 		/* Its first health check passes. */
 		if (instance->healthy_ms > before_ms && instance->healthy_ms <= world->now_ms)
@@ -306,7 +308,7 @@ void sim_world_advance(struct sim_world *world, int64_t ms)
 	world->now_ms += ms;
 	TAILQ_FOREACH (group, &world->groups, link) {
 		TAILQ_FOREACH_SAFE (instance, &group->instances, link, next) {
-			if (instance->ending_ms == 0)
+			if (instance->ending_ms == 0 && instance->state != SIM_STOPPED)
 				group->instance_ms += ms;
 			go_on(world, instance, before_ms);
 		}
@@ -318,10 +320,8 @@ void sim_world_advance(struct sim_world *world, int64_t ms)
 static const char *state_name(enum sim_state state)
 {
 	static const char *const names[] = {
-	    [SIM_PENDING] = "pending",
-	    [SIM_RUNNING] = "running",
-	    [SIM_ENDING] = "shutting-down",
-	    [SIM_ENDED] = "terminated",
+	    [SIM_PENDING] = "pending",      [SIM_RUNNING] = "running",  [SIM_STOPPED] = "stopped",
+	    [SIM_ENDING] = "shutting-down", [SIM_ENDED] = "terminated",
 	};
 
 	return names[state];
@@ -419,6 +419,9 @@ static struct sim_instance *run_one(struct sim_world *world, struct sim_group *g
 	memcpy(instance->token, action->token, sizeof instance->token);
 	memcpy(instance->zone, action->zone, sizeof instance->zone);
 	memcpy(instance->subnet_id, action->subnet_id, sizeof instance->subnet_id);
+	snprintf(instance->type, sizeof instance->type, "%s",
+		 action->type[0] ? action->type : world->params.instance_type);
+	instance->is_spot = action->is_spot;
 	instance->group = group;
 	instance->token_index = index;
 	instance->launched_ms = world->now_ms;
@@ -466,6 +469,28 @@ static void terminate(struct sim_world *world, struct sim_instance *instance,
 	}
 	engine_terminate_done(world->engine, action, instance ? NULL : "InvalidInstanceID.NotFound",
 			      world->now_ms);
+}
+
+static void stop(struct sim_world *world, struct sim_instance *instance,
+		 const struct action *action)
+{
+	if (instance && instance->state == SIM_RUNNING)
+		instance->state = SIM_STOPPED;
+	engine_power_done(world->engine, action, instance ? NULL : "InvalidInstanceID.NotFound",
+			  "The instance ID does not exist", world->now_ms);
+}
+
+/* What has booted once is there sooner. */
+static void start(struct sim_world *world, struct sim_instance *instance,
+		  const struct action *action)
+{
+	if (instance && instance->state == SIM_STOPPED) {
+		instance->state = SIM_PENDING;
+		instance->running_ms = world->now_ms + world->params.boot_ms / 8;
+		instance->ready_ms = world->now_ms + world->params.boot_ms / 4;
+	}
+	engine_power_done(world->engine, action, instance ? NULL : "InvalidInstanceID.NotFound",
+			  "The instance ID does not exist", world->now_ms);
 }
 
 static unsigned bit_of(const struct sim_group *group, const char *arn)
@@ -534,6 +559,12 @@ static void carry_out(struct sim_world *world, const struct action *action)
 		engine_tag_done(world->engine, action,
 				instance ? NULL : "InvalidInstanceID.NotFound",
 				"The instance ID does not exist", world->now_ms);
+		return;
+	case ACTION_START:
+		start(world, instance, action);
+		return;
+	case ACTION_STOP:
+		stop(world, instance, action);
 		return;
 	}
 }

@@ -21,8 +21,9 @@ enum { SIM_TARGET_GROUPS_MAX = 8 };
 enum sim_state {
 	SIM_PENDING,
 	SIM_RUNNING,
-	SIM_ENDING, /* shutting-down */
-	SIM_ENDED,  /* terminated: listed for a while */
+	SIM_STOPPED, /* in a warm pool; costs nothing */
+	SIM_ENDING,  /* shutting-down */
+	SIM_ENDED,   /* terminated: listed for a while */
 };
 
 struct sim_group;
@@ -31,6 +32,8 @@ struct sim_group;
 struct sim_instance {
 	struct sim_group *group;
 	char id[ID_TEXT_MAX], token[TOKEN_MAX], zone[ZONE_MAX], subnet_id[ZONE_MAX];
+	char type[ZONE_MAX];
+	bool is_spot;
 	int token_index;
 	enum sim_state state;
 	int64_t launched_ms; /* RunInstances */
@@ -55,7 +58,8 @@ struct sim_group {
 	struct sim_instances instances; /* by launch */
 	bool is_stale;                  /* something has changed since the engine was told */
 	uint64_t launches, launch_failures, terminations;
-	int64_t instance_ms; /* from RunInstances to TerminateInstances, all together */
+	int64_t
+	    instance_ms; /* from RunInstances to TerminateInstances, all together, but stopped */
 	TAILQ_ENTRY(sim_group) link;
 };
 
