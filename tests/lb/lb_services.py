@@ -24,8 +24,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Recorder:
     """A Query API on a port of its own, while the test is in its with block."""
 
-    def __init__(self, port=0):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    def __init__(self, port=0, handler=Handler):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
         self.server.daemon_threads = True
         self.server.owner = self
         self.url = f"http://127.0.0.1:{self.server.server_port}"

@@ -7,24 +7,14 @@ import threading
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class RawTarget:
-    """answer(request bytes) -> the bytes to send; b"" closes; a list is sent piece by piece, and a
-    None in it closes the connection."""
+class Target:
+    """Listens, and serves each connection in a thread of its own."""
 
-    def __init__(self, answer=lambda request: OK, banner=None):
-        self.answer, self.banner = answer, banner
-        self.connections = []  # bytearrays; health checks are none
+    def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.host, self.port = self.listener.getsockname()
         self.target = {"Id": self.host, "Port": self.port}
-        self.name = "raw"
         threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
 
     def accept(self):
         while True:
@@ -33,6 +23,26 @@ class RawTarget:
             except OSError:
                 return
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+
+class RawTarget(Target):
+    """answer(request bytes) -> the bytes to send; b"" closes; a list is sent piece by piece, and a
+    None in it closes the connection."""
+
+    def __init__(self, answer=lambda request: OK, banner=None):
+        self.answer, self.banner = answer, banner
+        self.connections = []  # bytearrays; health checks are none
+        self.name = "raw"
+        super().__init__()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def serve(self, connection):
         with connection:

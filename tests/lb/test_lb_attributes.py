@@ -1,8 +1,6 @@
 """Attributes of load balancers, listeners and groups, as clients and targets see them."""
 
 import json
-import socket
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -13,6 +11,7 @@ import pytest
 import conftest as shared
 from lb_fixtures import backends, start_lb  # noqa: F401
 from lb_helpers import fixed, forward, group, rule
+from raw_target import Target
 
 AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/elasticloadbalancing/aws4_request, "
@@ -274,25 +273,12 @@ def test_c14_15_target_that_is_slow_is_504(start_lb, backends):
         assert wire.get("/").status == 200  # the client's connection goes on
 
 
-class Script:
-    """A target that does as told, connection by connection: each is a function of a socket."""
+class Script(Target):
+    """A target that does as told, request by request: bytes to send, or None to hang up."""
 
     def __init__(self, *steps):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.steps, self.seen = list(steps), []
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    target = property(lambda self: {"Id": "127.0.0.1", "Port": self.port})
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def serve(self, connection):
         with connection, connection.makefile("rb") as file:
@@ -322,9 +308,6 @@ class Script:
                 if step is None:
                     return
                 connection.sendall(step)
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture

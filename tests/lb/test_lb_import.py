@@ -14,6 +14,7 @@ import pytest
 import conftest as shared
 from lb_fixtures import Lb, backends, start_lb  # noqa: F401 (fixtures)
 from lb_helpers import fixed, forward, group, rule
+from lb_services import Recorder
 
 ENV = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
@@ -317,7 +318,7 @@ def test_the_file_is_whole_its_owners_or_as_it_was(programs, lb):
     assert not list(programs.folder.glob("*.new"))
 
 
-class Hostile:
+class Hostile(Recorder):
     """An endpoint that answers every call with what reply(form, n) gives: (status, body), or None for silence."""
 
     def __init__(self, reply):
@@ -347,20 +348,11 @@ class Hostile:
 
         self.n = 0
         self.stopping = threading.Event()
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-
-    def __enter__(self):
-        self.thread.start()
-        return self
+        super().__init__(handler=Handler)
 
     def __exit__(self, *_):
         self.stopping.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__exit__()
 
 
 def answer(action, result):
