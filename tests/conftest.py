@@ -22,6 +22,7 @@ import urllib.request
 
 import boto3
 import botocore.config
+import botocore.exceptions
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -92,9 +93,19 @@ def client(service, endpoint, **more):
     )
 
 
-def aws_cli(endpoint, *words):
-    """The real aws command; returns its parsed JSON output (None when it prints nothing)."""
-    env = dict(
+def refused(code, call, **input_):
+    """What boto3's call is refused with: the code is checked, the message returned."""
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**input_)
+    answer = caught.value.response
+    assert answer["Error"]["Code"] == code, answer["Error"]
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] < 500
+    return answer["Error"]["Message"]
+
+
+def client_environment():
+    """For AWS's own clients as programs."""
+    return dict(
         os.environ,
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
@@ -102,9 +113,13 @@ def aws_cli(endpoint, *words):
         AWS_PAGER="",
         AWS_EC2_METADATA_DISABLED="true",
     )
+
+
+def aws_cli(endpoint, *words):
+    """The real aws command; returns its parsed JSON output (None when it prints nothing)."""
     done = subprocess.run(
         ["/usr/bin/aws", "--endpoint-url", endpoint, "--output", "json", *words],
-        env=env,
+        env=client_environment(),
         capture_output=True,
         text=True,
         timeout=60 * SLOW,
@@ -351,6 +366,24 @@ def start_lab(programs):
     def start(document=None, edit=None, ready=True):
         lab = Lab(programs, document, edit)
         return lab.wait_ready() if ready else lab
+
+    return start
+
+
+@pytest.fixture
+def start_bare_lab(start_lab):
+    """A lab whose load balancer, scaler and instances are made by the test; settings are Lab's."""
+
+    def start(**settings):
+        def edit(document):
+            for member in list(document):
+                if member not in ("Lab", "Lb", "Scaler"):
+                    del document[member]
+            document["Lab"].update(settings)
+
+        started = start_lab(edit=edit, ready=False)
+        started.program.wait_log("^ready ")
+        return started
 
     return start
 

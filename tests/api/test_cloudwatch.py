@@ -8,7 +8,7 @@ import time
 import botocore.exceptions
 import pytest
 
-from conftest import aws_cli, client, free_port, http_get, wait_for
+from conftest import aws_cli, client, free_port, http_get, refused, wait_for
 
 SNS = "arn:aws:sns:us-east-1:000000000000:ops"
 WEB = [{"Name": "AutoScalingGroupName", "Value": "web"}]
@@ -79,13 +79,6 @@ def put_alarm(cloudwatch, name="high", **more):
 def alarm(cloudwatch, name="high"):
     found = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
     return found[0] if found else None
-
-
-def refused(code, call, **input):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**input)
-    assert caught.value.response["Error"]["Code"] == code, caught.value
-    return caught.value.response["Error"]["Message"]
 
 
 def test_values_counts_and_sets_come_back_as_statistics(cloudwatch):

@@ -5,14 +5,13 @@ what its reader looks at. A line whose action is not there yet must say so in AW
 """
 
 import json
-import os
 import shlex
 import subprocess
 import sys
 
 import pytest
 
-from conftest import ROOT, wait_for
+from conftest import ROOT, client_environment, wait_for
 
 GROUP = "students-asg"
 # Line, what must be in its output; {…} is filled in. In the order in which they are typed.
@@ -147,17 +146,9 @@ class Done:
 @pytest.fixture
 def run():
     """run(endpoint, line) by Debian's aws command."""
-    env = dict(
-        os.environ,
-        AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",
-        AWS_DEFAULT_REGION="us-east-1",
-        AWS_PAGER="",
-        AWS_EC2_METADATA_DISABLED="true",
-    )
     with subprocess.Popen(
         [sys.executable, ROOT / "tests/api/aws_lines.py"],
-        env=env,
+        env=client_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

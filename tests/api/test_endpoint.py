@@ -15,15 +15,8 @@ from conftest import SLOW, client
 
 
 @pytest.fixture
-def lab(start_lab):
-    def edit(document):
-        for member in list(document):
-            if member not in ("Lab", "Lb", "Scaler"):
-                del document[member]
-
-    started = start_lab(edit=edit, ready=False)
-    started.program.wait_log("^ready ")
-    return started
+def lab(start_bare_lab):
+    return start_bare_lab()
 
 
 def ask(url, body=None, headers=None, method=None):

@@ -28,15 +28,8 @@ POLICY = json.dumps(
 
 
 @pytest.fixture
-def lab(start_lab):
-    def edit(document):
-        for member in list(document):
-            if member not in ("Lab", "Lb", "Scaler"):
-                del document[member]
-
-    started = start_lab(edit=edit, ready=False)
-    started.program.wait_log("^ready ")
-    return started
+def lab(start_bare_lab):
+    return start_bare_lab()
 
 
 @pytest.fixture

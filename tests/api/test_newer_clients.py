@@ -1,23 +1,15 @@
 """The newer boto3 and aws of PATH, where there are such beside Debian's: to CloudWatch they speak JSON."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import ROOT, SLOW, free_port
+from conftest import ROOT, SLOW, client_environment, free_port
 
-ENV = dict(
-    os.environ,
-    AWS_ACCESS_KEY_ID="test",
-    AWS_SECRET_ACCESS_KEY="test",
-    AWS_DEFAULT_REGION="us-east-1",
-    AWS_PAGER="",
-    AWS_EC2_METADATA_DISABLED="true",
-)
+ENV = client_environment()
 # Debian's modules are not for another Python.
 ENV.pop("PYTHONPATH", None)
 

@@ -33,19 +33,10 @@ VERSIONS = {
 
 
 @pytest.fixture
-def lab(start_lab):
-    def edit(document):
-        for member in list(document):
-            if member not in ("Lab", "Lb", "Scaler"):
-                del document[member]
-        document["Lab"]["Credentials"] = [
-            {"AccessKeyId": KEY, "SecretAccessKey": SECRET},
-            TEMPORARY,
-        ]
-
-    started = start_lab(edit=edit, ready=False)
-    started.program.wait_log("^ready ")
-    return started
+def lab(start_bare_lab):
+    return start_bare_lab(
+        Credentials=[{"AccessKeyId": KEY, "SecretAccessKey": SECRET}, TEMPORARY]
+    )
 
 
 def signed(

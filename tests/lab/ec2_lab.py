@@ -1,6 +1,5 @@
 """A lab of EC2 alone, for the tests of its API: no group, no load balancer but its own."""
 
-import botocore.exceptions
 import pytest
 
 from conftest import Lab, wait_for
@@ -33,13 +32,14 @@ class Ec2Lab(Lab):
         return wait_for(is_there, timeout, f"{instance_id} to be {state}")
 
 
-def refused(code, call, **parameters):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**parameters)
-    error = caught.value.response
-    assert error["Error"]["Code"] == code, error["Error"]
-    assert error["ResponseMetadata"]["HTTPStatusCode"] < 500
-    return error["Error"]["Message"]
+@pytest.fixture
+def lab(programs):
+    return Ec2Lab(programs)
+
+
+@pytest.fixture
+def ec2(lab):
+    return lab.ec2
 
 
 def tags_of(thing):

@@ -10,8 +10,8 @@ import urllib.request
 
 import pytest
 
-from conftest import SLOW, aws_cli, client, http_get, processes_with, wait_for
-from ec2_lab import IMAGE, Ec2Lab, refused
+from conftest import SLOW, aws_cli, client, http_get, processes_with, refused, wait_for
+from ec2_lab import IMAGE, Ec2Lab
 
 SERVER = """#!/bin/bash
 echo "instance $INSTANCE_ID" > index.html

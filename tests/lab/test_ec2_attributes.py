@@ -4,18 +4,16 @@ import base64
 
 import pytest
 
-from conftest import aws_cli, wait_for
-from ec2_lab import IMAGE, Ec2Lab, only, refused, tagged, tags_of
-
-
-@pytest.fixture
-def lab(programs):
-    return Ec2Lab(programs)
-
-
-@pytest.fixture
-def ec2(lab):
-    return lab.ec2
+from conftest import aws_cli, refused, wait_for
+from ec2_lab import (
+    IMAGE,
+    Ec2Lab,
+    ec2,
+    lab,
+    only,
+    tagged,
+    tags_of,
+)  # noqa: F401 (fixtures)
 
 
 def attribute(ec2, instance, name):

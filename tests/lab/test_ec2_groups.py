@@ -6,21 +6,11 @@ import subprocess
 
 import pytest
 
-from conftest import aws_cli
-from ec2_lab import Ec2Lab, only, refused, tagged, tags_of
+from conftest import aws_cli, refused
+from ec2_lab import ec2, lab, only, tagged, tags_of  # noqa: F401 (fixtures)
 
 DEFAULT_VPC = "vpc-0a1ba705500000001"
 HTTP = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}
-
-
-@pytest.fixture
-def lab(programs):
-    return Ec2Lab(programs)
-
-
-@pytest.fixture
-def ec2(lab):
-    return lab.ec2
 
 
 @pytest.fixture

@@ -4,20 +4,10 @@ import re
 
 import pytest
 
-from conftest import aws_cli
-from ec2_lab import Ec2Lab, only, refused, tagged, tags_of
+from conftest import aws_cli, refused
+from ec2_lab import ec2, lab, only, tagged, tags_of  # noqa: F401 (fixtures)
 
 DEFAULT_VPC = "vpc-0a1ba705500000001"
-
-
-@pytest.fixture
-def lab(programs):
-    return Ec2Lab(programs)
-
-
-@pytest.fixture
-def ec2(lab):
-    return lab.ec2
 
 
 def test_a_vpc_comes_with_all_that_comes_with_one(ec2):

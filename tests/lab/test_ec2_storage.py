@@ -4,20 +4,10 @@ import re
 
 import pytest
 
-from conftest import aws_cli
-from ec2_lab import IMAGE, Ec2Lab, only, refused, tagged, tags_of
+from conftest import aws_cli, refused
+from ec2_lab import IMAGE, ec2, lab, only, tagged, tags_of  # noqa: F401 (fixtures)
 
 ZONE = "us-east-1a"
-
-
-@pytest.fixture
-def lab(programs):
-    return Ec2Lab(programs)
-
-
-@pytest.fixture
-def ec2(lab):
-    return lab.ec2
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 import sys
 import pathlib
 
-import botocore.exceptions
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from conftest import client, wait_for  # noqa: E402
+from conftest import client, refused, wait_for  # noqa: E402
 from fixtures import start_scaler  # noqa: E402, F401
 
 GROUP = {
@@ -24,13 +23,6 @@ ARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/{}/012345
 @pytest.fixture
 def scaler(start_scaler):
     return start_scaler(document={})
-
-
-def refused(code, call, **input_):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**input_)
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
 
 
 def test_a_group_is_created_described_updated_and_deleted(scaler):

@@ -3,12 +3,11 @@
 import sys
 import pathlib
 
-import botocore.exceptions
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from conftest import wait_for  # noqa: E402
+from conftest import refused, wait_for  # noqa: E402
 from fixtures import ec2, start_scaler  # noqa: E402, F401
 
 CONFIG = {
@@ -29,13 +28,6 @@ GROUP = {
 @pytest.fixture
 def scaler(ec2, start_scaler):
     return start_scaler(ec2.url, {})
-
-
-def refused(code, call, **input_):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**input_)
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
 
 
 def test_a_configuration_is_created_shown_kept_and_deleted(scaler):

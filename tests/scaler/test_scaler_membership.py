@@ -3,12 +3,11 @@
 import sys
 import pathlib
 
-import botocore.exceptions
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from conftest import client, wait_for  # noqa: E402
+from conftest import client, refused, wait_for  # noqa: E402
 from fixtures import ec2, start_scaler  # noqa: E402, F401
 
 GROUP = {
@@ -36,13 +35,6 @@ def alone(start_scaler):
     scaler = start_scaler(document={})
     scaler.api.create_auto_scaling_group(**{**GROUP, "DesiredCapacity": 0})
     return scaler
-
-
-def refused(code, call, **input_):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**input_)
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
 
 
 def state(scaler, instance_id):

@@ -4,12 +4,11 @@ import json
 import sys
 import pathlib
 
-import botocore.exceptions
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from conftest import client, wait_for  # noqa: E402
+from conftest import client, refused, wait_for  # noqa: E402
 from fixtures import ec2, start_scaler  # noqa: E402, F401
 
 GROUP = {
@@ -47,13 +46,6 @@ def scaler(ec2, start_scaler):
     scaler = start_scaler(ec2.url, {})
     scaler.api.create_auto_scaling_group(**GROUP)
     return scaler
-
-
-def refused(code, call, **input_):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**input_)
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
 
 
 def desired(scaler):

@@ -6,12 +6,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import botocore.exceptions
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from conftest import wait_for  # noqa: E402
+from conftest import refused, wait_for  # noqa: E402
 from fixtures import ec2, start_scaler  # noqa: E402, F401
 
 GROUP = {
@@ -35,13 +34,6 @@ def scaler(ec2, start_scaler):
     scaler.api.create_auto_scaling_group(**GROUP)
     scaler.wait_in_service(2)
     return scaler
-
-
-def refused(code, call, **input_):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**input_)
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
 
 
 def query(scaler, action, **members):
