@@ -12,7 +12,11 @@
 #include "lb/api/resource.h"
 #include "lb/control/metric_data.h"
 
-enum { DATA_PER_CALL = 500, CALLS_KEPT = 120 };
+enum { DATA_PER_CALL = 500, CALLS_KEPT = 120, SECOND_MS = 1000 };
+enum {
+	AFTER_MS = 5,  /* into a second, so that the one before is surely over */
+	EARLY_MS = 95, /* that a timer may be, as the clock has it */
+};
 
 struct feed_lb {
 	char resource[ARN_MAX];
@@ -47,12 +51,25 @@ struct feed {
 	struct feed_state state;
 };
 
-static void on_tick(int fd, short what, void *arg);
+static void on_second(int fd, short what, void *arg);
 static void send_first(struct feed *feed);
+
+/* A datapoint is named by the start of its period: the second that has just passed.  So it is whole
+ * when it arrives, and who reads it need not wait for the rest. */
+static int wait_for_second(struct feed *feed)
+{
+	int pause_ms = SECOND_MS + AFTER_MS - (int)(clock_now_ms(NULL) % SECOND_MS);
+	struct timeval pause;
+
+	/* Woken a little early, or late: not twice for one second. */
+	if (pause_ms < SECOND_MS / 2)
+		pause_ms += SECOND_MS;
+	pause = (struct timeval){pause_ms / 1000, pause_ms % 1000 * 1000L};
+	return event_add(feed->timer, &pause);
+}
 
 struct feed *feed_new(const struct feed_config *config, struct err *err)
 {
-	static const struct timeval second = {1, 0};
 	struct feed *feed = calloc(1, sizeof(*feed));
 
 	if (!feed)
@@ -61,8 +78,8 @@ struct feed *feed_new(const struct feed_config *config, struct err *err)
 	TAILQ_INIT(&feed->lbs);
 	TAILQ_INIT(&feed->groups);
 	TAILQ_INIT(&feed->batches);
-	feed->timer = event_new(config->base, -1, EV_PERSIST, on_tick, feed);
-	if (feed->timer && event_add(feed->timer, &second) == 0)
+	feed->timer = event_new(config->base, -1, 0, on_second, feed);
+	if (feed->timer && wait_for_second(feed) == 0)
 		return feed;
 oom:
 	feed_free(feed);
@@ -221,6 +238,16 @@ static void take_group_counts(struct feed *feed, struct feed_group *group,
 	memcpy(&group->last, &now, sizeof(now));
 }
 
+static uint64_t in_flight(const struct live_group *live)
+{
+	const struct live_target *target;
+	uint64_t n = 0;
+
+	TAILQ_FOREACH (target, &live->targets, link)
+		n += target->target ? target_in_flight(target->target) : 0;
+	return n;
+}
+
 static void tick_group(struct feed *feed, struct feed_group *group,
 		       const struct metric_context *context)
 {
@@ -233,6 +260,7 @@ static void tick_group(struct feed *feed, struct feed_group *group,
 	if (!live || !live->load_balancer[0])
 		return;
 	second.hosts = host_counts_of(feed->config.registry, live);
+	second.in_flight = in_flight(live);
 	second.load_balancer = resource_suffix(live->load_balancer);
 	metric_add_group(context, &second);
 	lb = find_lb(feed, second.load_balancer);
@@ -310,18 +338,20 @@ static void keep_all(struct feed *feed, const json_t *data)
 	limit_batches(feed);
 }
 
-static void on_tick(int fd, short what, void *arg)
+static void on_second(int fd, short what, void *arg)
 {
 	struct feed *feed = arg;
-	char now[CLOCK_TEXT_MAX];
+	char start[CLOCK_TEXT_MAX];
+	int64_t at_ms = clock_now_ms(NULL) - SECOND_MS + AFTER_MS + EARLY_MS;
 	struct metric_context context = {.data = json_array(),
-					 .timestamp = clock_format_iso(clock_now_ms(NULL), now),
+					 .timestamp = clock_format_iso(at_ms, start),
 					 .zone = feed->config.zone};
 	struct feed_group *group;
 	struct feed_lb *lb;
 
 	(void)fd;
 	(void)what;
+	wait_for_second(feed);
 	TAILQ_FOREACH (group, &feed->groups, link)
 		tick_group(feed, group, &context);
 	TAILQ_FOREACH (lb, &feed->lbs, link)

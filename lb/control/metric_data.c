@@ -181,6 +181,9 @@ void metric_add_group(const struct metric_context *context, const struct group_s
 		add_count(context, &group_counter_info[i], &at, group_count(second->counts, i),
 			  is_reported_at_zero((enum group_counter)i) && hosts->registered > 0);
 	add_times(context, &second->counts->response_time_us, &at);
+	/* Not AWS's: what is in flight, for policies that track load. */
+	if (hosts->registered > 0 || second->in_flight > 0)
+		add_value(context, "InFlightRequestCount", "Count", &at, (double)second->in_flight);
 	add_value(context, "RequestCountPerTarget", "Count", &at, per_target);
 	add_value(context, "RequestCountPerTarget", "Count", &alone, per_target);
 	add_hosts(context, hosts, &at);

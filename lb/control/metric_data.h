@@ -25,6 +25,7 @@ struct group_second {
 	const char *resource, *load_balancer; /* "targetgroup/n/id", "app/n/id" */
 	const struct group_counters *counts;
 	struct host_counts hosts;
+	uint64_t in_flight; /* requests at the group's targets as the second ends */
 };
 
 struct metric_context {

@@ -28,6 +28,10 @@ MUST_CHECK int policy_check(const json_t *input, bool is_from_file, struct aws_e
 /* policy_check's part for predictive ones. */
 MUST_CHECK int policy_check_predictive(const json_t *input, bool is_from_file,
 				       struct aws_error *error);
+/* policy_check_tracking.c: their own configuration. */
+MUST_CHECK int policy_check_tracking(const json_t *input, bool is_from_file,
+				     struct aws_error *error);
+MUST_CHECK int policy_check_load(const json_t *input, bool is_from_file, struct aws_error *error);
 /* Creates or overwrites; NULL with error. */
 MUST_CHECK struct policy *policy_put(struct autoscaling *as, struct group *group,
 				     const json_t *input, struct aws_error *error);

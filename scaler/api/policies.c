@@ -23,6 +23,8 @@ static const char *const kept_step[] = {"AdjustmentType",          "StepAdjustme
 static const char *const kept_tracking[] = {"TargetTrackingConfiguration",
 					    "EstimatedInstanceWarmup", NULL};
 static const char *const kept_predictive[] = {"PredictiveScalingConfiguration", NULL};
+static const char *const kept_load[] = {"LoadTrackingConfiguration", "EstimatedInstanceWarmup",
+					NULL};
 
 static const char *const *kept_of(const char *type)
 {
@@ -30,6 +32,8 @@ static const char *const *kept_of(const char *type)
 		return kept_step;
 	if (strcmp(type, "PredictiveScaling") == 0)
 		return kept_predictive;
+	if (strcmp(type, "LoadTracking") == 0)
+		return kept_load;
 	return strcmp(type, "SimpleScaling") == 0 ? kept_simple : kept_tracking;
 }
 
@@ -123,16 +127,18 @@ static int overwrite(struct autoscaling *as, struct group *group, struct policy 
 
 	json_object_set(document, "PolicyARN", json_object_get(policy->document, "PolicyARN"));
 	if (was_tracking && is_tracking(document))
-		json_object_set(document, "Alarms", json_object_get(policy->document, "Alarms"));
+		json_object_set_new(document, "Alarms",
+				    json_deep_copy(doc_array(policy->document, "Alarms")));
 	else if (was_tracking)
 		policy_alarms_delete(as->cloudwatch, policy);
 	json_decref(policy->document);
 	policy->document = document;
 	policy->is_dirty = true;
 	policy->is_alarm_stale = true;
-	if (is_tracking(document) && !was_tracking)
-		return policy_alarms_create(as->engine, as->cloudwatch, group, policy, err);
-	policy_alarms_refresh(as->cloudwatch, group, policy);
+	policy->wanted = -1;
+	policy->sudden_ms = policy->sudden_after_ms = policy->calm_ms = policy->peaks_at_s = 0;
+	if (is_tracking(document))
+		return policy_alarms_put(as->engine, as->cloudwatch, group, policy, err);
 	return 0;
 }
 
@@ -165,7 +171,7 @@ struct policy *policy_put(struct autoscaling *as, struct group *group, const jso
 	policy->document = document;
 	policy->is_dirty = true;
 	if (!is_tracking(document) ||
-	    policy_alarms_create(as->engine, as->cloudwatch, group, policy, &err) == 0)
+	    policy_alarms_put(as->engine, as->cloudwatch, group, policy, &err) == 0)
 		return policy;
 	policy_delete(as, group, policy);
 	reply_invalid(error, "%s", err.text);

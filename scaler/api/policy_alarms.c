@@ -9,96 +9,31 @@
 
 static const char *const sides[] = {"High", "Low"}; /* their order in Alarms too */
 
-static json_t *dimension(const char *name, const char *value, size_t len)
+static bool may_scale_in(const struct policy *policy)
 {
-	return json_pack("{s:s, s:s%}", "Name", name, "Value", value, len);
+	return !doc_bool(doc_object(policy->document, "TargetTrackingConfiguration"),
+			 "DisableScaleIn", false);
 }
 
-/* LoadBalancer and TargetGroup out of a ResourceLabel; none while it is not known. */
-static json_t *label_dimensions(const char *label)
-{
-	const char *target_group = strstr(label, "/targetgroup/");
-	json_t *out = json_array();
-
-	if (!target_group)
-		return out;
-	json_array_append_new(out,
-			      dimension("LoadBalancer", label, (size_t)(target_group - label)));
-	json_array_append_new(out,
-			      dimension("TargetGroup", target_group + 1, strlen(target_group + 1)));
-	return out;
-}
-
-static int set_metric(json_t *alarm, const struct group *group, const json_t *config)
-{
-	const json_t *spec = doc_object(config, "PredefinedMetricSpecification");
-	const json_t *custom = doc_object(config, "CustomizedMetricSpecification");
-	const char *type = doc_str(spec, "PredefinedMetricType", "");
-	const char *name = "CPUUtilization", *namespace = "AWS/EC2", *statistic = "Average";
-	json_t *dimensions;
-
-	if (strcmp(type, "ALBRequestCountPerTarget") == 0) {
-		name = "RequestCountPerTarget";
-		namespace = "AWS/ApplicationELB";
-		statistic = "Sum";
-		dimensions = label_dimensions(doc_str(spec, "ResourceLabel", ""));
-	} else if (custom) {
-		name = doc_str(custom, "MetricName", "");
-		namespace = doc_str(custom, "Namespace", "");
-		statistic = doc_str(custom, "Statistic", "Average");
-		dimensions = json_deep_copy(doc_array(custom, "Dimensions"));
-	} else {
-		if (strcmp(type, "ASGAverageNetworkIn") == 0)
-			name = "NetworkIn";
-		else if (strcmp(type, "ASGAverageNetworkOut") == 0)
-			name = "NetworkOut";
-		dimensions =
-		    json_pack("[{s:s, s:s}]", "Name", "AutoScalingGroupName", "Value", group->name);
-	}
-	if (!dimensions)
-		dimensions = json_array();
-	return json_object_set_new(alarm, "MetricName", json_string(name)) |
-	       json_object_set_new(alarm, "Namespace", json_string(namespace)) |
-	       json_object_set_new(alarm, "Statistic", json_string(statistic)) |
-	       json_object_set_new(alarm, "Dimensions", dimensions);
-}
-
-static double threshold(const struct group *group, const struct policy *policy, bool is_high)
-{
-	const json_t *config = doc_object(policy->document, "TargetTrackingConfiguration");
-	const json_t *spec = doc_object(config, "PredefinedMetricSpecification");
-	double target = doc_num(config, "TargetValue", 0);
-	bool is_per_minute =
-	    strcmp(doc_str(spec, "PredefinedMetricType", ""), "ALBRequestCountPerTarget") == 0;
-
-	/* The target is a minute's sum; the alarm sees its own period's. */
-	if (is_per_minute && policy->period_s == 1)
-		target /= 60;
-	return is_high ? target : target * tracking_low_fraction(group_count(group).in_service);
-}
-
+/* NULL also while it is not known yet what the policy watches. */
 static json_t *alarm_input(const struct group *group, const struct policy *policy, bool is_high,
 			   const char *name)
 {
-	const json_t *config = doc_object(policy->document, "TargetTrackingConfiguration");
 	const char *arn = doc_str(policy->document, "PolicyARN", "");
+	json_t *alarm = tracking_alarm(group, policy, is_high), *more;
 	char description[ARN_MAX + 128];
-	json_t *alarm;
 
+	if (!alarm)
+		return NULL;
 	snprintf(description, sizeof description,
 		 "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy %s.", arn);
-	alarm =
-	    json_pack("{s:s, s:s, s:b, s:[s], s:i, s:i, s:f, s:s}", "AlarmName", name,
-		      "AlarmDescription", description, "ActionsEnabled", 1, "AlarmActions", arn,
-		      "Period", policy->period_s == 1 ? 1 : 60, "EvaluationPeriods",
-		      is_high ? 3 : 15, "Threshold", threshold(group, policy, is_high),
-		      "ComparisonOperator", is_high ? "GreaterThanThreshold" : "LessThanThreshold");
-	if (!alarm || set_metric(alarm, group, config) != 0) {
+	more = json_pack("{s:s, s:s, s:b, s:[s]}", "AlarmName", name, "AlarmDescription",
+			 description, "ActionsEnabled", 1, "AlarmActions", arn);
+	if (!more || json_object_update(alarm, more) < 0) {
 		json_decref(alarm);
-		return NULL;
+		alarm = NULL;
 	}
-	if (!is_high && doc_bool(config, "DisableScaleIn", false))
-		json_object_del(alarm, "AlarmActions");
+	json_decref(more);
 	return alarm;
 }
 
@@ -123,23 +58,43 @@ static int put_alarms(struct cloudwatch *cloudwatch, const struct group *group,
 	return 0;
 }
 
-int policy_alarms_create(struct engine *engine, struct cloudwatch *cloudwatch, struct group *group,
-			 struct policy *policy, struct err *err)
+static json_t *new_entry(const struct engine *engine, const struct group *group, const char *side)
 {
-	json_t *alarms = json_array();
+	char uuid[ID_TEXT_MAX], name[2 * NAME_MAX_LEN], arn[2 * ARN_MAX];
 
-	for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
-		char uuid[ID_TEXT_MAX], name[2 * NAME_MAX_LEN], arn[2 * ARN_MAX];
+	/* Alarm names have 255 characters: a long group name is cut. */
+	snprintf(name, sizeof name, "TargetTracking-%.180s-Alarm%s-%s", group->name, side,
+		 id_uuid(engine->ids, uuid));
+	snprintf(arn, sizeof arn, "arn:aws:cloudwatch:%s:%s:alarm:%s", engine->region,
+		 engine->account, name);
+	return json_pack("{s:s, s:s}", "AlarmName", name, "AlarmARN", arn);
+}
 
-		/* Alarm names have 255 characters: a long group name is cut. */
-		snprintf(name, sizeof name, "TargetTracking-%.180s-Alarm%s-%s", group->name,
-			 sides[i], id_uuid(engine->ids, uuid));
-		snprintf(arn, sizeof arn, "arn:aws:cloudwatch:%s:%s:alarm:%s", engine->region,
-			 engine->account, name);
-		json_array_append_new(alarms,
-				      json_pack("{s:s, s:s}", "AlarmName", name, "AlarmARN", arn));
+static void delete_alarm(struct cloudwatch *cloudwatch, const struct policy *policy,
+			 const json_t *entry)
+{
+	struct err err = {0};
+
+	if (cloudwatch &&
+	    cloudwatch_delete_alarm(cloudwatch, doc_str(entry, "AlarmName", ""), &err) < 0)
+		log_warn("alarm-not-deleted", "policy=%s why=\"%s\"", policy->name, err.text);
+}
+
+int policy_alarms_put(struct engine *engine, struct cloudwatch *cloudwatch, struct group *group,
+		      struct policy *policy, struct err *err)
+{
+	json_t *alarms = doc_array(policy->document, "Alarms");
+	size_t wanted = may_scale_in(policy) ? 2 : 1;
+
+	while (json_array_size(alarms) > wanted) {
+		delete_alarm(cloudwatch, policy, json_array_get(alarms, wanted));
+		json_array_remove(alarms, wanted);
 	}
-	if (json_object_set_new(policy->document, "Alarms", alarms) < 0) {
+	while (json_array_size(alarms) < wanted) {
+		const char *side = sides[json_array_size(alarms)];
+
+		if (json_array_append_new(alarms, new_entry(engine, group, side)) == 0)
+			continue;
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}
@@ -160,6 +115,8 @@ void policy_alarms_refresh(struct cloudwatch *cloudwatch, const struct group *gr
 {
 	struct err err = {0};
 
+	if (strcmp(doc_str(policy->document, "PolicyType", ""), "TargetTrackingScaling") != 0)
+		return;
 	if (is_stale(group, policy) && put_alarms(cloudwatch, group, policy, &err) < 0)
 		log_warn("alarm-not-kept", "group=%s policy=%s why=\"%s\"", group->name,
 			 policy->name, err.text);
@@ -170,12 +127,6 @@ void policy_alarms_delete(struct cloudwatch *cloudwatch, const struct policy *po
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach (doc_array(policy->document, "Alarms"), i, entry) {
-		struct err err = {0};
-
-		if (cloudwatch &&
-		    cloudwatch_delete_alarm(cloudwatch, doc_str(entry, "AlarmName", ""), &err) < 0)
-			log_warn("alarm-not-deleted", "policy=%s why=\"%s\"", policy->name,
-				 err.text);
-	}
+	json_array_foreach (doc_array(policy->document, "Alarms"), i, entry)
+		delete_alarm(cloudwatch, policy, entry);
 }

@@ -1,7 +1,7 @@
 /*
- * The two alarms that each target tracking policy has: made with the policy, kept as the
- * policy judges (period, low threshold), deleted with it.  They show; the engine itself decides.
- * AWS: asg.md 5.3.
+ * The alarms that each target tracking policy has, a high one and, unless DisableScaleIn, a low
+ * one: made with the policy, kept as the policy judges (period, low threshold), deleted with it.
+ * They show; the engine itself decides.
  */
 #ifndef SCALER_API_POLICY_ALARMS_H
 #define SCALER_API_POLICY_ALARMS_H
@@ -9,9 +9,10 @@
 #include "scaler/api/cloudwatch.h"
 #include "scaler/engine/engine.h"
 
-/* Names and ARNs into the policy's Alarms, and the alarms themselves. */
-MUST_CHECK int policy_alarms_create(struct engine *engine, struct cloudwatch *cloudwatch,
-				    struct group *group, struct policy *policy, struct err *err);
+/* Names and ARNs into the policy's Alarms, and the alarms themselves: those that are missing are
+ * made, one that the policy has no more goes. */
+MUST_CHECK int policy_alarms_put(struct engine *engine, struct cloudwatch *cloudwatch,
+				 struct group *group, struct policy *policy, struct err *err);
 /* Cheap when nothing has changed. */
 void policy_alarms_refresh(struct cloudwatch *cloudwatch, const struct group *group,
 			   struct policy *policy);

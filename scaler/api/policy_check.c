@@ -1,6 +1,6 @@
 /*
- * Which scaling policies may be put: each type's own rules.  AWS: PutScalingPolicy;
- * asg.md 5.1, 5.2, 5.6.
+ * Which scaling policies may be put: each type's own rules; of those that track something
+ * policy_check_tracking.c.  AWS: PutScalingPolicy.
  */
 #include <float.h>
 #include <math.h>
@@ -17,67 +17,6 @@ static int refuse(struct aws_error *error, const char *why)
 {
 	reply_invalid(error, "%s", why);
 	return -1;
-}
-
-/* ---- target tracking ---- */
-
-static int check_predefined(const json_t *spec, bool is_from_file, struct aws_error *error)
-{
-	static const char *const types[] = {"ASGAverageCPUUtilization", "ASGAverageNetworkIn",
-					    "ASGAverageNetworkOut", "ALBRequestCountPerTarget"};
-	const char *type = doc_str(spec, "PredefinedMetricType", "");
-	const char *label = doc_str(spec, "ResourceLabel", NULL);
-	bool is_alb = strcmp(type, "ALBRequestCountPerTarget") == 0, is_known = false;
-
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		is_known |= strcmp(types[i], type) == 0;
-	if (!is_known) {
-		reply_invalid(error, "The predefined metric type '%s' is not supported", type);
-		return -1;
-	}
-	if (is_alb && !label && !is_from_file) {
-		reply_invalid(error, "ALBRequestCountPerTarget needs a ResourceLabel: "
-				     "app/NAME/ID/targetgroup/NAME/ID");
-		return -1;
-	}
-	if (is_alb && label &&
-	    (strncmp(label, "app/", 4) != 0 || !strstr(label, "/targetgroup/"))) {
-		reply_invalid(error,
-			      "The resource label '%s' is not of the form "
-			      "app/NAME/ID/targetgroup/NAME/ID",
-			      label);
-		return -1;
-	}
-	return 0;
-}
-
-static int check_customized(const json_t *spec, struct aws_error *error)
-{
-	if (doc_has(spec, "Metrics")) {
-		reply_invalid(error, "Metric math in a CustomizedMetricSpecification is not "
-				     "supported yet");
-		return -1;
-	}
-	if (doc_has(spec, "Namespace") && doc_has(spec, "MetricName") && doc_has(spec, "Statistic"))
-		return 0;
-	reply_invalid(error, "A CustomizedMetricSpecification needs Namespace, MetricName and "
-			     "Statistic");
-	return -1;
-}
-
-static int check_tracking(const json_t *input, bool is_from_file, struct aws_error *error)
-{
-	const json_t *config = doc_object(input, "TargetTrackingConfiguration");
-	const json_t *predefined = doc_object(config, "PredefinedMetricSpecification");
-	const json_t *customized = doc_object(config, "CustomizedMetricSpecification");
-
-	if (!config || (!predefined == !customized))
-		return refuse(error, "TargetTrackingScaling needs a TargetTrackingConfiguration "
-				     "with a predefined or a customized metric, not both");
-	if (!(doc_num(config, "TargetValue", 0) > 0))
-		return refuse(error, "TargetValue must be greater than 0");
-	return predefined ? check_predefined(predefined, is_from_file, error)
-			  : check_customized(customized, error);
 }
 
 /* ---- step and simple ---- */
@@ -229,12 +168,14 @@ int policy_check(const json_t *input, bool is_from_file, struct aws_error *error
 	if (strcmp(type, "StepScaling") == 0)
 		return check_step(input, error);
 	if (strcmp(type, "TargetTrackingScaling") == 0)
-		return check_tracking(input, is_from_file, error);
+		return policy_check_tracking(input, is_from_file, error);
+	if (strcmp(type, "LoadTracking") == 0)
+		return policy_check_load(input, is_from_file, error);
 	if (strcmp(type, "PredictiveScaling") == 0)
 		return policy_check_predictive(input, is_from_file, error);
 	reply_invalid(error,
 		      "The policy type '%s' is not valid. Valid ones are SimpleScaling, "
-		      "StepScaling, TargetTrackingScaling and PredictiveScaling",
+		      "StepScaling, TargetTrackingScaling, PredictiveScaling and LoadTracking",
 		      type);
 	return -1;
 }

@@ -81,7 +81,13 @@ int rim_read_metric(void *arg, const struct metric_request *request)
 {
 	const struct rim *rim = arg;
 	struct metric_dimension dimensions[DIMENSIONS_MAX];
-	struct metric_key key = {request->namespace, request->name, dimensions, 0};
+	struct metric_query query = {
+	    .key = {request->namespace, request->name, dimensions, 0},
+	    .unit = request->unit ? metric_unit_from_name(request->unit) : METRIC_UNIT_ANY,
+	    .period_s = request->period_s,
+	    .start_ms = start_of(request),
+	    .end_ms = request->end_ms,
+	};
 	struct metric_point points[POINTS_MAX];
 	const json_t *dimension;
 	int found = 0;
@@ -90,14 +96,14 @@ int rim_read_metric(void *arg, const struct metric_request *request)
 	if (request->queries)
 		return read_math(rim, request);
 	json_array_foreach (request->dimensions, i, dimension) {
-		if (key.n_dimensions == DIMENSIONS_MAX)
+		if (query.key.n_dimensions == DIMENSIONS_MAX)
 			return 0;
-		dimensions[key.n_dimensions].name = doc_str(dimension, "Name", "");
-		dimensions[key.n_dimensions++].value = doc_str(dimension, "Value", "");
+		dimensions[query.key.n_dimensions].name = doc_str(dimension, "Name", "");
+		dimensions[query.key.n_dimensions++].value = doc_str(dimension, "Value", "");
 	}
-	n = metrics_statistic(cloudwatch_metrics(rim->config.cloudwatch), &key, request->statistic,
-			      request->period_s, start_of(request), request->end_ms, points,
-			      POINTS_MAX);
+	if (statistic_parse(request->statistic, &query.statistic) != 0)
+		return 0;
+	n = metrics_query(cloudwatch_metrics(rim->config.cloudwatch), &query, points, POINTS_MAX);
 	for (i = 0; i < n; i++)
 		found += take(request, points[i].at_ms, points[i].value);
 	return found;

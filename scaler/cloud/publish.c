@@ -12,6 +12,8 @@
 #include "scaler/api/policy_alarms.h"
 #include "scaler/cloud/rim_parts.h"
 
+enum { QUIET_MS = 60 * 1000 }; /* for so long a shortage is over before it is told again */
+
 static void put(struct rim *rim, const struct group *group, const char *name, double value,
 		int64_t at_ms)
 {
@@ -64,6 +66,8 @@ static void put_figures(struct rim *rim, const struct group *group, int64_t at_m
 	put(rim, group, "GroupMinSize", group->min, at_ms);
 	put(rim, group, "GroupMaxSize", group->max, at_ms);
 	put(rim, group, "GroupDesiredCapacity", group->desired, at_ms);
+	if (group->wanted >= 0)
+		put(rim, group, "WantedCapacity", group->wanted, at_ms);
 	put(rim, group, "GroupInServiceInstances", counts.in_service, at_ms);
 	put(rim, group, "GroupPendingInstances", counts.pending, at_ms);
 	put(rim, group, "GroupTerminatingInstances", counts.terminating, at_ms);
@@ -123,6 +127,20 @@ static void put_cpu(struct rim *rim, const struct group *group, int64_t now_ms)
 		log_debug("metric-dropped", "group=%s metric=CPUUtilization", group->name);
 }
 
+/* Told once, when the limit begins to hold the group back. */
+static void tell_shortage(struct group *group, int64_t now_ms)
+{
+	bool is_short = group->wanted > group->max;
+
+	if (is_short && !group->short_ms)
+		log_warn("capacity-limited", "group=%s wanted=%d max=%d", group->name,
+			 group->wanted, group->max);
+	if (is_short)
+		group->short_ms = now_ms;
+	else if (now_ms - group->short_ms > QUIET_MS)
+		group->short_ms = 0;
+}
+
 void rim_publish(struct rim *rim, int64_t now_ms)
 {
 	struct policy *policy;
@@ -133,6 +151,7 @@ void rim_publish(struct rim *rim, int64_t now_ms)
 	rim->published_ms = now_ms;
 	TAILQ_FOREACH (group, &rim->engine->groups, link) {
 		put_figures(rim, group, now_ms);
+		tell_shortage(group, now_ms);
 		put_cpu(rim, group, now_ms);
 		TAILQ_FOREACH (policy, &group->policies, link) {
 			policy_alarms_refresh(rim->config.cloudwatch, group, policy);

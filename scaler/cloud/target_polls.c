@@ -89,14 +89,19 @@ static void on_attributes(void *arg, const json_t *output, const struct aws_erro
 
 /* ---- names and labels ---- */
 
-static void label_metric(struct policy *policy, json_t *spec, const char *label)
+static void set_label(struct policy *policy, json_t *spec, const char *label)
 {
-	if (strncmp(doc_str(spec, "PredefinedMetricType", ""), "ALB", 3) != 0 ||
-	    doc_has(spec, "ResourceLabel"))
+	if (doc_has(spec, "ResourceLabel"))
 		return;
 	json_object_set_new(spec, "ResourceLabel", json_string(label));
 	policy->is_dirty = true;
 	policy->is_alarm_stale = true;
+}
+
+static void label_metric(struct policy *policy, json_t *spec, const char *label)
+{
+	if (strncmp(doc_str(spec, "PredefinedMetricType", ""), "ALB", 3) == 0)
+		set_label(policy, spec, label);
 }
 
 static void label_policy(struct policy *policy, const char *label)
@@ -104,6 +109,8 @@ static void label_policy(struct policy *policy, const char *label)
 	const json_t *config = doc_object(policy->document, "PredictiveScalingConfiguration");
 	json_t *spec = json_array_get(doc_array(config, "MetricSpecifications"), 0);
 
+	if (doc_has(policy->document, "LoadTrackingConfiguration"))
+		set_label(policy, doc_object(policy->document, "LoadTrackingConfiguration"), label);
 	label_metric(policy,
 		     doc_object(doc_object(policy->document, "TargetTrackingConfiguration"),
 				"PredefinedMetricSpecification"),

@@ -76,6 +76,7 @@ void actions_fini(struct actions *actions);
  */
 struct metric_request {
 	const char *namespace, *name, *statistic;
+	const char *unit; /* NULL: data of every unit */
 	const json_t *dimensions;
 	/* Instead of those: MetricDataQueries, one of which returns data; all periods are period_s.
 	 * What cannot be worked out has no values.  NULL: a metric. */
@@ -269,6 +270,10 @@ void engine_detach(struct group *group, const char *arn);
  * can be spared. */
 int tracking_need(int n, double metric, double target);
 double tracking_low_fraction(int n);
+/* What the high or the low alarm of a target tracking policy says of the metric, in
+ * PutMetricAlarm's members: Metrics or MetricName and so on, Period, EvaluationPeriods, Threshold,
+ * ComparisonOperator.  New reference; NULL without memory. */
+json_t *tracking_alarm(const struct group *group, const struct policy *policy, bool is_high);
 
 /* ---- predictive scaling ---- */
 

@@ -442,6 +442,7 @@ struct group *group_new(struct engine *engine, const char *name)
 	group->refreshes = json_array();
 	group->pools = json_array();
 	group->engine = engine;
+	group->wanted = -1;
 	if (!group->document || !group->refreshes || !group->pools) {
 		group_free(group);
 		return NULL;

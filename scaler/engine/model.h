@@ -29,6 +29,7 @@ enum {
 	MAX_HOOKS = 50,
 	MAX_CONFIGS = 200,
 	MAX_ACTIVITIES = 500, /* kept of a group */
+	MAX_SERVED = 16,      /* changes of the number in service that are remembered */
 	MAX_BATCH = 20,       /* instances of one RunInstances */
 };
 
@@ -171,9 +172,15 @@ struct policy {
 	uint64_t counted;        /* what they were, as a hash */
 	double metric;           /* the newest value; NaN unknown */
 	int wanted;              /* the capacity it would have, limits or not; -1 unknown */
+	int64_t wanted_until_ms; /* of a policy that an alarm has run: it wants so much so long */
 	int period_s;            /* of the figures it judges by; 0 unknown */
 	/* Predictive scaling: a document of its own, see predict.h; owned, NULL: none yet. */
 	struct prediction *prediction;
+	/* Not stored: a second or two have asked for more, not again before, and after how long. */
+	int64_t sudden_ms, sudden_after_ms, calm_ms;
+	/* Not stored: load tracking's peaks of the long window, as of that second. */
+	double peaks[2];
+	int64_t peaks_at_s;
 	/* Not stored: what its alarms were last made to say, by the owner. */
 	bool is_alarm_stale;
 	int shown_period_s;
@@ -245,8 +252,9 @@ struct group {
 	char waiting_id[ID_TEXT_MAX]; /* activity: EC2 has not told the zones yet; "" none */
 
 	struct breaker breaker;
-	int replacing; /* launches owed to unhealthy instances */
-	json_t *pools; /* array: where there was no room lately, see pools.c */
+	int replacing;        /* launches owed to unhealthy instances */
+	json_t *pools;        /* array: where there was no room lately, see pools.c */
+	int64_t scaled_in_ms; /* load tracking has taken something away */
 
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */
@@ -264,6 +272,13 @@ struct group {
 		char event[4 * NAME_MAX_LEN]; /* for the cause */
 		json_t *alarm;                /* owned; NULL none */
 	} proposal;
+	/* How many units were in service, and since when; the newest first. */
+	struct served {
+		int64_t since_ms;
+		int units;
+	} served[MAX_SERVED];
+	int wanted;                /* what the policies would have, limits or not; -1 unknown */
+	int64_t short_ms;          /* the owner: that was above max when last told; 0 not */
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
 	bool is_blocked; /* it has been told that protection keeps a scale-in from its end */
 	int surge;       /* instances beyond desired, for the refresh under way */

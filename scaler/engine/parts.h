@@ -217,7 +217,7 @@ bool group_matches_template(const struct group *group, const struct instance *in
 /* Sets group->surge; takes outdated instances away. */
 void refresh_run(struct tick *tick, struct group *group);
 
-/* tracking.c */
+/* weigh.c: policies that track something */
 void tracking_run(struct tick *tick, struct group *group);
 
 /* predict.c */

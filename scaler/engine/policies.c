@@ -11,6 +11,8 @@
 
 #include "scaler/engine/parts.h"
 
+enum { WANTED_MS = 70 * 1000 }; /* while the alarm lasts, it runs the policy once a minute */
+
 int64_t policy_warmup_ms(const struct group *group, const struct policy *policy)
 {
 	if (doc_has(policy->document, "EstimatedInstanceWarmup"))
@@ -80,8 +82,8 @@ static struct counts count(const struct group *group, const struct policy *polic
  * are on their way out are still part of it, so they are not taken away twice; and nothing goes
  * while something warms up.
  */
-static int step_capacity(const struct group *group, const struct policy *policy, double difference,
-			 int64_t now_ms)
+static int64_t step_capacity(const struct group *group, const struct policy *policy,
+			     double difference, int64_t now_ms)
 {
 	const json_t *step =
 	    adjust_step(doc_array(policy->document, "StepAdjustments"), difference);
@@ -93,20 +95,23 @@ static int step_capacity(const struct group *group, const struct policy *policy,
 		return group->desired;
 	wanted = counts.warm + (int64_t)adjust_change(policy->document, adjustment, counts.warm);
 	if (wanted > counts.warm)
-		return adjust_clamp(group, wanted > group->desired ? wanted : group->desired);
+		return wanted > group->desired ? wanted : group->desired;
 	if (counts.warming > 0)
 		return group->desired;
 	wanted = counts.warm + counts.terminating;
 	wanted += adjust_change(policy->document, adjustment, (int)wanted);
-	return adjust_clamp(group, wanted < group->desired ? wanted : group->desired);
+	wanted = wanted < group->desired ? wanted : group->desired;
+	return wanted > 0 ? wanted : 0;
 }
 
-static int simple_capacity(const struct group *group, const struct policy *policy)
+static int64_t simple_capacity(const struct group *group, const struct policy *policy)
 {
 	int adjustment = (int)doc_int(policy->document, "ScalingAdjustment", 0);
 
-	return adjust_clamp(group, (int64_t)group->desired +
-				       adjust_change(policy->document, adjustment, group->desired));
+	int64_t wanted =
+	    (int64_t)group->desired + adjust_change(policy->document, adjustment, group->desired);
+
+	return wanted > 0 ? wanted : 0;
 }
 
 static int refuse(struct err *err, int code, const char *why)
@@ -115,9 +120,9 @@ static int refuse(struct err *err, int code, const char *why)
 	return -1;
 }
 
-/* What the run would make of the capacity; < 0 with err. */
-static int wanted_capacity(const struct group *group, const struct policy *policy,
-			   const struct policy_run *run, int64_t now_ms, struct err *err)
+/* What the run would make of the capacity if there were no limits; < 0 with err. */
+static int64_t wanted_capacity(const struct group *group, const struct policy *policy,
+			       const struct policy_run *run, int64_t now_ms, struct err *err)
 {
 	if (is_type(policy, "SimpleScaling"))
 		return simple_capacity(group, policy);
@@ -135,10 +140,11 @@ static int wanted_capacity(const struct group *group, const struct policy *polic
 int engine_execute_policy(struct group *group, struct policy *policy, const struct policy_run *run,
 			  int64_t now_ms, struct err *err)
 {
-	int wanted = wanted_capacity(group, policy, run, now_ms, err);
+	int64_t unlimited = wanted_capacity(group, policy, run, now_ms, err);
+	int wanted = adjust_clamp(group, unlimited);
 	char event[NAME_MAX_LEN + 64];
 
-	if (wanted < 0)
+	if (unlimited < 0)
 		return -1;
 	if (!doc_bool(policy->document, "Enabled", true))
 		return refuse(err, EINVAL, "The policy is disabled.");
@@ -159,22 +165,24 @@ int engine_alarm_policy(struct group *group, struct policy *policy, const struct
 			int64_t now_ms, struct err *err)
 {
 	char event[4 * NAME_MAX_LEN];
-	int wanted;
+	int64_t wanted;
 
 	/* Target tracking judges by itself; its alarms only show. */
-	if (is_type(policy, "TargetTrackingScaling") ||
+	if (is_type(policy, "TargetTrackingScaling") || is_type(policy, "LoadTracking") ||
 	    !doc_bool(policy->document, "Enabled", true) || group->is_deleting ||
 	    group_is_suspended(group, "AlarmNotification"))
 		return 0;
 	wanted = wanted_capacity(group, policy, run, now_ms, err);
 	if (wanted < 0)
 		return -1;
+	policy->wanted = wanted < 1000000 ? (int)wanted : 1000000;
+	policy->wanted_until_ms = now_ms + WANTED_MS;
 	if (is_type(policy, "SimpleScaling") && group_is_cooling_down(group, now_ms))
 		return 0;
 	snprintf(event, sizeof event, "a monitor alarm %s in state %s triggered policy %s",
 		 doc_str(run->alarm, "AlarmName", ""),
 		 doc_str(run->alarm, "NewStateValue", "ALARM"), policy->name);
-	policies_propose(group, policy, wanted, event, run->alarm);
+	policies_propose(group, policy, adjust_clamp(group, wanted), event, run->alarm);
 	return 0;
 }
 
@@ -217,6 +225,8 @@ void policies_run(struct tick *tick, struct group *group)
 	if (wanted != group->desired) {
 		if (is_type(proposal->policy, "SimpleScaling"))
 			begin_cooldown(group, proposal->policy, tick->now_ms);
+		if (is_type(proposal->policy, "LoadTracking") && wanted < group->desired)
+			group->scaled_in_ms = tick->now_ms;
 		group_change_desired(group, wanted, tick->now_ms, proposal->event);
 		group_note_alarm(group, proposal->alarm);
 	}

@@ -119,6 +119,7 @@ static const struct field group_fields[] = {
     PLAIN(FIELD_JSON, group, why_alarms, "PendingAlarms"),
     PLAIN(FIELD_MS, group, cooldown_from_ms, "CooldownFromMs"),
     PLAIN(FIELD_INT, group, cooldown_s, "CooldownSeconds"),
+    PLAIN(FIELD_MS, group, scaled_in_ms, "ScaledInMs"),
     TEXT(group, waiting_id, "WaitingActivityId"),
     PLAIN(FIELD_INT, group, breaker.row, "LaunchFailures"),
     PLAIN(FIELD_INT, group, breaker.steps, "LaunchFailureSteps"),

@@ -1,53 +1,25 @@
 /*
- * Target tracking: out when three periods in a row are above the target, in when fifteen are
- * below a part of it, to the capacity that would bring the metric to the target.  Two seconds that
- * are far above it do too: noise is not that large for that long, and the sooner the better.
- * Periods are seconds where the metric is sent by the second, minutes otherwise.  Instances that
- * warm up are not counted in the metric; while one does, nothing is taken away.  No data, no
- * action.  Pure.  AWS: "Target tracking scaling policies"; asg.md 5.3, 5.4.
+ * Target tracking: out when the metric is above the target, in when it stays below a part of it, to
+ * the capacity that would bring it to the target.  By minutes as the alarms of AWS would have it:
+ * three periods for out, fifteen for in, and the newest value counts.  By seconds what is above the
+ * target must be more than noise: the further it is, the fewer seconds it takes, down to one; and
+ * scaling in goes no lower than the busiest of its seconds needs.  Instances that warm up are not
+ * counted in the metric; while one does, nothing is taken away.  No data, no action.  Pure.  AWS:
+ * "Target tracking scaling policies".
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "scaler/engine/parts.h"
+#include "scaler/engine/watch.h"
 
 enum {
 	POINTS_OUT = 3,
-	POINTS_STEEP = 2,
 	POINTS_IN = 15,
-	POINTS_SPARE = 4, /* a few may be missing: as alarms, the range is longer than N */
-	POINTS_RANGE = POINTS_IN + POINTS_SPARE,
-	CARRY = 2,    /* periods that an instance's last value stands for a missing one */
-	LAG_MS = 300, /* what comes in parts is read this long after the period's end */
-};
-
-#define STEEP 1.5 /* times the target */
-
-/* What a policy watches. */
-struct watch {
-	const char *namespace, *name, *statistic;
-	json_t *dimensions; /* owned; without the instance's for a metric of instances */
-	bool is_per_instance;
-	bool is_per_minute; /* the target is a sum per minute */
-	double target;
-};
-
-struct series {
-	double values[POINTS_RANGE]; /* oldest first, NAN where missing */
-	int counts[POINTS_RANGE];    /* instances that each is the average of */
-	int64_t end_ms;
-	int period_ms;
-};
-
-enum wish { WISH_HOLD, WISH_OUT, WISH_IN };
-
-struct verdict {
-	enum wish wish;
-	int capacity;
-	int need; /* right now, by the newest values; 0 unknown */
-	struct policy *policy;
+	POINTS_RANGE = 34, /* seconds: those of the slowest rule, and what noise is known by */
+	POINTS_WINDOW = 60,
+	LAG_MATH_MS = 1300,
 };
 
 /* Part of the target below which an instance can be spared, as the alarms of AWS have it. */
@@ -67,128 +39,6 @@ int tracking_need(int n, double metric, double target)
 	return need > 1e6 ? 1000000 : need > 0 ? (int)need : 0;
 }
 
-/* ---- what is watched ---- */
-
-static json_t *dimension(const char *name, const char *value, size_t len)
-{
-	return json_pack("{s:s, s:s%}", "Name", name, "Value", value, len);
-}
-
-/* app/NAME/ID/targetgroup/NAME/ID: both dimensions' values in one. */
-static json_t *label_dimensions(const char *label)
-{
-	const char *target_group = strstr(label, "/targetgroup/");
-	json_t *out;
-
-	if (!target_group)
-		return NULL;
-	out = json_array();
-	json_array_append_new(out,
-			      dimension("LoadBalancer", label, (size_t)(target_group - label)));
-	json_array_append_new(out,
-			      dimension("TargetGroup", target_group + 1, strlen(target_group + 1)));
-	return out;
-}
-
-static int predefined(const json_t *spec, struct watch *watch)
-{
-	const char *type = doc_str(spec, "PredefinedMetricType", "");
-
-	watch->statistic = "Average";
-	watch->namespace = "AWS/EC2";
-	watch->is_per_instance = true;
-	if (strcmp(type, "ASGAverageCPUUtilization") == 0)
-		watch->name = "CPUUtilization";
-	else if (strcmp(type, "ASGAverageNetworkIn") == 0)
-		watch->name = "NetworkIn";
-	else if (strcmp(type, "ASGAverageNetworkOut") == 0)
-		watch->name = "NetworkOut";
-	else if (strcmp(type, "ALBRequestCountPerTarget") == 0) {
-		watch->namespace = "AWS/ApplicationELB";
-		watch->name = "RequestCountPerTarget";
-		watch->statistic = "Sum";
-		watch->is_per_instance = false;
-		watch->is_per_minute = true;
-		watch->dimensions = label_dimensions(doc_str(spec, "ResourceLabel", ""));
-		return watch->dimensions ? 0 : -1;
-	} else {
-		return -1;
-	}
-	watch->is_per_minute = strcmp(watch->name, "CPUUtilization") != 0;
-	return 0;
-}
-
-static int customized(const json_t *spec, struct watch *watch)
-{
-	watch->namespace = doc_str(spec, "Namespace", NULL);
-	watch->name = doc_str(spec, "MetricName", NULL);
-	watch->statistic = doc_str(spec, "Statistic", "Average");
-	if (!watch->namespace || !watch->name)
-		return -1;
-	watch->is_per_minute = strcmp(watch->statistic, "Sum") == 0;
-	watch->dimensions = json_incref(doc_array(spec, "Dimensions"));
-	if (!watch->dimensions)
-		watch->dimensions = json_array();
-	return 0;
-}
-
-static int watch_init(struct watch *watch, const struct policy *policy)
-{
-	const json_t *config = doc_object(policy->document, "TargetTrackingConfiguration");
-	const json_t *spec = doc_object(config, "PredefinedMetricSpecification");
-
-	memset(watch, 0, sizeof *watch);
-	watch->target = doc_num(config, "TargetValue", 0);
-	if (watch->target <= 0)
-		return -1;
-	if (spec)
-		return predefined(spec, watch);
-	spec = doc_object(config, "CustomizedMetricSpecification");
-	return spec ? customized(spec, watch) : -1;
-}
-
-/* ---- who counts ---- */
-
-struct counted {
-	const struct instance **items;
-	int n;
-	int in_service, warming, terminating;
-};
-
-static int count_instances(const struct tick *tick, const struct group *group,
-			   const struct policy *policy, struct counted *counted)
-{
-	int64_t warmup = policy_warmup_ms(group, policy);
-	const struct instance *instance;
-	int n = 0;
-
-	TAILQ_FOREACH (instance, &group->instances, link)
-		n++;
-	memset(counted, 0, sizeof *counted);
-	counted->items = calloc((size_t)n + 1, sizeof(struct instance *));
-	if (!counted->items)
-		return -1;
-	TAILQ_FOREACH (instance, &group->instances, link) {
-		bool is_in = instance->state == INSTANCE_IN_SERVICE;
-		bool is_warm = is_in && tick->now_ms - instance->in_service_ms >= warmup;
-
-		counted->in_service += is_in;
-		counted->terminating +=
-		    instance->state == INSTANCE_TERMINATING && !instance->is_warm;
-		counted->warming += instance->state == INSTANCE_PENDING || (is_in && !is_warm);
-		if (is_warm)
-			counted->items[counted->n++] = instance;
-	}
-	if (counted->n > 0)
-		return 0;
-	/* A group whose first instances all warm up has only these to judge by. */
-	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (instance->state == INSTANCE_IN_SERVICE)
-			counted->items[counted->n++] = instance;
-	}
-	return 0;
-}
-
 /* Quiet before the set changed says nothing about the set: fewer now carry the same load.  (Load
  * does: it is summed over those that are there now.) */
 static void note_set(struct policy *policy, const struct counted *counted, int64_t now_ms)
@@ -205,313 +55,314 @@ static void note_set(struct policy *policy, const struct counted *counted, int64
 	policy->steady_since_ms = now_ms;
 }
 
-/* ---- the metric ---- */
+/* ---- periods ---- */
 
-static int read_values(const struct tick *tick, const struct watch *watch, const json_t *dimensions,
-		       const struct series *series, double values[])
+/* How many periods a window has; without one what AWS's alarms have. */
+static int points_of(int window_s, int period_ms, int otherwise)
 {
-	struct metric_request request = {
-	    .namespace = watch->namespace,
-	    .name = watch->name,
-	    .statistic = watch->statistic,
-	    .dimensions = dimensions,
-	    .period_s = series->period_ms / 1000,
-	    .end_ms = series->end_ms,
-	    .values = values,
-	    .n = POINTS_RANGE,
-	};
+	int points = (1000 * window_s + period_ms - 1) / period_ms;
 
-	for (int i = 0; i < POINTS_RANGE; i++)
-		values[i] = NAN;
-	return tick->metrics->read(tick->metrics->arg, &request);
+	if (window_s == 0)
+		return otherwise;
+	return points < SERIES_MAX - SERIES_SPARE ? points : SERIES_MAX - SERIES_SPARE;
 }
 
-/* Adds one instance's values to the sums; a gap is bridged by its last value. */
-static void add_values(const double values[], double sums[], int counts[], bool is_real[])
+/* A long window is looked at in longer periods. */
+static int window_period_ms(const struct watch *watch, int window_s, int period_ms)
 {
-	double last = NAN;
-	int age = 0;
+	static const int longer[] = {5000, 10000, 30000, 60000};
 
-	for (int i = 0; i < POINTS_RANGE; i++) {
-		age++;
-		if (!isnan(values[i])) {
-			last = values[i];
-			age = 0;
-			is_real[i] = true;
-		}
-		if (isnan(last) || age > CARRY)
-			continue;
-		sums[i] += last;
-		counts[i]++;
+	for (size_t i = 0; i < sizeof longer / sizeof longer[0]; i++) {
+		if (watch->period_s || 1000 * window_s <= POINTS_WINDOW * period_ms)
+			break;
+		if (longer[i] > period_ms)
+			period_ms = longer[i];
 	}
+	return period_ms;
 }
 
-static int read_instances(const struct tick *tick, const struct watch *watch,
-			  const struct counted *counted, struct series *series)
+static int read_by(const struct tick *tick, const struct group *group, const struct watch *watch,
+		   const struct counted *counted, struct series *series, int period_ms)
 {
-	double sums[POINTS_RANGE] = {0}, values[POINTS_RANGE];
-	int counts[POINTS_RANGE] = {0}, found = 0;
-	bool is_real[POINTS_RANGE] = {false};
+	bool is_fast = period_ms == 1000;
+	int points;
 
-	for (int i = 0; i < counted->n; i++) {
-		json_t *dimensions =
-		    json_pack("[{s:s, s:s}]", "Name", "InstanceId", "Value", counted->items[i]->id);
-
-		if (read_values(tick, watch, dimensions, series, values) > 0)
-			add_values(values, sums, counts, is_real);
-		json_decref(dimensions);
-	}
-	for (int i = 0; i < POINTS_RANGE; i++) {
-		series->counts[i] = counts[i];
-		series->values[i] = is_real[i] && counts[i] ? sums[i] / counts[i] : NAN;
-		found += is_real[i];
-	}
-	return found;
+	series->period_ms = window_period_ms(watch, watch->out_window_s, period_ms);
+	points = points_of(watch->out_window_s, series->period_ms, POINTS_OUT) + SERIES_SPARE;
+	series->n = is_fast && points < POINTS_RANGE ? POINTS_RANGE : points;
+	/* Seconds are looked at when they come: a part of a sum never asks for too much.  But what
+	 * an expression fills in for what has not come yet is taken for real. */
+	series->lag_ms = watch->queries ? LAG_MATH_MS : is_fast ? 0 : LAG_MS;
+	return watch_read(tick, group, watch, counted, series);
 }
 
-/* Instances' own figures if there are any, else the group's. */
-static int read_period(const struct tick *tick, const struct group *group,
-		       const struct watch *watch, const struct counted *counted,
-		       struct series *series, int period_ms)
-{
-	json_t *dimensions;
-	int found;
-
-	/* An instance's second is one datapoint: there or not, never half. */
-	int lag_ms = watch->is_per_instance && period_ms == 1000 ? 0 : LAG_MS;
-
-	series->period_ms = period_ms;
-	series->end_ms = (tick->now_ms - lag_ms) / period_ms * period_ms;
-	if (!watch->is_per_instance)
-		return read_values(tick, watch, watch->dimensions, series, series->values);
-	found = read_instances(tick, watch, counted, series);
-	if (found > 0)
-		return found;
-	dimensions =
-	    json_pack("[{s:s, s:s}]", "Name", "AutoScalingGroupName", "Value", group->name);
-	found = read_values(tick, watch, dimensions, series, series->values);
-	for (int i = 0; i < POINTS_RANGE; i++)
-		series->counts[i] = counted->n;
-	json_decref(dimensions);
-	return found;
-}
-
-static int read_series(const struct tick *tick, const struct group *group,
+/* What scaling out is judged by. */
+static int read_newest(const struct tick *tick, const struct group *group,
 		       const struct watch *watch, const struct counted *counted,
 		       struct series *series)
 {
-	int found = read_period(tick, group, watch, counted, series, 1000);
+	int found;
 
-	if (found == 0)
-		return read_period(tick, group, watch, counted, series, 60000);
-	for (int i = 0; watch->is_per_minute && i < POINTS_RANGE; i++)
-		series->values[i] *= 60;
-	return found;
+	if (watch->period_s)
+		return read_by(tick, group, watch, counted, series, 1000 * watch->period_s);
+	found = read_by(tick, group, watch, counted, series, 1000);
+	return found ? found : read_by(tick, group, watch, counted, series, 60000);
+}
+
+/* ---- out ---- */
+
+/* Of seconds: so many in a row whose mean is so much above the target, in standard deviations of
+ * that mean, each at least at so many times the target. */
+struct rule {
+	int n;
+	double deviations, steep;
+};
+
+static const struct rule rules[] = {
+    {1, 6, 1.5}, {2, 4, 1.5}, {POINTS_OUT, 3, 1}, {10, 2.5, 0}, {30, 1, 0},
+};
+
+/* The least noise that a few seconds are to be told from: a tenth of the target; of counts, twice
+ * what chance alone does to as many as the target allows. */
+static double least_noise(const struct watch *watch, const struct counted *counted)
+{
+	double tenth = watch->target / 10, by_second;
+
+	if (watch->sum_s == 0)
+		return tenth;
+	by_second = watch->target / watch->sum_s * (counted->in_service ? counted->in_service : 1);
+	return fmax(tenth, 2 * watch->target / sqrt(fmax(by_second, 0.01)));
+}
+
+static bool passes(const struct rule *rule, const struct watch *watch, const struct series *series,
+		   double noise, struct stretch *stretch)
+{
+	double above = rule->deviations * noise / sqrt(rule->n);
+
+	return series_newest(series, rule->n, 0, stretch) &&
+	       stretch->least > rule->steep * watch->target - 1e-9 &&
+	       stretch->mean > watch->target + above && stretch->mean > watch->target;
+}
+
+/* Without enough values to know the noise by. */
+static bool is_plainly_above(const struct watch *watch, const struct series *series,
+			     struct stretch *stretch)
+{
+	if (series_newest(series, POINTS_OUT, 0, stretch) && stretch->least > watch->target)
+		return true;
+	/* Counts of few things in a second jump: only what is a level counts here. */
+	return watch->sum_s == 0 && series_newest(series, 2, 0, stretch) &&
+	       stretch->least > 1.5 * watch->target;
+}
+
+/* What scaling out is judged by. */
+struct newest {
+	const struct tick *tick;
+	const struct group *group;
+	const struct watch *watch;
+	const struct counted *counted;
+	const struct series *series;
+};
+
+static bool is_above_noise(const struct newest *at, struct policy *policy, struct stretch *stretch)
+{
+	double noise = series_noise(at->series), least = least_noise(at->watch, at->counted);
+	bool may_be_sudden = sudden_may_be(policy, at->series, at->watch->target);
+
+	if (isnan(noise))
+		return is_plainly_above(at->watch, at->series, stretch);
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		const struct rule *rule = &rules[i];
+		bool is_few = rule->n < POINTS_OUT;
+
+		if ((is_few && !may_be_sudden) ||
+		    !passes(rule, at->watch, at->series, is_few ? fmax(noise, least) : noise,
+			    stretch))
+			continue;
+		if (!is_few)
+			return true;
+		if (!sudden_is_new(at->tick, at->group, at->watch, at->counted, stretch->mean))
+			continue;
+		sudden_note(policy, at->series);
+		return true;
+	}
+	return false;
+}
+
+/* Does it ask for more capacity?  By the stretch's mean. */
+static bool asks_for_more(const struct newest *at, struct policy *policy, struct stretch *stretch)
+{
+	const struct watch *watch = at->watch;
+	const struct series *series = at->series;
+	int points = points_of(watch->out_window_s, series->period_ms, POINTS_OUT);
+	bool is_fast = series->period_ms == 1000;
+
+	if (is_fast && watch->out_window_s == 0 && watch->period_s == 0)
+		return is_above_noise(at, policy, stretch);
+	if (!series_newest(series, points, 0, stretch) || stretch->least <= watch->target)
+		return false;
+	return is_fast || series_newest(series, 1, 0, stretch);
+}
+
+/* ---- in ---- */
+
+/* Instances without figures might be busy: each counts as one at the target. */
+static void suspect_silent(const struct watch *watch, const struct counted *counted,
+			   struct series *series)
+{
+	for (int i = 0; i < series->n; i++) {
+		int silent = counted->n - series->counts[i];
+
+		if (isnan(series->values[i]) || silent <= 0)
+			continue;
+		series->values[i] =
+		    (series->values[i] * series->counts[i] + silent * watch->target) / counted->n;
+	}
+}
+
+/* The value that the group may shrink to; NAN: it may not. */
+static double asks_for_less(const struct newest *at, const struct policy *policy)
+{
+	const struct watch *watch = at->watch;
+	const struct counted *counted = at->counted;
+	double low = watch->target * tracking_low_fraction(counted->in_service);
+	struct stretch stretch;
+	struct series series = {.lag_ms = watch->queries ? LAG_MATH_MS : LAG_MS};
+	int points;
+
+	series.period_ms = window_period_ms(watch, watch->in_window_s, at->series->period_ms);
+	if (watch->is_per_instance && series.period_ms == 1000)
+		series.lag_ms = 0; /* an instance's second is one datapoint: there or not */
+	points = points_of(watch->in_window_s, series.period_ms, POINTS_IN);
+	series.n = points + SERIES_SPARE;
+	if (watch_read(at->tick, at->group, watch, counted, &series) == 0)
+		return NAN;
+	suspect_silent(watch, counted, &series);
+	if (!series_newest(&series, points, policy->steady_since_ms, &stretch) ||
+	    stretch.most >= low)
+		return NAN;
+	return series.period_ms < 60000 && watch->period_s == 0 ? stretch.most : stretch.newest;
 }
 
 /* ---- judging ---- */
 
-/* Instances that the newest n figures speak for: one without data may be idle or dead, so it asks
- * for no others. */
-static int spoken_for(const struct series *series, int counted, int n)
+/* The capacity that the figures speak for: an instance without data may be idle or dead, so it asks
+ * for no others.  A metric that is there without instances counts as if there were one: so it
+ * leaves 0. */
+static int spoken_for(const struct newest *at, const struct stretch *stretch)
 {
-	int least = counted;
+	const struct series *series = at->series;
+	int least = at->counted->n;
 
-	for (int i = POINTS_RANGE - 1, found = 0; i >= 0 && found < n; i--) {
+	if (!at->watch->is_per_instance) {
+		least = served_least(at->group, stretch->from_ms);
+		return least > 1 ? least : 1;
+	}
+	for (int i = series->n - 1, found = 0; i >= 0 && found < POINTS_OUT; i--) {
 		if (isnan(series->values[i]))
 			continue;
 		least = series->counts[i] < least ? series->counts[i] : least;
 		found++;
 	}
-	return least;
+	return at->counted->n > 0 ? (int)((int64_t)at->counted->units * least / at->counted->n) : 0;
 }
 
-/* The newest n values on one side of limit: their mean; NAN: not n, too old, or not all. */
-static double mean_beyond(const struct series *series, int64_t since_ms, int n, double limit,
-			  bool is_above)
+static void judge(const struct newest *at, struct group *group, struct verdict *verdict)
 {
-	double sum = 0;
-	int found = 0;
+	const struct counted *counted = at->counted;
+	struct policy *policy = verdict->policy;
+	double target = at->watch->target, value;
+	struct stretch stretch;
+	int need;
 
-	for (int i = POINTS_RANGE - 1; i >= 0 && found < n; i--) {
-		int64_t start_ms = series->end_ms - (int64_t)(POINTS_RANGE - i) * series->period_ms;
-		double value = series->values[i];
-
-		if (start_ms < since_ms || POINTS_RANGE - 1 - i >= n + POINTS_SPARE)
-			return NAN;
-		if (isnan(value)) {
-			if (found == 0 && POINTS_RANGE - 1 - i >= POINTS_SPARE - 1)
-				return NAN;
-			continue;
-		}
-		if (is_above ? value <= limit : value >= limit)
-			return NAN;
-		sum += value;
-		found++;
+	if (series_newest(at->series, POINTS_OUT, 0, &stretch))
+		verdict->need = tracking_need(spoken_for(at, &stretch), stretch.mean, target);
+	if (asks_for_more(at, policy, &stretch)) {
+		need = tracking_need(spoken_for(at, &stretch), stretch.mean, target);
+		policy->wanted = need > group->desired ? need : group->desired;
+		verdict->wish = WISH_OUT;
+		verdict->capacity = adjust_clamp(group, policy->wanted);
+		return;
 	}
-	return found == n ? sum / n : NAN;
+	policy->wanted = group->desired;
+	value = counted->warming > 0 ? NAN : asks_for_less(at, policy);
+	if (isnan(value))
+		return;
+	need = tracking_need(counted->in_service + counted->terminating, value, target);
+	policy->wanted = need < group->desired ? need : group->desired;
+	verdict->wish = WISH_IN;
+	verdict->capacity = adjust_clamp(group, policy->wanted);
 }
 
-/* The mean of the newest values if they ask for more capacity, else NAN. */
-static double mean_above(const struct watch *watch, const struct series *series)
+struct verdict target_tracking_judge(struct tick *tick, struct group *group, struct policy *policy)
 {
-	double mean = mean_beyond(series, 0, POINTS_OUT, watch->target, true);
-
-	/* Rates are counts of few things in a second, and jump: only what is a level counts here.
-	 */
-	if (!isnan(mean) || watch->is_per_minute || series->period_ms != 1000)
-		return mean;
-	return mean_beyond(series, 0, POINTS_STEEP, STEEP * watch->target, true);
-}
-
-static struct verdict judge(const struct group *group, struct policy *policy,
-			    const struct watch *watch, const struct counted *counted,
-			    const struct series *series)
-{
-	struct verdict verdict = {WISH_HOLD, group->desired, 0, policy};
-	double low = watch->target * tracking_low_fraction(counted->in_service);
-	int n = watch->is_per_instance ? spoken_for(series, counted->n, POINTS_OUT)
-				       : counted->in_service;
-	double mean = mean_beyond(series, 0, POINTS_OUT, -INFINITY, true);
-
-	if (!isnan(mean))
-		verdict.need = tracking_need(n, mean, watch->target);
-	mean = mean_above(watch, series);
-	if (!isnan(mean)) {
-		int need = tracking_need(n, mean, watch->target);
-
-		policy->wanted = need;
-		verdict.wish = WISH_OUT;
-		verdict.capacity =
-		    adjust_clamp(group, need > group->desired ? need : group->desired);
-		return verdict;
-	}
-	mean = mean_beyond(series, policy->steady_since_ms, POINTS_IN, low, false);
-	if (!isnan(mean) && counted->warming == 0) {
-		int need =
-		    tracking_need(counted->in_service + counted->terminating, mean, watch->target);
-
-		policy->wanted = need;
-		verdict.wish = WISH_IN;
-		verdict.capacity =
-		    adjust_clamp(group, need < group->desired ? need : group->desired);
-	}
-	return verdict;
-}
-
-static struct verdict evaluate(struct tick *tick, struct group *group, struct policy *policy)
-{
-	struct verdict verdict = {WISH_HOLD, group->desired, 0, policy};
+	struct verdict verdict = {WISH_HOLD, group->desired, 0, policy, ""};
+	int64_t warmup_ms = policy_warmup_ms(group, policy);
 	struct counted counted = {0};
-	struct series series = {0};
+	struct series series;
 	struct watch watch;
 
 	policy->wanted = -1;
 	policy->metric = NAN;
-	if (watch_init(&watch, policy) < 0 || count_instances(tick, group, policy, &counted) < 0)
+	if (watch_init(&watch, policy) < 0 ||
+	    counted_init(&counted, group, warmup_ms, tick->now_ms) < 0)
 		goto out;
 	note_set(policy, &counted, tick->now_ms);
-	if (counted.n == 0 || read_series(tick, group, &watch, &counted, &series) == 0)
+	if ((watch.is_per_instance && counted.n == 0) ||
+	    read_newest(tick, group, &watch, &counted, &series) == 0)
 		goto out;
 	policy->period_s = series.period_ms / 1000;
-	for (int i = POINTS_RANGE - 1; i >= 0 && isnan(policy->metric); i--)
-		policy->metric = series.values[i];
-	verdict = judge(group, policy, &watch, &counted, &series);
+	policy->metric = series_last(&series);
+	judge(&(struct newest){tick, group, &watch, &counted, &series}, group, &verdict);
 out:
-	free(counted.items);
-	json_decref(watch.dimensions);
+	counted_fini(&counted);
+	watch_fini(&watch);
 	return verdict;
 }
 
-/* ---- acting ---- */
+/* ---- alarms that show ---- */
 
-/* Alarms: the high one, then the low one (a group's name may hold what tells theirs apart). */
-static const char *alarm_name(const struct policy *policy, enum wish wish)
+static int name_metric(json_t *alarm, const struct group *group, const struct watch *watch)
 {
-	const json_t *alarms = doc_array(policy->document, "Alarms");
+	json_t *dimensions = json_deep_copy(watch->dimensions);
 
-	return doc_str(json_array_get(alarms, wish == WISH_OUT ? 0 : 1), "AlarmName", policy->name);
+	if (watch->queries)
+		return json_object_set(alarm, "Metrics", watch->queries);
+	if (!dimensions)
+		dimensions =
+		    json_pack("[{s:s, s:s}]", "Name", "AutoScalingGroupName", "Value", group->name);
+	return json_object_set_new(alarm, "MetricName", json_string(watch->name)) |
+	       json_object_set_new(alarm, "Namespace", json_string(watch->namespace)) |
+	       json_object_set_new(alarm, "Statistic", json_string(watch->statistic)) |
+	       (watch->unit ? json_object_set_new(alarm, "Unit", json_string(watch->unit)) : 0) |
+	       json_object_set_new(alarm, "Dimensions", dimensions);
 }
 
-/* What the alarm would say if it were that which decides. */
-static json_t *alarm_of(const struct tick *tick, const struct group *group,
-			const struct verdict *verdict)
+json_t *tracking_alarm(const struct group *group, const struct policy *policy, bool is_high)
 {
-	const json_t *shown = json_array_get(doc_array(verdict->policy->document, "Alarms"),
-					     verdict->wish == WISH_OUT ? 0 : 1);
-	bool is_out = verdict->wish == WISH_OUT;
-	json_t *alarm = NULL, *detail = NULL;
+	double low = tracking_low_fraction(group_count(group).in_service), target;
+	int window_s, period_ms;
+	json_t *alarm = NULL;
 	struct watch watch;
-	double low = tracking_low_fraction(group_count(group).in_service);
 
-	if (watch_init(&watch, verdict->policy) == 0)
-		alarm = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:s}", "AlarmName",
-				  doc_str(shown, "AlarmName", ""), "AlarmArn",
-				  doc_str(shown, "AlarmARN", ""), "MetricName", watch.name,
-				  "Namespace", watch.namespace, "Statistic", watch.statistic,
-				  "Period", verdict->policy->period_s, "EvaluationPeriods",
-				  is_out ? POINTS_OUT : POINTS_IN, "Threshold",
-				  is_out ? watch.target : watch.target * low, "ComparisonOperator",
-				  is_out ? "GreaterThanThreshold" : "LessThanThreshold");
-	if (alarm)
-		detail = alarm_detail(tick->engine, alarm, "OK", "ALARM", tick->now_ms);
-	json_decref(alarm);
-	json_decref(watch.dimensions);
-	return detail;
-}
-
-static void propose(struct tick *tick, struct group *group, const struct verdict *verdict)
-{
-	bool is_change = verdict->capacity != group->desired;
-	json_t *alarm = is_change ? alarm_of(tick, group, verdict) : NULL;
-	char event[4 * NAME_MAX_LEN];
-
-	snprintf(event, sizeof event, "a monitor alarm %s in state ALARM triggered policy %s",
-		 alarm_name(verdict->policy, verdict->wish), verdict->policy->name);
-	policies_propose(group, verdict->policy, verdict->capacity, event, alarm);
-	json_decref(alarm);
-}
-
-static bool may_scale_in(const struct policy *policy)
-{
-	return !doc_bool(doc_object(policy->document, "TargetTrackingConfiguration"),
-			 "DisableScaleIn", false);
-}
-
-/* Out if one wants out (the largest); in only if all that may want in.  A policy that may not
- * take away has no veto, but is not driven to ask for more at once: its need is a floor. */
-void tracking_run(struct tick *tick, struct group *group)
-{
-	struct verdict out = {WISH_HOLD, 0, 0, NULL}, in = {WISH_HOLD, 0, 0, NULL};
-	bool is_in_vetoed = false;
-	struct policy *policy;
-	int floor = 0;
-
-	if (!tick->metrics->read || group->is_deleting ||
-	    group_is_suspended(group, "AlarmNotification"))
-		return;
-	TAILQ_FOREACH (policy, &group->policies, link) {
-		struct verdict verdict;
-
-		if (strcmp(doc_str(policy->document, "PolicyType", ""), "TargetTrackingScaling") !=
-			0 ||
-		    !doc_bool(policy->document, "Enabled", true))
-			continue;
-		verdict = evaluate(tick, group, policy);
-		if (verdict.wish == WISH_OUT && (!out.policy || verdict.capacity > out.capacity))
-			out = verdict;
-		if (!may_scale_in(policy)) {
-			floor = verdict.need > floor ? verdict.need : floor;
-			continue;
-		}
-		is_in_vetoed |= verdict.wish != WISH_IN;
-		if (verdict.wish == WISH_IN && (!in.policy || verdict.capacity > in.capacity))
-			in = verdict;
+	if (watch_init(&watch, policy) < 0)
+		goto out;
+	window_s = is_high ? watch.out_window_s : watch.in_window_s;
+	period_ms = watch.period_s ? 1000 * watch.period_s : policy->period_s == 1 ? 1000 : 60000;
+	period_ms = window_period_ms(&watch, window_s, period_ms);
+	/* The target may be a minute's sum; the alarm sees its own period's. */
+	target = watch.sum_s ? watch.target * period_ms / 1000 / watch.sum_s : watch.target;
+	alarm = json_pack("{s:i, s:f, s:s}", "EvaluationPeriods",
+			  points_of(window_s, period_ms, is_high ? POINTS_OUT : POINTS_IN),
+			  "Threshold", is_high ? target : target * low, "ComparisonOperator",
+			  is_high ? "GreaterThanThreshold" : "LessThanThreshold");
+	if (alarm && !watch.queries)
+		json_object_set_new(alarm, "Period", json_integer(period_ms / 1000));
+	if (alarm && name_metric(alarm, group, &watch) != 0) {
+		json_decref(alarm);
+		alarm = NULL;
 	}
-	if (in.policy && in.capacity < floor)
-		in.capacity = floor < group->desired ? floor : group->desired;
-	if (out.policy)
-		propose(tick, group, &out);
-	else if (in.policy && !is_in_vetoed)
-		propose(tick, group, &in);
+out:
+	watch_fini(&watch);
+	return alarm;
 }

@@ -296,7 +296,7 @@ static void requests_by_the_second_are_held_against_a_target_by_the_minute(void 
 	struct actions actions = {0};
 
 	(void)state;
-	world_pass(world, 5);
+	world_pass(world, 15); /* what was measured of fewer asks for fewer */
 	world_policy(world,
 		     json_pack("{s:s, s:s, s:{s:i, s:{s:s, s:s}}}", "PolicyName", "req",
 			       "PolicyType", "TargetTrackingScaling", "TargetTrackingConfiguration",
