@@ -22,6 +22,7 @@
 #include "common/store/store.h"
 #include "scaler/api/autoscaling.h"
 #include "scaler/api/cloudwatch.h"
+#include "scaler/cloud/event_sender.h"
 #include "scaler/cloud/notices.h"
 #include "scaler/cloud/rim.h"
 #include "scaler/sim/simulate.h"
@@ -174,6 +175,18 @@ static void on_dashboard_page(void *context, struct aws_page *page)
 		    "the AWS APIs of this port have the groups and their activities.\n");
 }
 
+static void on_events_page(void *context, struct aws_page *page)
+{
+	const struct scaler *scaler = context;
+	bool is_open = json_array_size(scaler->settings.credentials) == 0;
+
+	/* Anybody may read the page: who needs keys otherwise is not given tokens here. */
+	if (event_page(rim_engine(scaler->rim), page->query, !is_open, page->body) < 0)
+		page->status = 400;
+	else
+		page->content_type = "application/json";
+}
+
 static void on_metrics_page(void *context, struct aws_page *page)
 {
 	struct scaler *scaler = context;
@@ -200,6 +213,8 @@ static int start_clients(struct scaler *scaler, struct err *err)
 	    .account_id = scaler->settings.account_id,
 	    .ec2_endpoint = doc_str(own, "Ec2Endpoint", NULL),
 	    .elb_endpoint = doc_str(own, "ElbEndpoint", NULL),
+	    .sns_endpoint = doc_str(own, "SnsEndpoint", NULL),
+	    .event_webhook = doc_str(own, "EventWebhook", NULL),
 	};
 
 	scaler->curl_loop = curl_loop_new(scaler->base, err);
@@ -244,6 +259,7 @@ static int start_server(struct scaler *scaler, struct err *err)
 		return -1;
 	if (aws_server_add_page(scaler->server, "/healthz", on_health_page, scaler) < 0 ||
 	    aws_server_add_page(scaler->server, "/metrics", on_metrics_page, scaler) < 0 ||
+	    aws_server_add_page(scaler->server, "/events", on_events_page, scaler) < 0 ||
 	    aws_server_add_page(scaler->server, "/dashboard", on_dashboard_page, scaler) < 0) {
 		err_set(err, ENOMEM, "out of memory");
 		return -1;

@@ -394,7 +394,7 @@ static int apply_hook(struct autoscaling *as, const json_t *input, struct err *e
 	struct group *group = engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
 	struct aws_error error = {0};
 
-	if (!group || hook_put(group, input, &error) < 0) {
+	if (!group || hook_put(as, group, input, &error) < 0) {
 		err_set(err, EINVAL, "%s", group ? error.message : "its group is gone");
 		return -1;
 	}

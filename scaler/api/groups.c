@@ -249,7 +249,8 @@ static int check_hooks(const json_t *hooks, struct aws_error *error)
 }
 
 /* What comes with a new group: target groups by their newer name, and hooks. */
-static int add_extras(struct group *group, const json_t *input, struct aws_error *error)
+static int add_extras(struct autoscaling *as, struct group *group, const json_t *input,
+		      struct aws_error *error)
 {
 	json_t *arns = traffic_sources_arns(input, error);
 	const json_t *arn, *hook;
@@ -259,7 +260,7 @@ static int add_extras(struct group *group, const json_t *input, struct aws_error
 		engine_attach(group, json_string_value(arn));
 	json_decref(arns);
 	json_array_foreach (doc_array(input, "LifecycleHookSpecificationList"), i, hook) {
-		if (hook_put(group, hook, error) < 0)
+		if (hook_put(as, group, hook, error) < 0)
 			return -1;
 	}
 	return 0;
@@ -333,7 +334,7 @@ json_t *handle_CreateAutoScalingGroup(void *context, const struct aws_call *call
 	json_decref(whole);
 	if (!group)
 		return reply_invalid(error, "%s", err.text);
-	if (add_extras(group, input, error) < 0)
+	if (add_extras(as, group, input, error) < 0)
 		return NULL;
 	return reply_written(as, json_object(), error);
 }

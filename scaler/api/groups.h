@@ -14,7 +14,8 @@ MUST_CHECK int target_groups_check(const json_t *arns, struct aws_error *error);
 /* The ARNs of the input's TrafficSources (new reference; none is fine), or NULL with error. */
 MUST_CHECK json_t *traffic_sources_arns(const json_t *input, struct aws_error *error);
 MUST_CHECK int hook_check(const json_t *input, struct aws_error *error);
-MUST_CHECK int hook_put(struct group *group, const json_t *input, struct aws_error *error);
+MUST_CHECK int hook_put(struct autoscaling *as, struct group *group, const json_t *input,
+			struct aws_error *error);
 /* The group, its policies and their alarms; the group itself goes when its instances have. */
 void group_delete(struct autoscaling *as, struct group *group);
 

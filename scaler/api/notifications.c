@@ -1,5 +1,6 @@
 /*
- * Notification configurations: kept for the tools that make them.  Nothing is sent.
+ * Notification configurations: who is told of launches and terminations.  Telling is events.c of
+ * the engine.
  */
 #include <string.h>
 
@@ -92,6 +93,7 @@ json_t *handle_PutNotificationConfiguration(void *context, const struct aws_call
 			      json_pack("{s:s, s:o}", "TopicARN", topic, "Types",
 					json_deep_copy(doc_array(input, "NotificationTypes"))));
 	group->is_dirty = true;
+	event_test(group, topic, reply_now_ms(as));
 	return reply_written(as, json_object(), error);
 }
 

@@ -112,4 +112,5 @@ void rim_print(const struct rim *rim, struct buf *text)
 		  counts->terminate_instances_failed);
 	add_calls(text, "Describe", counts->describes, counts->describes_failed);
 	add_calls(text, "RegisterTargets", counts->registers, counts->registers_failed);
+	event_sender_print(rim->sender, text);
 }

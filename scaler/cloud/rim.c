@@ -161,6 +161,8 @@ static void tick(struct rim *rim)
 			rim_refuse(rim, &actions.items[i]);
 	}
 	actions_fini(&actions);
+	if (is_written)
+		event_sender_run(rim->sender, now_ms);
 	rim_poll_ec2(rim, now_ms);
 	rim_poll_targets(rim, now_ms);
 }
@@ -191,6 +193,28 @@ static struct aws_client *client(const struct rim_config *config, const char *se
 	return aws_client_new(config->curl_loop, config->credentials, &settings, err);
 }
 
+static void on_event_done(void *arg)
+{
+	rim_wake(arg);
+}
+
+static int start_sender(struct rim *rim, struct err *err)
+{
+	struct event_sender_config config = {
+	    .loop = rim->config.curl_loop,
+	    .credentials = rim->config.credentials,
+	    .engine = rim->engine,
+	    .region = rim->config.region,
+	    .sns_endpoint = rim->config.sns_endpoint,
+	    .webhook = rim->config.event_webhook,
+	    .on_done = on_event_done,
+	    .arg = rim,
+	};
+
+	rim->sender = event_sender_new(&config, err);
+	return rim->sender ? 0 : -1;
+}
+
 struct rim *rim_new(const struct rim_config *config, struct err *err)
 {
 	struct rim *rim = calloc(1, sizeof *rim);
@@ -216,7 +240,7 @@ struct rim *rim_new(const struct rim_config *config, struct err *err)
 	}
 	rim->ec2 = client(config, "ec2", config->ec2_endpoint, err);
 	rim->elb = client(config, "elasticloadbalancing", config->elb_endpoint, err);
-	if (!rim->ec2 || !rim->elb)
+	if (!rim->ec2 || !rim->elb || start_sender(rim, err) < 0)
 		goto fail;
 	store_scan(config->store, ENGINE_KEYS, load_one, rim);
 	engine_loaded(rim->engine);
@@ -261,6 +285,7 @@ void rim_free(struct rim *rim)
 		aws_client_free(rim->ec2);
 	if (rim->elb)
 		aws_client_free(rim->elb);
+	event_sender_free(rim->sender);
 	while (!LIST_EMPTY(&rim->calls))
 		call_free(LIST_FIRST(&rim->calls));
 	rim_free_targets(rim);

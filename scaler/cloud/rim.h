@@ -27,6 +27,8 @@ struct rim_config {
 	struct cloudwatch *cloudwatch;
 	const char *region, *account_id;
 	const char *ec2_endpoint, *elb_endpoint; /* NULL: AWS's own */
+	const char *sns_endpoint;                /* NULL: AWS's own */
+	const char *event_webhook;               /* NULL: none */
 	void (*on_names)(void *arg);             /* rim_names has grown; NULL: nobody cares */
 	void *names_arg;
 };

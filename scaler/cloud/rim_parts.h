@@ -4,6 +4,7 @@
 #ifndef SCALER_CLOUD_RIM_PARTS_H
 #define SCALER_CLOUD_RIM_PARTS_H
 
+#include "scaler/cloud/event_sender.h"
 #include "scaler/cloud/rim.h"
 
 /* What /metrics tells of calls to one service. */
@@ -50,6 +51,7 @@ struct rim {
 	struct rim_config config;
 	struct engine *engine;
 	struct aws_client *ec2, *elb;
+	struct event_sender *sender;
 	struct event *timer; /* the next tick */
 
 	/* Changes. */

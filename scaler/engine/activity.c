@@ -59,6 +59,7 @@ struct activity *activity_start(struct engine *engine, struct group *group, cons
 
 	if (!activity)
 		return NULL;
+	activity->engine = engine;
 	id_uuid(engine->ids, activity->id);
 	text_copy(activity->group, sizeof activity->group, group->name);
 	text_copy(activity->group_arn, sizeof activity->group_arn,
@@ -135,6 +136,7 @@ void activity_end(struct activity *activity, enum activity_status status, int64_
 	activity->progress = 100;
 	activity->end_ms = now_ms;
 	activity->is_dirty = true;
+	event_of_activity(activity);
 }
 
 void activity_fail_launch(struct activity *activity, const char *why, int64_t now_ms)

@@ -266,6 +266,27 @@ bool instance_is_pooled(const struct instance *instance); /* in the pool, or on 
 void engine_attach(struct group *group, const char *arn);
 void engine_detach(struct group *group, const char *arn);
 
+/* ---- events ---- */
+
+/* Is there a webhook, to which every event is owed? */
+void engine_set_webhook(struct engine *engine, bool has_webhook);
+/* A test message for a topic that has just been named. */
+void event_test(struct group *group, const char *topic, int64_t now_ms);
+/* The oldest event with a delivery that is due: its place in event->deliveries, which is under way
+ * from now on until engine_delivered; NULL: none. */
+const struct event *engine_next_delivery(struct engine *engine, int64_t now_ms, size_t *place);
+/* why NULL: it has arrived.  True when nothing more is to be tried. */
+bool engine_delivered(struct engine *engine, uint64_t number, size_t place, const char *why,
+		      int64_t now_ms);
+struct event_query {
+	const char *group; /* NULL: all */
+	uint64_t after;    /* only those with a higher number */
+	size_t limit;
+	bool hides_tokens; /* LifecycleActionToken: who knows it can answer for the instance */
+};
+/* {Events: [...]}, newest first; NULL without memory. */
+json_t *engine_events_describe(const struct engine *engine, const struct event_query *query);
+
 /* Target tracking's arithmetic: instances needed, and the part of the target below which one of n
  * can be spared. */
 int tracking_need(int n, double metric, double target);

@@ -148,17 +148,21 @@ static json_t *begin_one(struct engine *engine, const json_t *hook, int64_t now_
 			 "DeadlineMs", deadline_ms, "LastMs", last_ms);
 }
 
-static void begin(struct tick *tick, const struct group *group, struct instance *instance)
+static void begin_all(struct tick *tick, struct group *group, struct instance *instance)
 {
 	const char *transition = instance_is_launching(instance) ? LAUNCHING : TERMINATING;
 	const json_t *hook;
 	size_t i;
 
 	json_array_foreach (group_hooks(group), i, hook) {
-		if (runs_hooks(instance) &&
-		    strcmp(doc_str(hook, "LifecycleTransition", ""), transition) == 0)
-			json_array_append_new(instance->hooks,
-					      begin_one(tick->engine, hook, tick->now_ms));
+		json_t *waiting;
+
+		if (!runs_hooks(instance) ||
+		    strcmp(doc_str(hook, "LifecycleTransition", ""), transition) != 0)
+			continue;
+		waiting = begin_one(tick->engine, hook, tick->now_ms);
+		if (json_array_append_new(instance->hooks, waiting) == 0)
+			event_of_hook(group, instance, hook, waiting, tick->now_ms);
 	}
 	instance->hook_phase = json_array_size(instance->hooks) > 0 ? HOOKS_WAIT : HOOKS_NONE;
 	instance->is_dirty = true;
@@ -198,7 +202,7 @@ enum hooks_answer hooks_pass(struct tick *tick, struct group *group, struct inst
 	enum hooks_answer answer;
 
 	if (instance->hook_phase == HOOKS_NOT_YET)
-		begin(tick, group, instance);
+		begin_all(tick, group, instance);
 	if (instance->hook_phase != HOOKS_WAIT)
 		return HOOKS_ASK_CONTINUE;
 	activity_progress(is_launch ? instance_entry(group, instance)

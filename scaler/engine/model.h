@@ -31,6 +31,7 @@ enum {
 	MAX_ACTIVITIES = 500, /* kept of a group */
 	MAX_SERVED = 16,      /* changes of the number in service that are remembered */
 	MAX_BATCH = 20,       /* instances of one RunInstances */
+	MAX_EVENTS = 1000,    /* the newest, of all groups */
 };
 
 enum instance_state {
@@ -146,7 +147,26 @@ enum activity_status {
 	ACTIVITY_MID_LIFECYCLE,
 };
 
+/* What others are told, see events.c. */
+struct event {
+	uint64_t number;    /* rising */
+	json_t *document;   /* in EventBridge's form; NULL: only a message to a topic */
+	json_t *deliveries; /* array: {Kind, Target, Subject, Message, Status, Attempts, NextMs} */
+	bool is_dirty;
+	TAILQ_ENTRY(event) link;
+};
+
+struct events {
+	TAILQ_HEAD(events_list, event) list; /* newest first */
+	int n, n_owed;                       /* deliveries still to be made */
+	uint64_t newest;                     /* number */
+	/* Not stored. */
+	bool has_webhook, is_dirty;
+	uint64_t n_delivered, n_lost;
+};
+
 struct activity {
+	struct engine *engine; /* borrowed */
 	char id[ID_TEXT_MAX];
 	char group[NAME_MAX_LEN], group_arn[ARN_MAX];
 	char description[2 * MESSAGE_MAX];
@@ -298,6 +318,7 @@ struct engine {
 	int (*zone_offset)(const char *zone, int64_t at_s); /* NULL: every zone is UTC */
 	TAILQ_HEAD(, group) groups;                         /* by name */
 	struct activities old_activities;                   /* of deleted groups, newest first */
+	struct events events;
 	json_t *removed; /* array: keys of the store that are to go */
 	json_t *configs; /* launch configurations: {name: DescribeLaunchConfigurations' entry} */
 	json_t *new_configs; /* array: names of those that are not stored yet */

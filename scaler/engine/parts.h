@@ -233,6 +233,20 @@ bool prediction_is_changed(const struct policy *policy);
 json_t *prediction_save(const struct policy *policy); /* NULL without memory */
 MUST_CHECK int prediction_load(struct policy *policy, const json_t *document);
 void prediction_saved(struct policy *policy);
+/* events.c */
+
+/* Of a type of one's own; detail (taken over) names EC2InstanceId where there is one. */
+void event_tell(struct group *group, const char *type, json_t *detail, int64_t now_ms);
+void event_of_activity(struct activity *activity); /* it has ended */
+/* waiting: the instance's entry for the hook. */
+void event_of_hook(struct group *group, const struct instance *instance, const json_t *hook,
+		   const json_t *waiting, int64_t now_ms);
+/* what: "Started", "Succeeded", ... */
+void event_of_refresh(struct group *group, const json_t *refresh, const char *what, int64_t now_ms);
+void events_free(struct engine *engine);
+MUST_CHECK int events_changes(const struct engine *engine, engine_change_fn fn, void *arg);
+void events_saved(struct engine *engine);
+MUST_CHECK int events_load(struct engine *engine, const char *number, const json_t *document);
 
 /* reconcile.c: the document of the store is to go. */
 void engine_forget_key(struct engine *engine, const char *kind, const char *group, const char *id);

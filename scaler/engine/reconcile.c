@@ -21,6 +21,7 @@ struct engine *engine_new(const char *region, const char *account, struct id_sou
 	engine->ids = ids;
 	TAILQ_INIT(&engine->groups);
 	TAILQ_INIT(&engine->old_activities);
+	TAILQ_INIT(&engine->events.list);
 	engine->removed = json_array();
 	engine->configs = json_object();
 	engine->new_configs = json_array();
@@ -50,6 +51,7 @@ void engine_free(struct engine *engine)
 		TAILQ_REMOVE(&engine->old_activities, activity, link);
 		activity_free(activity);
 	}
+	events_free(engine);
 	json_decref(engine->removed);
 	json_decref(engine->configs);
 	json_decref(engine->new_configs);

@@ -215,6 +215,22 @@ static int mark_all(struct group *group, const json_t *refresh)
 
 /* ---- beginning and ending ---- */
 
+/* What events call its end. */
+static const char *event_name(const char *status)
+{
+	static const char *const names[][2] = {
+	    {"Successful", "Succeeded"},
+	    {"RollbackSuccessful", "Rollback Succeeded"},
+	    {"RollbackFailed", "Rollback Failed"},
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(status, names[i][0]) == 0)
+			return names[i][1];
+	}
+	return status;
+}
+
 static void finish(struct group *group, json_t *refresh, const char *status, const char *why,
 		   int64_t now_ms)
 {
@@ -226,6 +242,7 @@ static void finish(struct group *group, json_t *refresh, const char *status, con
 	else
 		json_object_del(refresh, "StatusReason");
 	set_time(group, refresh, "EndTime", now_ms);
+	event_of_refresh(group, refresh, event_name(status), now_ms);
 	if (strcmp(status, "Successful") == 0 && doc_has(group->document, "RefreshTemplate")) {
 		json_object_set_new(group->document, "LaunchTemplate",
 				    json_deep_copy(doc_object(group->document, "RefreshTemplate")));
@@ -256,6 +273,7 @@ static void begin(struct tick *tick, struct group *group, json_t *refresh)
 	set_int(group, refresh, "ProgressMs", tick->now_ms);
 	set_int(group, refresh, "FailuresBefore", group->breaker.row);
 	set_text(group, refresh, "Status", "InProgress");
+	event_of_refresh(group, refresh, "Started", tick->now_ms);
 	if (n == 0)
 		finish(group, refresh, "Successful", NULL, tick->now_ms);
 }
@@ -283,6 +301,7 @@ static void begin_rollback(struct group *group, json_t *refresh, const char *why
 		n += is_newcomer;
 	}
 	set_text(group, refresh, "Status", "RollbackInProgress");
+	event_of_refresh(group, refresh, "Rollback Started", now_ms);
 	set_text(group, refresh, "StatusReason", why);
 	set_int(group, refresh, "RollbackTotal", n);
 	set_int(group, refresh, "ProgressMs", now_ms);
@@ -454,6 +473,7 @@ static bool is_at_checkpoint(struct group *group, json_t *refresh, const struct 
 	set_int(group, refresh, "CheckpointUntilMs",
 		now_ms + 1000 * preference(refresh, "CheckpointDelay", 3600));
 	set_text(group, refresh, "StatusReason", "Waiting at a checkpoint.");
+	event_of_refresh(group, refresh, "Checkpoint Reached", now_ms);
 	return true;
 }
 

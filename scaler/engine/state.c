@@ -4,6 +4,7 @@
  *   autoscaling/instance/GROUP:ID   autoscaling/policy/GROUP:NAME
  *   autoscaling/schedule/GROUP:NAME    autoscaling/config/NAME
  *   autoscaling/prediction/GROUP:NAME
+ *   autoscaling/event/NUMBER
  * (group names hold no colon; an instance's ID is its launch's.)  What AWS has a name for carries
  * that name.  Pure: who writes and reads is the owner.
  */
@@ -311,7 +312,7 @@ int engine_changes(struct engine *engine, engine_change_fn fn, void *arg)
 			tell(teller, "activity", activity->group, activity->id,
 			     save(activity_fields, activity));
 	}
-	return told.is_failed ? -1 : 0;
+	return told.is_failed || events_changes(engine, fn, arg) < 0 ? -1 : 0;
 }
 
 static bool is_group_changed(const struct group *group)
@@ -345,7 +346,8 @@ bool engine_has_changes(const struct engine *engine)
 	const struct activity *activity;
 	const struct group *group;
 
-	if (json_array_size(engine->removed) > 0 || json_array_size(engine->new_configs) > 0)
+	if (json_array_size(engine->removed) > 0 || json_array_size(engine->new_configs) > 0 ||
+	    engine->events.is_dirty)
 		return true;
 	TAILQ_FOREACH (group, &engine->groups, link) {
 		if (is_group_changed(group))
@@ -368,6 +370,7 @@ void engine_saved(struct engine *engine)
 
 	json_array_clear(engine->removed);
 	json_array_clear(engine->new_configs);
+	events_saved(engine);
 	TAILQ_FOREACH (group, &engine->groups, link) {
 		group->is_dirty = false;
 		TAILQ_FOREACH (instance, &group->instances, link)
@@ -394,6 +397,7 @@ static int load_activity(struct engine *engine, const json_t *document)
 	if (!activity)
 		return -1;
 	load(activity_fields, activity, document);
+	activity->engine = engine;
 	/* Sorted out by engine_loaded, when the groups are known. */
 	TAILQ_INSERT_TAIL(&engine->old_activities, activity, link);
 	return 0;
@@ -491,6 +495,8 @@ int engine_load(struct engine *engine, const char *key, const json_t *document)
 		return load_activity(engine, document);
 	if (strncmp(kind, "config/", 7) == 0)
 		return json_object_set_new(engine->configs, rest, json_deep_copy(document));
+	if (strncmp(kind, "event/", 6) == 0)
+		return events_load(engine, rest, document);
 	if (strncmp(kind, "group/", 6) == 0)
 		return load_group(engine, rest, document);
 	if (strncmp(kind, "instance/", 9) == 0)
