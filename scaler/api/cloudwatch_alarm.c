@@ -132,6 +132,7 @@ struct alarm *cloudwatch_adopt(struct cloudwatch *cw, json_t *document, struct e
 	alarm->expression = expression;
 	set_document(alarm, document);
 	alarm->state = state < 0 ? ALARM_INSUFFICIENT_DATA : (enum alarm_state)state;
+	cloudwatch_read_suppression(alarm);
 	repeat_ms = cloudwatch_repeat_ms(alarm, cloudwatch_now_ms(cw));
 	/* A change of definition does not put off what is due. */
 	if (is_new || alarm->repeat_ms > repeat_ms || repeat_ms == INT64_MAX)
@@ -294,7 +295,12 @@ static int set_state(json_t *document, const struct alarm *before, const char *n
 
 	if (before != NULL)
 		return copy_members(document, before->document, members,
-				    sizeof(members) / sizeof(members[0]));
+				    sizeof(members) / sizeof(members[0])) |
+		       (doc_has(document, "ActionsSuppressor")
+			    ? copy_members(document, before->document,
+					   cloudwatch_suppression_members,
+					   CLOUDWATCH_SUPPRESSION_MEMBERS)
+			    : 0);
 	return set_text(document, "StateValue", "INSUFFICIENT_DATA") |
 	       set_text(document, "StateReason", "Unchecked: Initial alarm creation") |
 	       set_text(document, "StateUpdatedTimestamp", now) |
@@ -338,6 +344,9 @@ static json_t *make_document(const struct cloudwatch *cw, const json_t *input,
 {
 	static const char *const members[] = {"AlarmName",
 					      "AlarmRule",
+					      "ActionsSuppressor",
+					      "ActionsSuppressorWaitPeriod",
+					      "ActionsSuppressorExtensionPeriod",
 					      "AlarmDescription",
 					      "ActionsEnabled",
 					      "OKActions",

@@ -62,10 +62,8 @@ int cloudwatch_check_composite(const struct cloudwatch *cw, const json_t *input,
 	struct alarm_expression *expression;
 	int result;
 
-	if (doc_has(input, "ActionsSuppressor")) {
-		err_set(err, ENOTSUP, "The parameter ActionsSuppressor is not supported yet");
+	if (cloudwatch_check_suppressor(cw, input, err) != 0)
 		return -1;
-	}
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		if (check_actions(input, lists[i], err) != 0)
 			return -1;
@@ -81,7 +79,8 @@ const struct alarm *cloudwatch_composite_over(const struct cloudwatch *cw, const
 {
 	for (const struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next)
 		if (alarm->expression != NULL && strcmp(alarm->name, name) != 0 &&
-		    alarm_expression_names(alarm->expression, name))
+		    (alarm_expression_names(alarm->expression, name) ||
+		     cloudwatch_is_suppressor_of(alarm, name)))
 			return alarm;
 	return NULL;
 }
@@ -89,7 +88,9 @@ const struct alarm *cloudwatch_composite_over(const struct cloudwatch *cw, const
 void cloudwatch_hasten_composites(struct cloudwatch *cw, const char *name, int64_t now_ms)
 {
 	for (struct alarm *alarm = cw->alarms; alarm != NULL; alarm = alarm->hh.next) {
-		if (alarm->expression == NULL || !alarm_expression_names(alarm->expression, name))
+		if (alarm->expression == NULL ||
+		    (!alarm_expression_names(alarm->expression, name) &&
+		     !cloudwatch_is_suppressor_of(alarm, name)))
 			continue;
 		alarm->due_ms = alarm->judged_ms + COMPOSITE_EVERY_MS;
 		if (alarm->due_ms < now_ms)
@@ -179,7 +180,7 @@ static json_t *reason_data(const struct cloudwatch *cw, const struct alarm *comp
 	return json_pack("{s:o}", "triggeringAlarms", list);
 }
 
-void cloudwatch_judge_composite(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms)
+static void judge_rule(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms)
 {
 	struct alarm_change change = {.at_ms = now_ms};
 	const struct alarm *trigger;
@@ -188,8 +189,6 @@ void cloudwatch_judge_composite(struct cloudwatch *cw, struct alarm *alarm, int6
 	json_t *data;
 	char *text;
 
-	alarm->due_ms = INT64_MAX;
-	alarm->judged_ms = now_ms;
 	change.state =
 	    alarm_expression_holds(alarm->expression, state_of, cw) ? ALARM_ALARM : ALARM_OK;
 	if (change.state == alarm->state)
@@ -207,4 +206,13 @@ void cloudwatch_judge_composite(struct cloudwatch *cw, struct alarm *alarm, int6
 	}
 	free(text);
 	buf_fini(&reason);
+}
+
+void cloudwatch_judge_composite(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms)
+{
+	alarm->due_ms = INT64_MAX;
+	alarm->judged_ms = now_ms;
+	judge_rule(cw, alarm, now_ms);
+	if (!alarm->is_gone && cloudwatch_is_suppressible(alarm))
+		cloudwatch_suppress(cw, alarm, now_ms);
 }

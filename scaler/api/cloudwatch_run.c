@@ -98,7 +98,23 @@ static void run_action(struct cloudwatch *cw, struct alarm_event *event)
 	cloudwatch_note_action(cw, event, err.text);
 }
 
-/* event->action is filled in here.  The alarm may be forgotten or changed by what is called. */
+/* These fill event->action and event->alarm in.  The alarm may be forgotten or changed by what is
+ * called. */
+static void tell(struct cloudwatch *cw, const struct alarm *alarm, struct alarm_event *event)
+{
+	json_t *document = json_incref(alarm->document);
+	struct err ignored = {0};
+
+	if (cw->on_alarm != NULL) {
+		event->alarm = document;
+		event->action = NULL;
+		cw->busy++;
+		cw->on_alarm(cw->on_alarm_arg, event, &ignored);
+		cw->busy--;
+	}
+	json_decref(document);
+}
+
 static void run_actions(struct cloudwatch *cw, struct alarm *alarm, struct alarm_event *event)
 {
 	json_t *document = json_incref(alarm->document);
@@ -107,12 +123,6 @@ static void run_actions(struct cloudwatch *cw, struct alarm *alarm, struct alarm
 
 	event->alarm = document;
 	cw->busy++;
-	if (!event->is_repeat && cw->on_alarm != NULL) {
-		struct err ignored = {0};
-
-		event->action = NULL;
-		cw->on_alarm(cw->on_alarm_arg, event, &ignored);
-	}
 	json_array_foreach (actions, i, one) {
 		if (alarm->is_gone)
 			break;
@@ -121,6 +131,15 @@ static void run_actions(struct cloudwatch *cw, struct alarm *alarm, struct alarm
 	}
 	cw->busy--;
 	json_decref(document);
+}
+
+void cloudwatch_run_actions(struct cloudwatch *cw, struct alarm *alarm, enum alarm_state old_state,
+			    int64_t at_ms)
+{
+	struct alarm_event event = {
+	    .name = alarm->name, .old_state = old_state, .new_state = alarm->state, .at_ms = at_ms};
+
+	run_actions(cw, alarm, &event);
 }
 
 /* ---- changes ---- */
@@ -198,7 +217,11 @@ int cloudwatch_change(struct cloudwatch *cw, struct alarm *alarm, const struct a
 		alarm->state = change->state;
 		alarm->repeat_ms = cloudwatch_repeat_ms(alarm, change->at_ms);
 		cloudwatch_hasten_composites(cw, alarm->name, change->at_ms);
-		run_actions(cw, alarm, &event);
+		tell(cw, alarm, &event);
+		if (cloudwatch_is_suppressible(alarm) && !alarm->is_gone)
+			cloudwatch_suppress_change(cw, alarm, change->at_ms);
+		else
+			run_actions(cw, alarm, &event);
 	}
 	json_decref(before);
 	return 0;

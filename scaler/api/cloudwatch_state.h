@@ -17,6 +17,22 @@ enum {
 	CLOUDWATCH_KEY_MAX = 16 + 4 * CLOUDWATCH_NAME_MAX, /* of a document in the store */
 };
 
+/* What holds a composite alarm's actions back. */
+enum suppressed_by {
+	SUPPRESSED_BY_NOTHING,
+	SUPPRESSED_BY_WAIT,
+	SUPPRESSED_BY_EXTENSION,
+	SUPPRESSED_BY_ALARM,
+};
+
+/* Of a composite alarm with an ActionsSuppressor. */
+struct suppression {
+	enum alarm_state told;         /* the state whose actions ran last */
+	int64_t wait_ms, extension_ms; /* until when these periods last */
+	bool is_suppressor_on;         /* when last looked at */
+	enum suppressed_by by;
+};
+
 struct alarm {
 	UT_hash_handle hh;
 	char *name;
@@ -30,6 +46,7 @@ struct alarm {
 	int64_t repeat_ms; /* when scaling actions run again; INT64_MAX: never */
 	bool has_value;    /* value: the newest datapoint judged */
 	double value;
+	struct suppression suppression;
 	bool is_gone; /* forgotten while a callback runs: in the graveyard */
 	struct alarm *next_grave;
 };
@@ -127,6 +144,24 @@ const struct alarm *cloudwatch_composite_over(const struct cloudwatch *cw, const
 void cloudwatch_hasten_composites(struct cloudwatch *cw, const char *name, int64_t now_ms);
 void cloudwatch_judge_composite(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms);
 
+/* ---- suppressed actions: cloudwatch_suppress.c ---- */
+
+/* err as alarm_rule_init(). */
+MUST_CHECK int cloudwatch_check_suppressor(const struct cloudwatch *cw, const json_t *input,
+					   struct err *err);
+bool cloudwatch_is_suppressible(const struct alarm *alarm);
+/* Members of the document that go with the state. */
+enum { CLOUDWATCH_SUPPRESSION_MEMBERS = 5 };
+extern const char *const cloudwatch_suppression_members[CLOUDWATCH_SUPPRESSION_MEMBERS];
+/* Does the alarm of that name suppress this one's actions? */
+bool cloudwatch_is_suppressor_of(const struct alarm *alarm, const char *name);
+/* Out of the alarm's document. */
+void cloudwatch_read_suppression(struct alarm *alarm);
+/* Runs the actions that nothing holds back any more; moves due_ms to when it may be so. */
+void cloudwatch_suppress(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms);
+/* The same after a change of the alarm's state. */
+void cloudwatch_suppress_change(struct cloudwatch *cw, struct alarm *alarm, int64_t at_ms);
+
 /* ---- tags: cloudwatch_tags.c ---- */
 
 char *cloudwatch_tags_key(const char *name, char key[CLOUDWATCH_KEY_MAX]);
@@ -147,6 +182,9 @@ struct alarm_change {
  * when the store failed. */
 MUST_CHECK int cloudwatch_change(struct cloudwatch *cw, struct alarm *alarm,
 				 const struct alarm_change *change, struct err *err);
+/* Those of the state it is in, which it has come to from old_state. */
+void cloudwatch_run_actions(struct cloudwatch *cw, struct alarm *alarm, enum alarm_state old_state,
+			    int64_t at_ms);
 void cloudwatch_judge_due(struct cloudwatch *cw, int64_t now_ms);
 /* When the actions of the state the alarm is in are to run again. */
 int64_t cloudwatch_repeat_ms(const struct alarm *alarm, int64_t since_ms);
