@@ -192,9 +192,11 @@ static void apply_target_groups(struct group *group, const json_t *input)
 static json_t *update_of(const json_t *input)
 {
 	json_t *update =
-	    json_pack("{s:i, s:s, s:i, s:[s], s:b, s:i}", "DefaultCooldown", 300, "HealthCheckType",
-		      "EC2", "HealthCheckGracePeriod", 0, "TerminationPolicies", "Default",
-		      "NewInstancesProtectedFromScaleIn", 0, "DefaultInstanceWarmup", -1);
+	    json_pack("{s:i, s:s, s:i, s:[s], s:b, s:b, s:i, s:{s:s}}", "DefaultCooldown", 300,
+		      "HealthCheckType", "EC2", "HealthCheckGracePeriod", 0, "TerminationPolicies",
+		      "Default", "NewInstancesProtectedFromScaleIn", 0, "CapacityRebalance", 0,
+		      "DefaultInstanceWarmup", -1, "AvailabilityZoneDistribution",
+		      "CapacityDistributionStrategy", "balanced-best-effort");
 
 	if (update && json_object_update(update, (json_t *)input) < 0) {
 		json_decref(update);

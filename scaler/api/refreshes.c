@@ -6,6 +6,7 @@
 
 #include "common/doc/doc.h"
 #include "scaler/api/groups.h"
+#include "scaler/api/mixed.h"
 #include "scaler/api/reply.h"
 
 enum { ALARMS_MAX = 10 };
@@ -58,21 +59,14 @@ static int check_configuration(const json_t *input, struct aws_error *error)
 {
 	const json_t *desired = doc_object(input, "DesiredConfiguration");
 	const json_t *template = doc_object(desired, "LaunchTemplate");
+	const json_t *mixed = doc_object(desired, "MixedInstancesPolicy");
 
 	if (!desired)
 		return 0;
-	if (doc_has(desired, "MixedInstancesPolicy"))
-		return refuse(error, "MixedInstancesPolicy is not supported yet");
-	if (!template ||
-	    (!doc_has(template, "LaunchTemplateId") == !doc_has(template, "LaunchTemplateName")))
-		return refuse(error, "The desired configuration needs a LaunchTemplate with either "
-				     "LaunchTemplateId or LaunchTemplateName");
-	return 0;
-}
-
-static bool is_fixed(const json_t *template)
-{
-	return template && doc_str(template, "Version", "$Default")[0] != '$';
+	if (!template == !mixed)
+		return refuse(error, "The desired configuration needs either a LaunchTemplate or a "
+				     "MixedInstancesPolicy");
+	return mixed ? mixed_check_whole(mixed, error) : mixed_check_template(template, error);
 }
 
 static int check_start(const struct group *group, const json_t *input, struct aws_error *error)
@@ -89,8 +83,7 @@ static int check_start(const struct group *group, const json_t *input, struct aw
 	if (json_array_size(alarms) > ALARMS_MAX)
 		return refuse(error, "At most 10 alarms may be specified");
 	if (doc_bool(preferences, "AutoRollback", false) &&
-	    (!is_fixed(doc_object(desired, "LaunchTemplate")) ||
-	     !is_fixed(doc_object(group->document, "LaunchTemplate"))))
+	    (!mixed_is_fixed(desired) || !mixed_is_fixed(group->document)))
 		return refuse(error,
 			      "AutoRollback needs a desired configuration, and launch templates of "
 			      "fixed versions (not $Latest or $Default) in it and in the group");

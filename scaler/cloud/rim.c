@@ -215,6 +215,16 @@ static int start_sender(struct rim *rim, struct err *err)
 	return rim->sender ? 0 : -1;
 }
 
+/* AWS lets an account call RunInstances 5 times at once and then twice a second ("Request
+ * throttling for the Amazon EC2 API"): what it would refuse is not asked. */
+static void set_pace(const struct rim *rim)
+{
+	const char *endpoint = rim->config.ec2_endpoint;
+
+	if (!endpoint || strstr(endpoint, ".amazonaws.com"))
+		engine_pace_runs(rim->engine, 5, 2);
+}
+
 struct rim *rim_new(const struct rim_config *config, struct err *err)
 {
 	struct rim *rim = calloc(1, sizeof *rim);
@@ -233,6 +243,8 @@ struct rim *rim_new(const struct rim_config *config, struct err *err)
 	rim->engine = engine_new(config->region, config->account_id, NULL);
 	if (rim->engine)
 		engine_set_zones(rim->engine, time_zone_offset);
+	if (rim->engine)
+		set_pace(rim);
 	rim->names = json_object();
 	if (!rim->engine || !rim->names) {
 		err_set(err, ENOMEM, "out of memory");

@@ -224,8 +224,14 @@ json_t *group_template(const struct group *group);
 /* RunInstances' members of this launch over the template's (a LaunchTemplate among them replaces
  * the group's); borrowed, NULL: none. */
 const json_t *engine_run_members(const struct group *group, const char *launch_id);
+/* RunInstances is not called faster than this: a burst, and then per_s a second.  burst 0: no
+ * limit. */
+void engine_pace_runs(struct engine *engine, int burst, double per_s);
 /* Prices an hour, see prices.h; copied. */
 void engine_set_prices(struct engine *engine, const json_t *prices);
+/* Is each template that the object (a group's document, a DesiredConfiguration) names, by
+ * LaunchTemplate or MixedInstancesPolicy, of a fixed version? */
+bool mixed_is_fixed(const json_t *object);
 /* input: StartInstanceRefresh's, checked.  The refresh's id, borrowed; NULL with err: EBUSY another
  * is under way. */
 MUST_CHECK const char *engine_start_refresh(struct engine *engine, struct group *group,

@@ -197,7 +197,8 @@ int64_t group_warmup_ms(const struct group *group)
 
 const json_t *group_config(const struct group *group)
 {
-	return doc_has(group->document, "RefreshTemplate")
+	return doc_has(group->document, "RefreshTemplate") ||
+		       doc_has(group->document, "RefreshMixedInstancesPolicy")
 		   ? NULL
 		   : doc_object(group->document, "LaunchConfiguration");
 }

@@ -186,12 +186,25 @@ struct instance *launch_decide(struct tick *tick, struct group *group, const str
 	return decide(tick, group, &choice, cause, is_replacement);
 }
 
+/* Calls that wait for their turn: the next are decided after them, as full batches. */
+static bool is_behind(const struct group *group)
+{
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (instance->id[0] == '\0' && instance->tries == 0 && !instance->is_busy &&
+		    instance_is_launching(instance))
+			return group->engine->runs.burst > 0;
+	}
+	return false;
+}
+
 int launch_allowed(const struct group *group, int needed, int64_t now_ms)
 {
 	const struct instance *instance;
 	int room = MAX_LAUNCHING;
 
-	if (group->is_deleting || group_is_suspended(group, "Launch"))
+	if (is_behind(group) || group->is_deleting || group_is_suspended(group, "Launch"))
 		return 0;
 	TAILQ_FOREACH (instance, &group->instances, link)
 		room -= instance->id[0] == '\0';
@@ -285,6 +298,31 @@ static bool is_waiting_for_call(const struct instance *instance, int64_t now_ms)
 	       instance->retry_ms <= now_ms;
 }
 
+void engine_pace_runs(struct engine *engine, int burst, double per_s)
+{
+	engine->runs.burst = burst;
+	engine->runs.per_s = per_s;
+	engine->runs.left = burst;
+}
+
+/* May RunInstances be called once more now?  What must wait is handed out by a later tick. */
+static bool take_run(struct engine *engine, int64_t now_ms)
+{
+	int64_t since_ms = now_ms - engine->runs.filled_ms;
+
+	if (engine->runs.burst == 0)
+		return true;
+	if (since_ms > 0)
+		engine->runs.left += (double)since_ms / 1000 * engine->runs.per_s;
+	engine->runs.filled_ms = now_ms;
+	if (engine->runs.left > engine->runs.burst)
+		engine->runs.left = engine->runs.burst;
+	if (engine->runs.left < 1)
+		return false;
+	engine->runs.left--;
+	return true;
+}
+
 void launch_hand_out(struct tick *tick, struct group *group)
 {
 	struct instance *instance, *other;
@@ -294,6 +332,8 @@ void launch_hand_out(struct tick *tick, struct group *group)
 
 		if (!is_waiting_for_call(instance, tick->now_ms))
 			continue;
+		if (!take_run(tick->engine, tick->now_ms))
+			return;
 		action = action_add(tick, ACTION_LAUNCH, group, instance);
 		if (!action)
 			return;

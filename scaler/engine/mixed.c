@@ -145,6 +145,27 @@ bool mixed_is_other(const json_t *before, const json_t *after)
 	return is_other;
 }
 
+static bool is_fixed(const json_t *spec)
+{
+	return spec && doc_str(spec, "Version", "$Default")[0] != '$';
+}
+
+bool mixed_is_fixed(const json_t *object)
+{
+	const json_t *policy = doc_object(object, "MixedInstancesPolicy"), *override;
+	size_t i;
+
+	if (!policy)
+		return is_fixed(doc_object(object, "LaunchTemplate"));
+	json_array_foreach (mixed_overrides(policy), i, override) {
+		if (doc_has(override, "LaunchTemplateSpecification") &&
+		    !is_fixed(doc_object(override, "LaunchTemplateSpecification")))
+			return false;
+	}
+	return is_fixed(
+	    doc_object(doc_object(policy, "LaunchTemplate"), "LaunchTemplateSpecification"));
+}
+
 /* ---- what there is ---- */
 
 struct mixed_units mixed_count(const struct group *group)

@@ -323,6 +323,11 @@ struct engine {
 	json_t *configs; /* launch configurations: {name: DescribeLaunchConfigurations' entry} */
 	json_t *new_configs; /* array: names of those that are not stored yet */
 	json_t *prices;      /* the file's, see prices.h; NULL none */
+	struct {
+		int burst; /* RunInstances calls at once; 0: as many as there are */
+		double per_s, left;
+		int64_t filled_ms;
+	} runs;
 	uint64_t ticks;
 };
 

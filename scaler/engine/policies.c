@@ -57,7 +57,7 @@ static void begin_cooldown(struct group *group, const struct policy *policy, int
 /* ---- what a policy makes of the capacity ---- */
 
 struct counts {
-	int warm, warming, terminating;
+	int warm, warming, terminating; /* units of capacity */
 };
 
 static struct counts count(const struct group *group, const struct policy *policy, int64_t now_ms)
@@ -69,10 +69,12 @@ static struct counts count(const struct group *group, const struct policy *polic
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		bool is_in = instance->state == INSTANCE_IN_SERVICE;
 		bool is_warm = is_in && now_ms - instance->in_service_ms >= warmup_ms;
+		bool is_ending = instance->state == INSTANCE_TERMINATING && !instance->is_warm;
+		int units = instance_units(instance);
 
-		counts.warm += is_warm;
-		counts.warming += instance_is_live(instance) && !is_warm;
-		counts.terminating += instance->state == INSTANCE_TERMINATING && !instance->is_warm;
+		counts.warm += is_warm ? units : 0;
+		counts.warming += instance_is_live(instance) && !is_warm ? units : 0;
+		counts.terminating += is_ending ? units : 0;
 	}
 	return counts;
 }

@@ -7,6 +7,7 @@
  * "Instance refresh"; asg.md 6.
  */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,13 +88,49 @@ json_t *group_template(const struct group *group)
 	return refreshed ? refreshed : doc_object(group->document, "LaunchTemplate");
 }
 
-static void use_template(struct group *group, const json_t *template)
+static void use_member(struct group *group, const char *member, const json_t *value)
 {
-	if (template)
-		json_object_set_new(group->document, "RefreshTemplate", json_deep_copy(template));
+	if (value)
+		json_object_set_new(group->document, member, json_deep_copy(value));
 	else
-		json_object_del(group->document, "RefreshTemplate");
+		json_object_del(group->document, member);
+}
+
+/* configuration: a DesiredConfiguration; NULL: the group's own again. */
+static void use_configuration(struct group *group, const json_t *configuration)
+{
+	json_t *mixed = doc_object(configuration, "MixedInstancesPolicy");
+
+	use_member(group, "RefreshTemplate", doc_object(configuration, "LaunchTemplate"));
+	use_member(group, "RefreshMixedInstancesPolicy", mixed);
+	if (mixed)
+		(void)!mixed_fill_defaults(
+		    doc_object(group->document, "RefreshMixedInstancesPolicy"));
 	group_forget_template(group);
+	mixed_reweigh(group);
+	pools_forget(group);
+}
+
+static bool has_configuration(const struct group *group)
+{
+	return doc_has(group->document, "RefreshTemplate") ||
+	       doc_has(group->document, "RefreshMixedInstancesPolicy");
+}
+
+/* What the refresh has launched from is the group's from now on. */
+static void adopt_configuration(struct group *group)
+{
+	static const char *const sources[] = {"LaunchTemplate", "MixedInstancesPolicy",
+					      "LaunchConfiguration", "LaunchConfigurationName"};
+	json_t *template = json_incref(doc_object(group->document, "RefreshTemplate"));
+	json_t *mixed = json_incref(doc_object(group->document, "RefreshMixedInstancesPolicy"));
+
+	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
+		json_object_del(group->document, sources[i]);
+	if (mixed)
+		json_object_set_new(group->document, "MixedInstancesPolicy", mixed);
+	if (template)
+		json_object_set_new(group->document, "LaunchTemplate", template);
 }
 
 /* ---- who is who ---- */
@@ -140,7 +177,7 @@ static bool is_old(const struct instance *instance)
 
 struct census {
 	int old;     /* to be replaced, the protected ones and those on standby too */
-	int healthy; /* in service and warm */
+	int healthy; /* in service and warm, in units of capacity */
 	int transit; /* newcomers that are not */
 	const struct instance *example; /* one of these, or of old ones that are waited for */
 };
@@ -155,7 +192,7 @@ static struct census take_census(const struct group *group, const json_t *refres
 		bool is_newcomer = instance_is_live(instance) && !instance->is_outdated;
 
 		census.old += is_old(instance);
-		census.healthy += ready;
+		census.healthy += ready ? instance_units(instance) : 0;
 		census.transit += is_newcomer && !ready;
 		if (is_newcomer && !ready)
 			census.example = instance;
@@ -243,14 +280,10 @@ static void finish(struct group *group, json_t *refresh, const char *status, con
 		json_object_del(refresh, "StatusReason");
 	set_time(group, refresh, "EndTime", now_ms);
 	event_of_refresh(group, refresh, event_name(status), now_ms);
-	if (strcmp(status, "Successful") == 0 && doc_has(group->document, "RefreshTemplate")) {
-		json_object_set_new(group->document, "LaunchTemplate",
-				    json_deep_copy(doc_object(group->document, "RefreshTemplate")));
-		json_object_del(group->document, "LaunchConfiguration");
-		json_object_del(group->document, "LaunchConfigurationName");
-	}
-	if (doc_has(group->document, "RefreshTemplate"))
-		use_template(group, NULL);
+	if (strcmp(status, "Successful") == 0 && has_configuration(group))
+		adopt_configuration(group);
+	if (has_configuration(group))
+		use_configuration(group, NULL);
 	TAILQ_FOREACH (instance, &group->instances, link)
 		set_mark(instance, false);
 	group->surge = 0;
@@ -292,7 +325,7 @@ static void begin_rollback(struct group *group, json_t *refresh, const char *why
 				      (json_int_t)doc_int(refresh, "PercentageComplete", 0),
 				      "InstancesToUpdateOnRollback",
 				      (json_int_t)doc_int(refresh, "InstancesToUpdate", 0)));
-	use_template(group, NULL);
+	use_configuration(group, NULL);
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		bool is_newcomer = !instance->is_outdated && instance_is_live(instance) &&
 				   instance->launch_ms >= start_ms;
@@ -369,24 +402,36 @@ static struct instance *next_to_go(const struct group *group, const json_t *refr
 	return best;
 }
 
-static int take_away(struct tick *tick, struct group *group, const json_t *refresh, int n)
+/* At most n instances of so many units. */
+static void take_away(struct tick *tick, struct group *group, const json_t *refresh, int n,
+		      int units)
 {
-	int taken = 0;
-
-	while (taken < n) {
+	for (int i = 0; i < n; i++) {
 		struct instance *instance = next_to_go(group, refresh);
 		char cause[CAUSE_MAX] = "";
 
-		if (!instance)
-			break;
+		if (!instance || instance_units(instance) > units)
+			return;
 		cause_add(cause, tick->now_ms,
 			  "an instance was taken out of service in response to an instance "
 			  "refresh");
 		if (!terminate_begin(tick->engine, group, instance, cause, tick->now_ms))
-			break;
-		taken++;
+			return;
+		units -= instance_units(instance);
 	}
-	return taken;
+}
+
+/* Units that batch instances make at most. */
+static int units_of_batch(const struct group *group, int batch)
+{
+	const struct instance *instance;
+	int heaviest = 1;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (is_old(instance) && instance_units(instance) > heaviest)
+			heaviest = instance_units(instance);
+	}
+	return batch * heaviest;
 }
 
 /* How many may be replaced before the next checkpoint; INT_MAX-like when there is none. */
@@ -494,21 +539,22 @@ static void replace_some(struct tick *tick, struct group *group, json_t *refresh
 	int total = (int)doc_int(refresh, "Total", 0), batch;
 	int floor = ceil_percent(group->desired, preference(refresh, "MinHealthyPercentage", 90));
 	int ceiling = max > 100 ? ceil_percent(group->desired, max) : group->desired;
-	int down = census->healthy - floor;
+	int down = census->healthy - floor, units;
+	const struct instance *next = next_to_go(group, refresh);
+	bool fits = next && down >= instance_units(next);
 
 	batch = left_of_batch(refresh, total - census->old);
 	batch = batch < census->old ? batch : census->old;
-	group->surge = ceiling - group->desired < batch ? ceiling - group->desired : batch;
+	units = units_of_batch(group, batch);
+	group->surge = ceiling - group->desired < units ? ceiling - group->desired : units;
 	if (group->surge < 0)
 		group->surge = 0;
 	/* Those on their way out are not healthy any more, and their successors not yet. */
-	if (down > batch)
-		down = batch;
-	if (down <= 0 && batch > 0 && census->transit == 0 && group->surge == 0 &&
-	    group_actual(group) >= group->desired)
-		down = 1;
-	if (down > 0)
-		(void)take_away(tick, group, refresh, down);
+	if (fits)
+		take_away(tick, group, refresh, batch, down);
+	else if (batch > 0 && census->transit == 0 && group->surge == 0 &&
+		 group_actual(group) >= group->desired)
+		take_away(tick, group, refresh, 1, INT_MAX);
 }
 
 static void complete(struct group *group, json_t *refresh, int64_t now_ms)
@@ -623,7 +669,7 @@ const char *engine_start_refresh(struct engine *engine, struct group *group, con
 	}
 	if (desired) {
 		json_object_set_new(refresh, "DesiredConfiguration", json_deep_copy(desired));
-		use_template(group, doc_object(desired, "LaunchTemplate"));
+		use_configuration(group, desired);
 	}
 	/* What $Latest stands for is asked anew. */
 	group_forget_template(group);
@@ -654,11 +700,6 @@ const char *engine_cancel_refresh(struct group *group, struct err *err)
 	return doc_str(refresh, "InstanceRefreshId", "");
 }
 
-static bool is_fixed(const json_t *template)
-{
-	return template && doc_str(template, "Version", "$Default")[0] != '$';
-}
-
 const char *engine_roll_back_refresh(struct group *group, int64_t now_ms, struct err *err)
 {
 	json_t *refresh = current(group);
@@ -667,8 +708,7 @@ const char *engine_roll_back_refresh(struct group *group, int64_t now_ms, struct
 		(void)refuse(err, ENOENT,
 			     "No in progress or pending Instance Refresh found for "
 			     "this Auto Scaling group.");
-	else if (!doc_has(refresh, "DesiredConfiguration") ||
-		 !is_fixed(doc_object(group->document, "LaunchTemplate")))
+	else if (!doc_has(refresh, "DesiredConfiguration") || !mixed_is_fixed(group->document))
 		(void)refuse(err, EINVAL,
 			     "The refresh cannot be rolled back: it has no desired configuration, "
 			     "or the group's launch template has no fixed version.");

@@ -486,6 +486,27 @@ static void balanced_only_accepts_a_shortfall(void **state)
 	world_free(world);
 }
 
+/* 5 calls at once, then one every half second. */
+static void calls_are_as_many_as_ec2_takes(void **state)
+{
+	struct world *world = world_new(0, 1000, 0);
+	static const int calls[] = {5, 7, 9, 11, 13};
+	struct err err = {0};
+
+	(void)state;
+	world_pass(world, 1);
+	engine_pace_runs(world->engine, 5, 2);
+	assert_int_equal(engine_set_desired(world->group, 1000, world->now_ms, &err), 0);
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		world_pass(world, 1);
+		assert_int_equal(world->n_runs, calls[i]);
+	}
+	world_pass(world, 40);
+	assert_int_equal(group_actual(world->group), 1000);
+	assert_int_equal(json_array_size(world->ec2), 1000);
+	world_free(world);
+}
+
 /* ---- scale-in ---- */
 
 static void the_market_over_its_share_gives_first(void **state)
@@ -521,6 +542,117 @@ static void the_allocation_strategy_policy_ends_what_fits_least(void **state)
 	world_free(world);
 }
 
+/* ---- refresh, policies ---- */
+
+static void refresh_to(struct world *world, const char *overrides, int min, int max)
+{
+	json_t *input =
+	    json_pack("{s:{s:{s:{s:{s:s, s:s}, s:o}}}, s:{s:i, s:i, s:b, s:i}}",
+		      "DesiredConfiguration", "MixedInstancesPolicy", "LaunchTemplate",
+		      "LaunchTemplateSpecification", "LaunchTemplateName", "students", "Version",
+		      "1", "Overrides", parse(overrides), "Preferences", "MinHealthyPercentage",
+		      min, "MaxHealthyPercentage", max, "SkipMatching", 1, "InstanceWarmup", 5);
+	struct err err = {0};
+
+	assert_non_null(
+	    engine_start_refresh(world->engine, world->group, input, world->now_ms, &err));
+	json_decref(input);
+}
+
+static const char *refresh_status(const struct world *world)
+{
+	return doc_str(json_array_get(world->group->refreshes, 0), "Status", "");
+}
+
+static void a_refresh_brings_another_policy_and_skips_what_matches_it(void **state)
+{
+	struct world *world = mixed_world(2, TWO_TYPES, "{}");
+	json_t *kept;
+
+	(void)state;
+	world_pass(world, 3);
+	world->full_type = "m5.large";
+	set_desired(world, 4);
+	world_pass(world, 40);
+	assert_int_equal(count(world, "c5.large", NULL, NULL), 2);
+	world->full_type = NULL;
+	refresh_to(world, "[{\"InstanceType\": \"r5.large\"}, {\"InstanceType\": \"c5.large\"}]",
+		   90, 100);
+	world_pass(world, 20);
+	world_restart(world);
+	world_pass(world, 120);
+	assert_string_equal(refresh_status(world), "Successful");
+	assert_int_equal(count(world, "r5.large", NULL, NULL), 2);
+	assert_int_equal(count(world, "c5.large", NULL, NULL), 2);
+	kept = doc_object(world->group->document, "MixedInstancesPolicy");
+	assert_int_equal(json_array_size(mixed_overrides(kept)), 2);
+	assert_false(doc_has(world->group->document, "RefreshMixedInstancesPolicy"));
+	world_free(world);
+}
+
+static void a_refresh_of_heavy_instances_counts_units(void **state)
+{
+	struct world *world = mixed_world(
+	    12, "[{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"4\"}]", "{}");
+	int least = 99;
+
+	(void)state;
+	world_pass(world, 40);
+	refresh_to(world, "[{\"InstanceType\": \"c5.xlarge\", \"WeightedCapacity\": \"4\"}]", 60,
+		   100);
+	for (int i = 0; i < 200; i++) {
+		int serving = 0;
+		const struct instance *instance;
+
+		world_pass(world, 1);
+		TAILQ_FOREACH (instance, &world->group->instances, link)
+			serving +=
+			    instance->state == INSTANCE_IN_SERVICE ? instance_units(instance) : 0;
+		least = serving < least ? serving : least;
+	}
+	assert_string_equal(refresh_status(world), "Successful");
+	assert_int_equal(count(world, "c5.xlarge", NULL, NULL), 3);
+	assert_int_equal(least, 8); /* 60 % of 12 is 8 */
+	world_free(world);
+}
+
+static void a_refresh_whose_percentages_have_no_room_for_a_heavy_one_takes_one(void **state)
+{
+	struct world *world = mixed_world(
+	    12, "[{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"4\"}]", "{}");
+
+	(void)state;
+	world_pass(world, 40);
+	refresh_to(world, "[{\"InstanceType\": \"c5.xlarge\", \"WeightedCapacity\": \"4\"}]", 90,
+		   100);
+	world_pass(world, 200);
+	assert_string_equal(refresh_status(world), "Successful");
+	assert_int_equal(count(world, "c5.xlarge", NULL, NULL), 3);
+	world_free(world);
+}
+
+static void a_step_counts_units(void **state)
+{
+	struct world *world = mixed_world(
+	    8, "[{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"4\"}]", "{}");
+	json_t *document =
+	    json_pack("{s:s, s:s, s:s, s:b, s:i, s:[{s:f, s:i}]}", "PolicyName", "out",
+		      "PolicyType", "StepScaling", "AdjustmentType", "PercentChangeInCapacity",
+		      "Enabled", 1, "EstimatedInstanceWarmup", 0, "StepAdjustments",
+		      "MetricIntervalLowerBound", 0.0, "ScalingAdjustment", 50);
+	struct policy_run run = {.value = 90, .threshold = 50, .has_value = true};
+	struct err err = {0};
+
+	(void)state;
+	world_pass(world, 5);
+	world_policy(world, document);
+	assert_int_equal(engine_execute_policy(world->group, group_policy(world->group, "out"),
+					       &run, world->now_ms, &err),
+			 0);
+	assert_int_equal(world->group->desired, 12);
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -550,8 +682,13 @@ int main(void)
 	    cmocka_unit_test(
 		fewer_instances_than_asked_for_are_taken_and_the_rest_sought_elsewhere),
 	    cmocka_unit_test(balanced_only_accepts_a_shortfall),
+	    cmocka_unit_test(calls_are_as_many_as_ec2_takes),
 	    cmocka_unit_test(the_market_over_its_share_gives_first),
 	    cmocka_unit_test(the_allocation_strategy_policy_ends_what_fits_least),
+	    cmocka_unit_test(a_refresh_brings_another_policy_and_skips_what_matches_it),
+	    cmocka_unit_test(a_refresh_of_heavy_instances_counts_units),
+	    cmocka_unit_test(a_refresh_whose_percentages_have_no_room_for_a_heavy_one_takes_one),
+	    cmocka_unit_test(a_step_counts_units),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
