@@ -206,16 +206,18 @@ int mixed_check(const json_t *policy, struct aws_error *error)
 	return check_distribution(doc_object(policy, "InstancesDistribution"), error);
 }
 
+static int check_has_template(const json_t *policy, struct aws_error *error)
+{
+	if (doc_object(doc_object(policy, "LaunchTemplate"), "LaunchTemplateSpecification"))
+		return 0;
+	reply_invalid(error, "A mixed instances policy needs a LaunchTemplate with a "
+			     "LaunchTemplateSpecification");
+	return -1;
+}
+
 int mixed_check_whole(const json_t *policy, struct aws_error *error)
 {
-	const json_t *template = doc_object(policy, "LaunchTemplate");
-
-	if (!doc_object(template, "LaunchTemplateSpecification")) {
-		reply_invalid(error, "A mixed instances policy needs a LaunchTemplate with a "
-				     "LaunchTemplateSpecification");
-		return -1;
-	}
-	return mixed_check(policy, error);
+	return check_has_template(policy, error) < 0 ? -1 : mixed_check(policy, error);
 }
 
 /* What member of over lacks, it gets from base. */
@@ -248,5 +250,6 @@ int mixed_merge(const struct group *group, json_t *input, struct aws_error *erro
 	spot = doc_str(distribution, "SpotAllocationStrategy", "lowest-price");
 	if (strcmp(spot, "lowest-price") != 0)
 		json_object_del(distribution, "SpotInstancePools");
-	return mixed_check_whole(policy, error);
+	/* Its template is checked already, or the group's, with all that EC2 has told of it. */
+	return check_has_template(policy, error) < 0 ? -1 : check_distribution(distribution, error);
 }
