@@ -1,19 +1,23 @@
 /*
  * Health of instances in service: EC2's state counts at once, a target group's verdict after
- * the grace period and only when that group has passed somebody.  An unhealthy one is taken out
- * and replaced.  Pure.
+ * the grace period and only when that group has passed somebody.  What has stopped running is
+ * taken out at once; what runs and is unhealthy is marked to be replaced (replace.c), as many at a
+ * time as the group can spare.  Pure.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "scaler/engine/parts.h"
+#include "scaler/engine/replace.h"
 
 enum {
 	PROVEN_MS = 30 * 1000,     /* in service this long: launches work */
 	STILLBORN_MS = 120 * 1000, /* what ends sooner never worked, whatever checks said */
+	HOLD_MS = 900 * 1000,      /* mass failure under load: then one is tried after all */
 };
 
 static const char *const ELB_REASON = "an ELB system health check failure";
+static const char *const STATE_REASON =
+    "an EC2 health check indicating it has been terminated or stopped";
 
 static bool is_condemned_by_elb(const struct group *group, const struct instance *instance)
 {
@@ -37,25 +41,128 @@ static bool is_in_grace(const struct group *group, const struct instance *instan
 	return now_ms - instance->in_service_ms < grace_ms;
 }
 
-/*
- * A check that fails for many at once is more often the load's or the check's fault than the
- * instances': at most a tenth (at least one) are replaced at a time, and newcomers must have shown
- * that they work first.
- */
-static int elb_budget(const struct group *group)
+/* ---- many at once ---- */
+
+/* Do its policies ask for more than serves?  Then a check that fails may only mean "too busy". */
+static bool is_load_high(const struct group *group, int serving)
 {
-	int budget = group->desired / 10 > 1 ? group->desired / 10 : 1;
+	const struct policy *policy;
+
+	TAILQ_FOREACH (policy, &group->policies, link) {
+		if (doc_bool(policy->document, "Enabled", true) && policy->wanted > serving)
+			return true;
+	}
+	return false;
+}
+
+static bool is_judged(const struct group *group, const struct instance *instance, int64_t now_ms)
+{
+	return instance->state == INSTANCE_IN_SERVICE && instance->is_proven &&
+	       !is_in_grace(group, instance, now_ms);
+}
+
+static enum fleet_state weigh(const struct group *group, int64_t now_ms)
+{
+	int failing = group->fleet.failing, serving = group->fleet.serving;
+	bool is_many =
+	    (int64_t)failing * 100 > serving * setting(group, SETTING_MASS_FAILURE_PERCENT);
+	bool is_patient = group->mass_since_ms == 0 || now_ms - group->mass_since_ms < HOLD_MS;
+
+	if (failing == 0 || (failing < 2 && serving > 1))
+		return FLEET_FINE;
+	if (is_many && is_load_high(group, serving))
+		return is_patient ? FLEET_HELD : FLEET_PROBED;
+	return failing == serving && serving > 1 ? FLEET_PROBED : FLEET_FINE;
+}
+
+static void tell_mass_failure(struct tick *tick, struct group *group)
+{
+	static const char *const held = "none is replaced while the policies ask for more capacity";
+	static const char *const probed = "none is replaced before a new one works";
+	struct activity *activity = activity_start(tick->engine, group, "", tick->now_ms);
+	char text[MESSAGE_MAX];
+
+	if (!activity)
+		return;
+	snprintf(text, sizeof text,
+		 "%d of %d instances fail the load balancer's health check at once: %s.",
+		 group->fleet.failing, group->fleet.serving,
+		 group->fleet.state == FLEET_HELD ? held : probed);
+	cause_add(activity->cause, tick->now_ms,
+		  "%d of %d instances were found unhealthy by an ELB system health check",
+		  group->fleet.failing, group->fleet.serving);
+	text_copy(activity->description, sizeof activity->description,
+		  "Holding the replacement of unhealthy EC2 instances");
+	activity_say(activity, text);
+	activity_end(activity, ACTIVITY_CANCELLED, tick->now_ms);
+}
+
+/*
+ * A check that fails for most instances at once is more often the load's or the check's own fault
+ * than theirs, and to end them all makes either worse.
+ */
+static void look_at_fleet(struct tick *tick, struct group *group)
+{
+	const struct instance *instance;
+	bool is_new;
+
+	group->fleet.serving = group->fleet.failing = 0;
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		bool counts = group_checks_elb(group) && is_judged(group, instance, tick->now_ms);
+
+		group->fleet.serving += counts;
+		group->fleet.failing += counts && is_condemned_by_elb(group, instance);
+	}
+	group->fleet.state = weigh(group, tick->now_ms);
+	is_new = group->fleet.state != FLEET_FINE && group->mass_since_ms == 0;
+	if (group->fleet.state == FLEET_FINE && group->mass_since_ms) {
+		group->mass_since_ms = 0;
+		group->is_dirty = true;
+	}
+	if (!is_new)
+		return;
+	group->mass_since_ms = tick->now_ms;
+	group->is_dirty = true;
+	tell_mass_failure(tick, group);
+}
+
+/* At most a tenth (at least one) are replaced at a time, and newcomers must have shown that they
+ * work first. */
+static int elb_budget(const struct group *group, int64_t now_ms)
+{
+	int budget = replace_tenth(group, group->desired) - group->replacing;
 	const struct instance *instance;
 
-	budget -= group->replacing;
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		bool is_new = instance->state == INSTANCE_PENDING ||
-			      (instance->state == INSTANCE_IN_SERVICE && !instance->is_proven);
+		bool is_marked =
+		    instance_is_live(instance) && instance->doomed == REPLACE_UNHEALTHY;
+		bool is_new = instance_is_live(instance) && !is_marked &&
+			      replace_readiness(group, instance, now_ms) == INSTANCE_COMING;
 
-		budget -= is_new && !instance->is_unhealthy;
+		budget -= is_marked || (is_new && !is_condemned_by_elb(group, instance));
 	}
 	return budget;
 }
+
+static bool may_replace_condemned(const struct tick *tick, const struct group *group,
+				  const struct instance *instance)
+{
+	if (group->fleet.state == FLEET_HELD)
+		return false;
+	if (instance->doomed == REPLACE_UNHEALTHY)
+		return true;
+	/* It never served: its end takes nothing away. */
+	if (!instance->is_proven)
+		return true;
+	/* Without launches that work there would be one less. */
+	if (group->breaker.row > 0)
+		return false;
+	if (group->fleet.state == FLEET_PROBED)
+		return replace_count(group, REPLACE_UNHEALTHY) == 0 && group->replacing == 0;
+	return elb_budget(group, tick->now_ms) > 0;
+}
+
+/* ---- one ---- */
 
 /* A newcomer that ended by itself, or that no check ever called healthy, is a failed launch in all
  * but name. */
@@ -63,8 +170,8 @@ static void blame_launch(struct tick *tick, struct group *group, const struct in
 			 const char *why)
 {
 	int64_t now_ms = tick->now_ms;
-	bool is_old = instance->is_proven &&
-		      (why == ELB_REASON || now_ms - instance->in_service_ms >= STILLBORN_MS);
+	bool is_old = instance->is_proven && (strcmp(why, ELB_REASON) == 0 ||
+					      now_ms - instance->in_service_ms >= STILLBORN_MS);
 
 	if (is_old || instance->is_user_marked ||
 	    strcmp(instance->reason_code, "Client.UserInitiatedShutdown") == 0)
@@ -99,9 +206,9 @@ static void fail_stillborn(struct tick *tick, struct group *group, struct instan
 	breaker_failed(tick->engine, group, instance, instance->reason, tick->now_ms);
 }
 
-static void replace(struct tick *tick, struct group *group, struct instance *instance,
-		    const char *why)
+void health_end(struct tick *tick, struct group *group, struct instance *instance, const char *why)
 {
+	bool has_successor = group_actual(group) - instance_units(instance) >= group->desired;
 	char cause[CAUSE_MAX] = "";
 	struct activity *activity;
 
@@ -114,7 +221,7 @@ static void replace(struct tick *tick, struct group *group, struct instance *ins
 	activity = terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
 	if (activity && instance->reason[0])
 		activity_say(activity, instance->reason);
-	group->replacing++;
+	group->replacing += !has_successor;
 	group->is_dirty = true;
 	blame_launch(tick, group, instance, why);
 }
@@ -127,7 +234,7 @@ static const char *certain_reason(const struct instance *instance)
 	case EC2_TERMINATED:
 	case EC2_STOPPING:
 	case EC2_STOPPED:
-		return "an EC2 health check indicating it has been terminated or stopped";
+		return STATE_REASON;
 	case EC2_UNKNOWN:
 	case EC2_PENDING:
 	case EC2_RUNNING:
@@ -140,40 +247,13 @@ static void prove(const struct tick *tick, struct group *group, struct instance 
 {
 	if (tick->now_ms - instance->in_service_ms < PROVEN_MS)
 		return;
-	if (!instance->is_proven && TAILQ_EMPTY(&group->attachments)) {
+	/* Where no load balancer looks at it, living has to do. */
+	if (!instance->is_proven && group_has_passed(group, instance)) {
 		instance->is_proven = true;
 		instance->is_dirty = true;
 	}
 	if (instance->is_proven)
 		breaker_succeeded(group, instance);
-}
-
-/* The oldest one that has reached its maximum lifetime, one at a time, and not while anything else
- * is on its way.  Protected ones stay. */
-static void end_the_aged(struct tick *tick, struct group *group)
-{
-	int64_t lifetime_ms = 1000 * doc_int(group->document, "MaxInstanceLifetime", 0);
-	struct instance *instance = NULL, *one;
-	char cause[CAUSE_MAX] = "";
-
-	if (lifetime_ms == 0 || group->is_deleting || group_is_suspended(group, "Terminate") ||
-	    group_is_suspended(group, "Launch"))
-		return;
-	TAILQ_FOREACH (one, &group->instances, link) {
-		bool is_aged = one->state == INSTANCE_IN_SERVICE && !one->is_protected &&
-			       tick->now_ms - one->launch_ms >= lifetime_ms;
-
-		if (!instance_is_settled(one) || (instance_is_live(one) && !one->is_proven))
-			return;
-		if (is_aged && !instance)
-			instance = one; /* by launch time: the first is the oldest */
-	}
-	if (!instance || group_actual(group) < group->desired)
-		return;
-	cause_add(cause, tick->now_ms,
-		  "an instance was taken out of service in response to reaching its maximum "
-		  "lifetime");
-	(void)terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
 }
 
 /* Why it is to be replaced now; NULL: it is not. */
@@ -196,29 +276,48 @@ static void mark(struct instance *instance)
 	instance->is_unhealthy = true;
 }
 
+/* It is well again, or left alone: not replaced. */
+static void rescue(struct instance *instance)
+{
+	if (instance->doomed != REPLACE_UNHEALTHY)
+		return;
+	replace_mark(instance, REPLACE_NOT, "");
+	instance->is_unhealthy = false;
+}
+
 static void check_one(struct tick *tick, struct group *group, struct instance *instance)
 {
 	const char *why = verdict(tick, group, instance);
 	bool may_replace = !group_is_suspended(group, "ReplaceUnhealthy") &&
 			   !group_is_suspended(group, "Terminate");
 
-	if (!why)
+	if (!why) {
+		if (group_has_passed(group, instance) || group_is_suspended(group, "HealthCheck"))
+			rescue(instance);
 		prove(tick, group, instance);
-	else if (!may_replace)
+		return;
+	}
+	if (!may_replace)
 		mark(instance);
 	else if (is_stillborn(instance, tick->now_ms))
 		fail_stillborn(tick, group, instance);
-	else if (why != ELB_REASON || elb_budget(group) > 0)
-		replace(tick, group, instance, why);
+	else if (why == STATE_REASON)
+		health_end(tick, group, instance, why); /* it cannot wait */
+	else if (why == ELB_REASON && !may_replace_condemned(tick, group, instance))
+		rescue(instance);
+	else {
+		mark(instance);
+		replace_mark(instance, REPLACE_UNHEALTHY, why);
+	}
 }
 
 void health_check(struct tick *tick, struct group *group)
 {
 	struct instance *instance;
 
+	look_at_fleet(tick, group);
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		if (instance->state == INSTANCE_IN_SERVICE)
 			check_one(tick, group, instance);
 	}
-	end_the_aged(tick, group);
 }

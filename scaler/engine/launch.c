@@ -215,6 +215,8 @@ void launch_cause(const struct tick *tick, struct group *group, int actual, int 
 		  bool is_replacement, char cause[CAUSE_MAX])
 {
 	text_copy(cause, CAUSE_MAX, is_replacement ? "" : group->why);
+	if (replace_write_launch(tick, group, cause))
+		return;
 	if (is_replacement)
 		cause_add(cause, tick->now_ms,
 			  "an instance was launched in response to an unhealthy instance needing "

@@ -43,6 +43,7 @@ static struct activity *begin(struct engine *engine, struct group *group, struct
 	text_copy(instance->end_id, sizeof instance->end_id, activity->id);
 	end_entry(group, instance, ACTIVITY_CANCELLED, now_ms);
 	hooks_forget(instance);
+	instance->doomed = REPLACE_NOT;
 	instance->state = way->state;
 	instance->end_ms = now_ms;
 	instance->tries = 0;

@@ -73,6 +73,16 @@ enum ec2_state {
 	EC2_STOPPED,
 };
 
+/* Why a running instance is to be replaced, the most urgent first; see replace.c. */
+enum replace_reason {
+	REPLACE_NOT,
+	REPLACE_UNHEALTHY,
+	REPLACE_AT_RISK,  /* EC2 may take it back soon */
+	REPLACE_AGED,     /* its maximum lifetime */
+	REPLACE_STRANDED, /* in a zone that the group has no more */
+	REPLACE_CROWDED,  /* in a zone that has too many */
+};
+
 /*
  *   (decided) -> PENDING: no id -> id -> running, registering -> IN_SERVICE
  *   PENDING or IN_SERVICE -> TERMINATING: deregistering, draining, asked EC2 -> TERMINATED
@@ -115,6 +125,8 @@ struct instance {
 	bool is_from_pool;          /* PENDING: started, or taken, out of the warm pool */
 	enum pool_state pool_state; /* as it is to wait, or waits, in the pool */
 	int64_t pool_ms;            /* since when it is being stopped, waits, or is being started */
+	enum replace_reason doomed; /* it serves until it is replaced */
+	char doomed_why[MESSAGE_MAX];
 	enum hook_phase hook_phase;
 	json_t *hooks; /* array: hooks that have not answered, see hooks.c */
 	int64_t launch_ms, in_service_ms, end_ms;
@@ -242,6 +254,23 @@ struct attachment {
 	TAILQ_ENTRY(attachment) link;
 };
 
+/* What the load balancer's check says of the instances together, see health.c. */
+enum fleet_state {
+	FLEET_FINE,   /* some may be unhealthy */
+	FLEET_HELD,   /* too many at once under load: none is replaced */
+	FLEET_PROBED, /* all at once: none goes before a newcomer works */
+};
+
+/* Why zones are not made more even now, see balance.c. */
+enum balance_state {
+	BALANCE_EVEN,
+	BALANCE_OFF, /* suspended, or launches fail, or a refresh is under way */
+	BALANCE_MOVING,
+	BALANCE_WAITING, /* for what else moves */
+	BALANCE_SPENT,   /* the moves of this hour */
+	BALANCE_PROTECTED,
+};
+
 /* Launches that fail, see breaker.c.  Stored. */
 struct breaker {
 	int row;                   /* failures since one worked */
@@ -272,9 +301,13 @@ struct group {
 	char waiting_id[ID_TEXT_MAX]; /* activity: EC2 has not told the zones yet; "" none */
 
 	struct breaker breaker;
-	int replacing;        /* launches owed to unhealthy instances */
-	json_t *pools;        /* array: where there was no room lately, see pools.c */
-	int64_t scaled_in_ms; /* load tracking has taken something away */
+	int64_t scaled_in_ms;  /* load tracking has taken something away */
+	int replacing;         /* launches owed to unhealthy instances */
+	int64_t mass_since_ms; /* too many are unhealthy at once, see health.c; 0: not */
+	/* Moves between zones in the hour that began then. */
+	int moves;
+	int64_t moves_from_ms;
+	json_t *pools; /* array: where there was no room lately, see pools.c */
 
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */
@@ -301,8 +334,14 @@ struct group {
 	int64_t short_ms;          /* the owner: that was above max when last told; 0 not */
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
 	bool is_blocked; /* it has been told that protection keeps a scale-in from its end */
-	int surge;       /* instances beyond desired, for the refresh under way */
-	bool has_zones;  /* zones[] is what EC2 says */
+	int surge;       /* units beyond desired, for replacements and the refresh under way */
+	struct {
+		enum fleet_state state;
+		int serving, failing; /* instances that the load balancer's check judges */
+	} fleet;
+	enum balance_state balance;
+	int64_t uneven_since_ms; /* the zones are */
+	bool has_zones;          /* zones[] is what EC2 says */
 	struct zone zones[MAX_ZONES];
 	int n_zones;
 	int latest_version, default_version; /* of the launch template; 0 unknown */

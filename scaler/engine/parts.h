@@ -85,7 +85,9 @@ int zones_poorest(const struct group *group, const int counts[], int64_t now_ms)
 /* The same without those that are barred. */
 int zones_poorest_but(const struct group *group, const int counts[], const bool is_barred[],
 		      int64_t now_ms);
-/* Units of live instances by zone. */
+/* Units of live instances in the zone. */
+int zones_size(const struct group *group, const char *zone);
+/* The same for each zone, without those that are to be replaced. */
 void zones_count(const struct group *group, int counts[MAX_ZONES]);
 
 /* breaker.c */
@@ -183,7 +185,10 @@ struct activity *terminate_begin(struct engine *engine, struct group *group,
 int terminate_compare(const struct group *group, const char *policy, const struct instance *a,
 		      const struct instance *b, int64_t now_ms);
 /* Who goes first in a scale-in, of those that count for units at most; NULL: nobody may. */
-struct instance *terminate_choose(const struct group *group, int units, int64_t now_ms);
+struct instance *terminate_choose(const struct tick *tick, const struct group *group, int units);
+/* < 0: a goes before b, were they all that could go. */
+int terminate_order(const struct group *group, const struct instance *a, const struct instance *b,
+		    int64_t now_ms);
 /* surplus: units. */
 void terminate_surplus(struct tick *tick, struct group *group, int surplus);
 void terminate_progress(struct tick *tick, struct group *group);
@@ -214,8 +219,17 @@ void schedules_run(struct tick *tick, struct group *group);
 /* refresh.c */
 /* Is it of the template version (or launch configuration) in force? */
 bool group_matches_template(const struct group *group, const struct instance *instance);
+/* Do its target groups say nothing against it?  Of one that no load balancer uses there is nothing
+ * to wait for. */
+bool group_has_passed(const struct group *group, const struct instance *instance);
 /* Sets group->surge; takes outdated instances away. */
 void refresh_run(struct tick *tick, struct group *group);
+
+/* replace.c: see replace.h.  Adds to group->surge; takes away what has a successor. */
+void replace_run(struct tick *tick, struct group *group);
+/* Why a launch beyond the desired capacity; false: for no replacement. */
+bool replace_write_launch(const struct tick *tick, const struct group *group,
+			  char cause[CAUSE_MAX]);
 
 /* weigh.c: policies that track something */
 void tracking_run(struct tick *tick, struct group *group);

@@ -13,13 +13,12 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "scaler/engine/mixed.h"
+#include "scaler/engine/replace.h"
 
 enum {
 	KEPT_MAX = 50,
 	TEMPLATE_WAIT_MS = 10 * 1000, /* for EC2 to tell what the template's versions are */
-	STUCK_MS = 3600 * 1000,
-	FAILURES_MAX = 3, /* launches in a row */
+	FAILURES_MAX = 3,             /* launches in a row */
 };
 
 /* ---- the document ---- */
@@ -135,9 +134,7 @@ static void adopt_configuration(struct group *group)
 
 /* ---- who is who ---- */
 
-/* Do the target groups that are asked say nothing against it?  Of one that no load balancer uses
- * there is nothing to wait for. */
-static bool has_passed(const struct group *group, const struct instance *instance)
+bool group_has_passed(const struct group *group, const struct instance *instance)
 {
 	const struct attachment *attachment;
 
@@ -165,7 +162,7 @@ static bool is_ready(const struct group *group, const struct instance *instance,
 	warmup_s = preference(refresh, "InstanceWarmup", warmup_s);
 	return instance->state == INSTANCE_IN_SERVICE && !instance->is_unhealthy &&
 	       (instance->is_outdated || (now_ms - instance->in_service_ms >= 1000 * warmup_s &&
-					  has_passed(group, instance)));
+					  group_has_passed(group, instance)));
 }
 
 /* Does it count among those to be replaced? */
@@ -593,8 +590,10 @@ static void go_on(struct tick *tick, struct group *group, json_t *refresh)
 		complete(group, refresh, tick->now_ms);
 		return;
 	}
-	if (tick->now_ms - doc_int(refresh, "ProgressMs", 0) > STUCK_MS) {
-		fail(group, refresh, "The refresh has made no progress for an hour.", tick->now_ms);
+	if (tick->now_ms - doc_int(refresh, "ProgressMs", 0) >
+	    1000 * setting(group, SETTING_REFRESH_PATIENCE_S)) {
+		fail(group, refresh, "The refresh has made no progress for too long.",
+		     tick->now_ms);
 		return;
 	}
 	explain(group, refresh, &census);

@@ -43,6 +43,7 @@ struct field {
 
 _Static_assert(sizeof(enum instance_state) == sizeof(int), "enums are stored as ints");
 _Static_assert(sizeof(enum pool_state) == sizeof(int), "enums are stored as ints");
+_Static_assert(sizeof(enum replace_reason) == sizeof(int), "enums are stored as ints");
 _Static_assert(sizeof(enum hook_phase) == sizeof(int), "enums are stored as ints");
 _Static_assert(sizeof(enum activity_status) == sizeof(int), "enums are stored as ints");
 
@@ -81,6 +82,8 @@ static const struct field instance_fields[] = {
     PLAIN(FIELD_BOOL, instance, is_from_pool, "IsFromWarmPool"),
     PLAIN(FIELD_INT, instance, pool_state, "PoolStateCode"),
     PLAIN(FIELD_MS, instance, pool_ms, "PoolMs"),
+    PLAIN(FIELD_INT, instance, doomed, "ReplaceReason"),
+    TEXT(instance, doomed_why, "ReplaceWhy"),
     PLAIN(FIELD_INT, instance, hook_phase, "HookPhase"),
     PLAIN(FIELD_LIST, instance, hooks, "LifecycleActions"),
     PLAIN(FIELD_MS, instance, launch_ms, "LaunchMs"),
@@ -132,6 +135,9 @@ static const struct field group_fields[] = {
     TEXT(group, breaker.kept_id, "KeptLaunchActivityId"),
     PLAIN(FIELD_BOOL, group, breaker.is_suspended, "IsLaunchSuspended"),
     PLAIN(FIELD_INT, group, replacing, "Replacing"),
+    PLAIN(FIELD_MS, group, mass_since_ms, "MassFailureMs"),
+    PLAIN(FIELD_INT, group, moves, "ZoneMoves"),
+    PLAIN(FIELD_MS, group, moves_from_ms, "ZoneMovesFromMs"),
     PLAIN(FIELD_LIST, group, pools, "Pools"),
     PLAIN(FIELD_LIST, group, refreshes, "InstanceRefreshes"),
     {NULL, FIELD_END, 0, 0},

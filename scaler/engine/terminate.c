@@ -3,17 +3,19 @@
  * groups, wait until they have drained, ask EC2, wait until EC2 says terminated.  Pure.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "scaler/engine/mixed.h"
+#include "scaler/engine/replace.h"
 
 enum {
 	DELAY_UNKNOWN_MS = 300 * 1000, /* AWS's default deregistration delay */
 	DRAIN_MARGIN_MS = 2000,
 	UNIDENTIFIED_MS = 60 * 1000,
 	GONE_MISSES = 3,
+	LOAD_STEP = 10, /* percent of a processor: less tells no instance from another */
 };
 
 /* ---- choice ---- */
@@ -22,18 +24,6 @@ static bool is_candidate(const struct instance *instance)
 {
 	/* One that is just being asked for cannot be ended: it has no id yet. */
 	return instance_is_live(instance) && instance->id[0] && !instance->is_protected;
-}
-
-static int zone_size(const struct group *group, const char *zone)
-{
-	const struct instance *instance;
-	int n = 0;
-
-	TAILQ_FOREACH (instance, &group->instances, link)
-		n += instance_is_live(instance) && strcmp(instance->zone, zone) == 0
-			 ? instance_units(instance)
-			 : 0;
-	return n;
 }
 
 static int version_number(const struct instance *instance)
@@ -121,7 +111,14 @@ static int compare_markets(enum mixed_excess excess, const struct instance *a,
 	return 0;
 }
 
-/* < 0: a goes before b. */
+/* What is not in service yet is missed least; of these the youngest.  A hook may be at work on one
+ * that waits for it. */
+static bool is_spare(const struct instance *instance)
+{
+	return instance->state == INSTANCE_PENDING && instance->hook_phase != HOOKS_WAIT;
+}
+
+/* < 0: a goes before b; 0: nothing tells them apart. */
 static int compare(const struct group *group, enum mixed_excess excess, const struct instance *a,
 		   const struct instance *b, int64_t now_ms)
 {
@@ -129,31 +126,54 @@ static int compare(const struct group *group, enum mixed_excess excess, const st
 	const json_t *policy;
 	size_t i;
 
-	/* What is not in service yet is missed least; of these the youngest. */
 	if (order == 0)
-		order = (int)a->state - (int)b->state;
-	if (order == 0 && a->state == INSTANCE_PENDING)
+		order = (int)is_spare(b) - (int)is_spare(a);
+	if (order == 0 && is_spare(a))
 		order = sign(b->launch_ms - a->launch_ms);
+	if (order == 0)
+		order = (int)(b->doomed != REPLACE_NOT) - (int)(a->doomed != REPLACE_NOT);
 	if (order == 0)
 		order = compare_markets(excess, a, b);
 	if (order == 0)
-		order = zone_size(group, b->zone) - zone_size(group, a->zone);
+		order = zones_size(group, b->zone) - zones_size(group, a->zone);
 	json_array_foreach (doc_array(group->document, "TerminationPolicies"), i, policy) {
 		if (order == 0)
 			order = terminate_compare(group, json_string_value(policy), a, b, now_ms);
 	}
+	return order;
+}
+
+int terminate_order(const struct group *group, const struct instance *a, const struct instance *b,
+		    int64_t now_ms)
+{
+	int order = compare(group, MIXED_FITS, a, b, now_ms);
+
 	return order ? order : strcmp(a->id, b->id);
 }
 
-struct instance *terminate_choose(const struct group *group, int units, int64_t now_ms)
+static bool goes_before(const struct tick *tick, const struct group *group,
+			const struct instance *a, const struct instance *b)
 {
-	enum mixed_excess excess = mixed_excess(group);
+	int order = compare(group, mixed_excess(group), a, b, tick->now_ms);
+	double load_a, load_b;
+
+	if (order)
+		return order < 0;
+	load_a = instance_load(tick, a);
+	load_b = instance_load(tick, b);
+	if (!isnan(load_a) && !isnan(load_b) && fabs(load_a - load_b) >= LOAD_STEP)
+		return load_a < load_b;
+	return strcmp(a->id, b->id) < 0;
+}
+
+struct instance *terminate_choose(const struct tick *tick, const struct group *group, int units)
+{
 	struct instance *instance, *best = NULL;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		bool fits = is_candidate(instance) && instance_units(instance) <= units;
 
-		if (fits && (!best || compare(group, excess, instance, best, now_ms) < 0))
+		if (fits && (!best || goes_before(tick, group, instance, best)))
 			best = instance;
 	}
 	return best;
@@ -256,7 +276,7 @@ void terminate_surplus(struct tick *tick, struct group *group, int surplus)
 	    "and actual capacity, shrinking the capacity from %d to %d",
 	    actual, actual - surplus);
 	while (left > 0) {
-		struct instance *instance = terminate_choose(group, left, tick->now_ms);
+		struct instance *instance = terminate_choose(tick, group, left);
 		struct activity *activity;
 		char cause[CAUSE_MAX];
 

@@ -12,7 +12,9 @@ void zones_count(const struct group *group, int counts[MAX_ZONES])
 
 	memset(counts, 0, sizeof(int) * MAX_ZONES);
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		for (int i = 0; i < group->n_zones && instance_is_live(instance); i++) {
+		bool stays = instance_is_live(instance) && instance->doomed == REPLACE_NOT;
+
+		for (int i = 0; i < group->n_zones && stays; i++) {
 			const struct zone *zone = &group->zones[i];
 			bool same_subnet = zone->subnet_id[0] == '\0' ||
 					   strcmp(zone->subnet_id, instance->subnet_id) == 0;
@@ -21,6 +23,18 @@ void zones_count(const struct group *group, int counts[MAX_ZONES])
 				counts[i] += instance_units(instance);
 		}
 	}
+}
+
+int zones_size(const struct group *group, const char *zone)
+{
+	const struct instance *instance;
+	int n = 0;
+
+	TAILQ_FOREACH (instance, &group->instances, link)
+		n += instance_is_live(instance) && strcmp(instance->zone, zone) == 0
+			 ? instance_units(instance)
+			 : 0;
+	return n;
 }
 
 /* Several subnets of one zone share its count; inside the zone the emptier subnet is taken. */

@@ -570,9 +570,9 @@ static void the_oldest_version_in_the_fullest_zone_goes_first(void **state)
 	struct world *world = world_new(0, 8, 0);
 
 	(void)state;
-	add(world, "i1", "a", "1", 50);
-	add(world, "i2", "a", "2", 10);
-	add(world, "i3", "b", "2", 59);
+	add(world, "i1", "us-east-1a", "1", 50);
+	add(world, "i2", "us-east-1a", "2", 10);
+	add(world, "i3", "us-east-1b", "2", 59);
 	assert_string_equal(chosen(world), "i1");
 	world_free(world);
 }
@@ -582,8 +582,8 @@ static void equal_zones_and_versions_leave_it_to_the_billing_hour(void **state)
 	struct world *world = world_new(0, 8, 0);
 
 	(void)state;
-	add(world, "i1", "a", "2", 55);
-	add(world, "i3", "b", "2", 59);
+	add(world, "i1", "us-east-1a", "2", 55);
+	add(world, "i3", "us-east-1b", "2", 59);
 	assert_string_equal(chosen(world), "i3");
 	world_free(world);
 }
@@ -595,9 +595,9 @@ static void newest_instance_policy_takes_the_newest_of_the_zone(void **state)
 	(void)state;
 	json_object_set_new(world->group->document, "TerminationPolicies",
 			    json_pack("[s]", "NewestInstance"));
-	add(world, "i1", "a", "1", 50);
-	add(world, "i2", "a", "2", 10);
-	add(world, "i3", "b", "2", 1);
+	add(world, "i1", "us-east-1a", "1", 50);
+	add(world, "i2", "us-east-1a", "2", 10);
+	add(world, "i3", "us-east-1b", "2", 1);
 	assert_string_equal(chosen(world), "i2");
 	world_free(world);
 }
@@ -607,10 +607,10 @@ static void protected_instances_stay_even_if_that_unbalances(void **state)
 	struct world *world = world_new(0, 8, 0);
 
 	(void)state;
-	add(world, "i1", "a", "1", 50)->is_protected = true;
-	add(world, "i2", "a", "1", 50)->is_protected = true;
-	add(world, "i4", "a", "1", 50)->is_protected = true;
-	add(world, "i3", "b", "1", 50);
+	add(world, "i1", "us-east-1a", "1", 50)->is_protected = true;
+	add(world, "i2", "us-east-1a", "1", 50)->is_protected = true;
+	add(world, "i4", "us-east-1a", "1", 50)->is_protected = true;
+	add(world, "i3", "us-east-1b", "1", 50);
 	assert_string_equal(chosen(world), "i3");
 	world_free(world);
 }
