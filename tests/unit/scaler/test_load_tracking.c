@@ -33,6 +33,8 @@ static int metric(void *arg, const struct metric_request *request)
 	int found = 0;
 
 	(void)arg;
+	if (strcmp(request->namespace, "AWS/EC2") == 0)
+		return 0; /* how busy each instance is, asked when one is to go */
 	assert_string_equal(tg, "targetgroup/web/0123456789abcdef");
 	assert_string_equal(request->namespace, "AWS/ApplicationELB");
 	if (strcmp(request->name, "RequestCount") == 0)

@@ -354,7 +354,8 @@ static void a_group_gets_there_though_half_of_the_launches_fail(void **state)
 	pass_world(world, 900);
 	assert_int_equal(serving(world), 4);
 	assert_true(group->launch_failures > 0);
-	assert_int_equal(group->launches, 4);
+	/* Zones that had no luck get theirs later, by a move. */
+	assert_in_range(group->launches, 4, 6);
 	sim_world_free(world);
 }
 
