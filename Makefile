@@ -11,6 +11,8 @@
 #   make format     rewrites the sources in the house style
 #   make bench      the load balancer, nginx, HAProxy and a bare relay side by side (docs/benchmark.md);
 #                   make bench-quick: the first row alone, 40 s; ARGS='--row NAME' and more: bench/run.py --help
+#   make bench-scaler   the autoscaler: a tick of 1,000 groups, and policies over load curves beside
+#                   simulated AWS
 #   make bench-instructions   its user instructions a request, against those of bench/instructions.txt
 #   make shapes     re-extracts the AWS shape tables from python3-botocore
 #   make deps       installs the Debian packages to build and run; make test-deps those to test
@@ -74,7 +76,7 @@ UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/unit/%,$(shell find tests/unit -n
 BENCHES := $(addprefix $(BIN)/bench/,load relay rules target)
 LLHTTP_OBJECTS := $(OBJ)/llhttp/llhttp.o $(OBJ)/llhttp/api.o $(OBJ)/llhttp/http.o
 
-.PHONY: all lab test test-clients unit asan tsan fuzz lint format bench bench-quick bench-instructions shapes deps test-deps install clean \
+.PHONY: all lab test test-clients unit asan tsan fuzz lint format bench bench-quick bench-instructions bench-scaler shapes deps test-deps install clean \
 	pytest unit-programs bench-programs
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -194,6 +196,12 @@ $(BIN)/bench/%: $(OBJ)/bench/%.o $(LIBS_lb) $(OBJ)/libcommon.a
 	@echo 'LD   $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The scaler's own.
+$(BIN)/bench/fleet: $(OBJ)/bench/fleet.o $(LIBS_scaler) $(OBJ)/libcommon.a
+	@mkdir -p $(@D)
+	@echo 'LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BIN)/bench/load: $(addprefix $(OBJ)/bench/,load_cpu.o load_options.o)
 
 bench bench-quick: deps
@@ -207,6 +215,10 @@ bench-instructions: deps
 	@tools/deps.sh valgrind
 	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
 	@bench/instructions.py --bin $(BIN) $(ARGS)
+
+bench-scaler: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BIN)/albatross-scaler $(BIN)/bench/fleet
+	@$(PYTHON) bench/scaler.py --bin $(BIN) $(ARGS)
 
 shapes:
 	@tools/deps.sh python3-botocore

@@ -22,7 +22,7 @@ enum {
 	MESSAGE_MAX = 256,
 	ARN_MAX = 512,
 
-	MAX_GROUPS = 500,
+	MAX_GROUPS = 5000, /* AWS: 500, more for the asking */
 	MAX_ZONES = 32,
 	MAX_POLICIES = 50,
 	MAX_SCHEDULES = 125,

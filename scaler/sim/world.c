@@ -386,7 +386,7 @@ static void tell_health(struct sim_world *world, const struct sim_group *group, 
 	json_decref(list);
 }
 
-static void tell(struct sim_world *world)
+void sim_world_tell(struct sim_world *world)
 {
 	struct sim_group *group;
 
@@ -587,33 +587,49 @@ static bool save(struct engine *engine)
 	return true;
 }
 
+/* A group may go with the tick after it is empty. */
 static void forget_deleted(struct sim_world *world)
 {
 	struct sim_group *group;
 
+	TAILQ_FOREACH (group, &world->groups, link) {
+		if (group->is_going)
+			group->group = engine_group(world->engine, group->name);
+	}
+}
+
+static void note_deleting(struct sim_world *world)
+{
+	struct sim_group *group;
+
 	TAILQ_FOREACH (group, &world->groups, link)
-		group->group = engine_group(world->engine, group->name);
+		group->is_going = group->group && group->group->is_deleting;
+}
+
+void sim_world_do(struct sim_world *world, const struct actions *actions)
+{
+	for (size_t i = 0; i < actions->n; i++)
+		carry_out(world, &actions->items[i]);
 }
 
 bool sim_world_tick(struct sim_world *world, const struct metric_source *metrics)
 {
-	for (int round = 0; round < ROUNDS_MAX; round++) {
-		struct actions actions = {0};
-		bool is_done;
+	bool is_done = false;
 
-		tell(world);
+	for (int round = 0; round < ROUNDS_MAX && !is_done; round++) {
+		struct actions actions = {0};
+
+		sim_world_tell(world);
+		note_deleting(world);
 		engine_tick(world->engine, metrics, world->now_ms, &actions);
+		forget_deleted(world);
 		is_done = actions.n == 0 && !actions.is_failed;
 		if (!save(world->engine)) {
 			actions_fini(&actions);
 			return false;
 		}
-		for (size_t i = 0; i < actions.n; i++)
-			carry_out(world, &actions.items[i]);
+		sim_world_do(world, &actions);
 		actions_fini(&actions);
-		if (is_done)
-			break;
-		forget_deleted(world);
 	}
 	return true;
 }

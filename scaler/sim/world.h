@@ -53,6 +53,7 @@ TAILQ_HEAD(sim_instances, sim_instance);
 struct sim_group {
 	char name[NAME_MAX_LEN];
 	struct group *group; /* the engine's; borrowed, NULL once it is deleted */
+	bool is_going;       /* it is being deleted */
 	char target_groups[SIM_TARGET_GROUPS_MAX][ARN_MAX];
 	int n_target_groups;
 	struct sim_instances instances; /* by launch */
@@ -108,6 +109,11 @@ struct sim_instance *sim_world_instance(const struct sim_world *world, const cha
 void sim_world_advance(struct sim_world *world, int64_t ms);
 /* False: the engine has no memory for what it decided. */
 MUST_CHECK bool sim_world_tick(struct sim_world *world, const struct metric_source *metrics);
+
+/* The tick's parts: EC2 and the load balancer are asked about groups in which something has
+ * changed; what the engine has decided is done and answered. */
+void sim_world_tell(struct sim_world *world);
+void sim_world_do(struct sim_world *world, const struct actions *actions);
 
 /* Does the load balancer send it requests (without target groups: can it serve)? */
 bool sim_instance_serves(const struct sim_instance *instance, int64_t now_ms);

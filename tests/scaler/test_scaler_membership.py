@@ -350,4 +350,4 @@ def test_the_constant_lists_are_there(alone):
     )
     limits = api.describe_account_limits()
     assert limits["NumberOfAutoScalingGroups"] == 1
-    assert limits["MaxNumberOfAutoScalingGroups"] == 500
+    assert limits["MaxNumberOfAutoScalingGroups"] == 5000
