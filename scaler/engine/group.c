@@ -177,13 +177,41 @@ void group_free(struct group *group)
 	free(group);
 }
 
+static bool is_any_suspended(const struct group *group)
+{
+	return json_array_size(doc_array(group->document, "SuspendedProcesses")) > 0;
+}
+
+void group_learn_facts(struct group *group)
+{
+	group->facts.is_any_suspended = is_any_suspended(group);
+	group->facts.checks_elb = group_checks_elb(group);
+	group->facts.grace_ms = group_grace_ms(group);
+	group->facts.is_known = true;
+}
+
+void group_forget_facts(struct group *group)
+{
+	group->facts.is_known = false;
+}
+
+int64_t group_grace_ms(const struct group *group)
+{
+	return group->facts.is_known ? group->facts.grace_ms
+				     : 1000 * doc_int(group->document, "HealthCheckGracePeriod", 0);
+}
+
 bool group_checks_elb(const struct group *group)
 {
+	if (group->facts.is_known)
+		return group->facts.checks_elb;
 	return strstr(doc_str(group->document, "HealthCheckType", "EC2"), "ELB") != NULL;
 }
 
 bool group_is_suspended(const struct group *group, const char *process)
 {
+	if (group->facts.is_known && !group->facts.is_any_suspended)
+		return false;
 	return doc_find(doc_array(group->document, "SuspendedProcesses"), "ProcessName", process) !=
 	       NULL;
 }

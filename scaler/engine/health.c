@@ -36,9 +36,7 @@ static bool is_condemned_by_elb(const struct group *group, const struct instance
 
 static bool is_in_grace(const struct group *group, const struct instance *instance, int64_t now_ms)
 {
-	int64_t grace_ms = 1000 * doc_int(group->document, "HealthCheckGracePeriod", 0);
-
-	return now_ms - instance->in_service_ms < grace_ms;
+	return now_ms - instance->in_service_ms < group_grace_ms(group);
 }
 
 /* ---- many at once ---- */

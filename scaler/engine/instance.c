@@ -72,6 +72,14 @@ bool instance_is_settled(const struct instance *instance)
 	       instance->state == INSTANCE_WARM;
 }
 
+const json_t *instance_dimensions(struct instance *instance)
+{
+	if (!instance->dimensions)
+		instance->dimensions =
+		    json_pack("[{s:s, s:s}]", "Name", "InstanceId", "Value", instance->id);
+	return instance->dimensions;
+}
+
 struct instance *instance_new(struct group *group)
 {
 	struct instance *instance = calloc(1, sizeof *instance);
@@ -94,6 +102,7 @@ void instance_free(struct instance *instance)
 {
 	if (!instance)
 		return;
+	json_decref(instance->dimensions);
 	json_decref(instance->registered);
 	json_decref(instance->draining);
 	json_decref(instance->hooks);

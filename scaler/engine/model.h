@@ -29,7 +29,7 @@ enum {
 	MAX_HOOKS = 50,
 	MAX_CONFIGS = 200,
 	MAX_ACTIVITIES = 500, /* kept of a group */
-	MAX_SERVED = 16,      /* changes of the number in service that are remembered */
+	MAX_SERVED = 16,      /* changes of the number that counts that are remembered */
 	MAX_BATCH = 20,       /* instances of one RunInstances */
 	MAX_EVENTS = 1000,    /* the newest, of all groups */
 };
@@ -135,6 +135,7 @@ struct instance {
 	json_t *draining;       /* array: ARNs it was deregistered from */
 
 	/* Not stored. */
+	json_t *dimensions; /* of its metrics, see instance_dimensions(); NULL not asked for yet */
 	bool is_dirty;
 	bool is_busy;     /* a call about it is under way */
 	int64_t retry_ms; /* not before */
@@ -210,6 +211,11 @@ struct policy {
 	struct prediction *prediction;
 	/* Not stored: a second or two have asked for more, not again before, and after how long. */
 	int64_t sudden_ms, sudden_after_ms, calm_ms;
+	/* Not stored: units that counted, warm ones that is, and since when; the newest first. */
+	struct served {
+		int64_t since_ms;
+		int units;
+	} served[MAX_SERVED];
 	/* Not stored: load tracking's peaks of the long window, as of that second. */
 	double peaks[2];
 	int64_t peaks_at_s;
@@ -318,6 +324,12 @@ struct group {
 
 	/* Not stored. */
 	bool is_dirty;
+	/* What the tick asks of the document again and again, looked up when it begins. */
+	struct group_facts {
+		bool is_known; /* only while the tick is in this group */
+		bool is_any_suspended, checks_elb;
+		int64_t grace_ms;
+	} facts;
 	/* What alarms ask for until the next tick weighs it: the largest. */
 	struct proposal {
 		struct policy *policy; /* borrowed from policies; NULL: there is no proposal */
@@ -325,11 +337,6 @@ struct group {
 		char event[4 * NAME_MAX_LEN]; /* for the cause */
 		json_t *alarm;                /* owned; NULL none */
 	} proposal;
-	/* How many units were in service, and since when; the newest first. */
-	struct served {
-		int64_t since_ms;
-		int units;
-	} served[MAX_SERVED];
 	int wanted;                /* what the policies would have, limits or not; -1 unknown */
 	int64_t short_ms;          /* the owner: that was above max when last told; 0 not */
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */

@@ -58,6 +58,10 @@ struct attachment *group_attachment(const struct group *group, const char *arn);
 MUST_CHECK struct attachment *group_attachment_add(struct group *group, const char *arn);
 void group_attachment_free(struct group *group, struct attachment *attachment);
 bool group_checks_elb(const struct group *group);
+int64_t group_grace_ms(const struct group *group); /* of health checks */
+/* A tick begins with the group, is over with it: between them its document's settings stand. */
+void group_learn_facts(struct group *group);
+void group_forget_facts(struct group *group);
 int64_t group_warmup_ms(const struct group *group);
 /* Another template is in force, or other versions of it: EC2 is asked again. */
 void group_forget_template(struct group *group);
@@ -70,6 +74,8 @@ void policy_free(struct policy *policy);
 /* instance.c */
 /* What it counts for in a capacity: its type's weight, else 1. */
 int instance_units(const struct instance *instance);
+/* [{Name: InstanceId, Value}], borrowed; NULL without memory. */
+const json_t *instance_dimensions(struct instance *instance);
 MUST_CHECK struct instance *instance_new(struct group *group);
 void instance_free(struct instance *instance);
 bool instance_is_leaving(const struct instance *instance); /* on any way out */

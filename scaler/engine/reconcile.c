@@ -202,6 +202,7 @@ void engine_remove_policy(struct engine *engine, struct group *group, struct pol
 
 static void tick_group(struct tick *tick, struct group *group)
 {
+	group_learn_facts(group);
 	launch_progress(tick, group);
 	health_check(tick, group);
 	schedules_run(tick, group);
@@ -219,6 +220,7 @@ static void tick_group(struct tick *tick, struct group *group)
 	terminate_progress(tick, group);
 	membership_progress(tick, group);
 	sweep_instances(tick->engine, group);
+	group_forget_facts(group);
 }
 
 void engine_tick(struct engine *engine, const struct metric_source *metrics, int64_t now_ms,

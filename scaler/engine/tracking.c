@@ -220,6 +220,20 @@ static void suspect_silent(const struct watch *watch, const struct counted *coun
 	}
 }
 
+/* The same metric as has been read, over other periods: mostly a part of it. */
+static int read_again(const struct newest *at, struct series *series)
+{
+	const struct series *read = at->series;
+	int skipped = read->n - series->n;
+
+	if (read->period_ms != series->period_ms || read->lag_ms != series->lag_ms || skipped < 0)
+		return watch_read(at->tick, at->group, at->watch, at->counted, series);
+	series->end_ms = read->end_ms;
+	memcpy(series->values, read->values + skipped, (size_t)series->n * sizeof(double));
+	memcpy(series->counts, read->counts + skipped, (size_t)series->n * sizeof(int));
+	return series->n;
+}
+
 /* The value that the group may shrink to; NAN: it may not. */
 static double asks_for_less(const struct newest *at, const struct policy *policy)
 {
@@ -235,7 +249,7 @@ static double asks_for_less(const struct newest *at, const struct policy *policy
 		series.lag_ms = 0; /* an instance's second is one datapoint: there or not */
 	points = points_of(watch->in_window_s, series.period_ms, POINTS_IN);
 	series.n = points + SERIES_SPARE;
-	if (watch_read(at->tick, at->group, watch, counted, &series) == 0)
+	if (read_again(at, &series) == 0)
 		return NAN;
 	suspect_silent(watch, counted, &series);
 	if (!series_newest(&series, points, policy->steady_since_ms, &stretch) ||
@@ -249,13 +263,14 @@ static double asks_for_less(const struct newest *at, const struct policy *policy
 /* The capacity that the figures speak for: an instance without data may be idle or dead, so it asks
  * for no others.  A metric that is there without instances counts as if there were one: so it
  * leaves 0. */
-static int spoken_for(const struct newest *at, const struct stretch *stretch)
+static int spoken_for(const struct newest *at, const struct policy *policy,
+		      const struct stretch *stretch)
 {
 	const struct series *series = at->series;
 	int least = at->counted->n;
 
 	if (!at->watch->is_per_instance) {
-		least = served_least(at->group, stretch->from_ms);
+		least = served_least(policy, stretch->from_ms);
 		return least > 1 ? least : 1;
 	}
 	for (int i = series->n - 1, found = 0; i >= 0 && found < POINTS_OUT; i--) {
@@ -276,9 +291,10 @@ static void judge(const struct newest *at, struct group *group, struct verdict *
 	int need;
 
 	if (series_newest(at->series, POINTS_OUT, 0, &stretch))
-		verdict->need = tracking_need(spoken_for(at, &stretch), stretch.mean, target);
+		verdict->need =
+		    tracking_need(spoken_for(at, policy, &stretch), stretch.mean, target);
 	if (asks_for_more(at, policy, &stretch)) {
-		need = tracking_need(spoken_for(at, &stretch), stretch.mean, target);
+		need = tracking_need(spoken_for(at, policy, &stretch), stretch.mean, target);
 		policy->wanted = need > group->desired ? need : group->desired;
 		verdict->wish = WISH_OUT;
 		verdict->capacity = adjust_clamp(group, policy->wanted);
@@ -308,6 +324,7 @@ struct verdict target_tracking_judge(struct tick *tick, struct group *group, str
 	    counted_init(&counted, group, warmup_ms, tick->now_ms) < 0)
 		goto out;
 	note_set(policy, &counted, tick->now_ms);
+	served_note(policy, counted.units, tick->now_ms);
 	if ((watch.is_per_instance && counted.n == 0) ||
 	    read_newest(tick, group, &watch, &counted, &series) == 0)
 		goto out;

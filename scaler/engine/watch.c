@@ -143,7 +143,7 @@ void watch_fini(struct watch *watch)
 
 /* ---- who counts ---- */
 
-static void count(struct counted *counted, const struct instance *instance)
+static void count(struct counted *counted, struct instance *instance)
 {
 	counted->items[counted->n++] = instance;
 	counted->units += instance_units(instance);
@@ -152,7 +152,7 @@ static void count(struct counted *counted, const struct instance *instance)
 int counted_init(struct counted *counted, const struct group *group, int64_t warmup_ms,
 		 int64_t now_ms)
 {
-	const struct instance *instance;
+	struct instance *instance;
 	int n = 0;
 
 	TAILQ_FOREACH (instance, &group->instances, link)
@@ -190,28 +190,26 @@ void counted_fini(struct counted *counted)
 	counted->items = NULL;
 }
 
-void served_note(struct group *group, int64_t now_ms)
+void served_note(struct policy *policy, int units, int64_t now_ms)
 {
-	const struct instance *instance;
-	int units = 0;
+	struct served *served = policy->served;
 
-	TAILQ_FOREACH (instance, &group->instances, link)
-		units += instance->state == INSTANCE_IN_SERVICE ? instance_units(instance) : 0;
-	if (group->served[0].since_ms && group->served[0].units == units)
+	if (served[0].since_ms && served[0].units == units)
 		return;
-	memmove(group->served + 1, group->served, (MAX_SERVED - 1) * sizeof group->served[0]);
-	group->served[0] = (struct served){now_ms, units};
+	memmove(served + 1, served, (MAX_SERVED - 1) * sizeof served[0]);
+	served[0] = (struct served){now_ms, units};
 }
 
-int served_least(const struct group *group, int64_t since_ms)
+int served_least(const struct policy *policy, int64_t since_ms)
 {
-	int least = group->served[0].units;
+	const struct served *served = policy->served;
+	int least = served[0].units;
 
-	for (int i = 1; i < MAX_SERVED && group->served[i].since_ms; i++) {
-		if (group->served[i - 1].since_ms <= since_ms)
+	for (int i = 1; i < MAX_SERVED && served[i].since_ms; i++) {
+		if (served[i - 1].since_ms <= since_ms)
 			break;
-		if (group->served[i].units < least)
-			least = group->served[i].units;
+		if (served[i].units < least)
+			least = served[i].units;
 	}
 	return least;
 }
@@ -278,12 +276,10 @@ static int read_instances(const struct tick *tick, const struct watch *watch,
 		sums.is_real[i] = false;
 	}
 	for (int i = 0; i < counted->n; i++) {
-		json_t *dimensions =
-		    json_pack("[{s:s, s:s}]", "Name", "InstanceId", "Value", counted->items[i]->id);
+		const json_t *dimensions = instance_dimensions(counted->items[i]);
 
-		if (read_values(tick, watch, dimensions, series, values) > 0)
+		if (dimensions && read_values(tick, watch, dimensions, series, values) > 0)
 			add_values(values, series->n, &sums);
-		json_decref(dimensions);
 	}
 	for (int i = 0; i < series->n; i++) {
 		bool is_there = sums.is_real[i] && sums.counts[i] > 0;

@@ -33,18 +33,19 @@ json_t *watch_label_dimensions(const char *label);
 
 /* The instances of the group as a policy sees them. */
 struct counted {
-	const struct instance **items; /* owned: those whose figures count */
-	int n, units;                  /* of those */
-	int in_service, terminating;   /* units */
-	int warming;                   /* instances, pending ones too */
+	struct instance **items;     /* owned: those whose figures count */
+	int n, units;                /* of those */
+	int in_service, terminating; /* units */
+	int warming;                 /* instances, pending ones too */
 };
 MUST_CHECK int counted_init(struct counted *counted, const struct group *group, int64_t warmup_ms,
 			    int64_t now_ms);
 void counted_fini(struct counted *counted);
-/* Once a tick: how many units are in service now. */
-void served_note(struct group *group, int64_t now_ms);
-/* The fewest that have been in service since then: a group's average of that time is of no more. */
-int served_least(const struct group *group, int64_t since_ms);
+/* Once a tick: so many units count. */
+void served_note(struct policy *policy, int units, int64_t now_ms);
+/* The fewest that have counted since then: an average of that time over those who share the load is
+ * of no more.  (Who is in service and does not count yet may not take its share.) */
+int served_least(const struct policy *policy, int64_t since_ms);
 
 struct series {
 	/* Asked for. */

@@ -101,7 +101,6 @@ void tracking_run(struct tick *tick, struct group *group)
 	int floor = 0;
 
 	group->wanted = -1;
-	served_note(group, tick->now_ms);
 	if (!tick->metrics->read || group->is_deleting ||
 	    group_is_suspended(group, "AlarmNotification"))
 		return;

@@ -67,18 +67,18 @@ static void note_reaction(struct sim_stats *stats, size_t seconds)
 		stats->reactions[stats->n_reactions++] = (float)seconds;
 }
 
-/* What is wanted falls short of what is needed: until then nobody has reacted. */
+/* What was wanted falls short of what is needed: until a launch nobody has reacted. */
 static void note_episode(struct sim_stats *stats, const struct sim_second *second)
 {
-	bool is_short = second->needed > second->desired;
+	bool is_short = stats->has_desired && second->needed > stats->last_desired;
 
-	if (second->has_launched && stats->is_short && !stats->is_answered) {
-		note_reaction(stats, stats->seconds - stats->short_since);
-		stats->is_answered = true;
-	}
 	if (is_short && !stats->is_short) {
 		stats->short_since = stats->seconds;
 		stats->is_answered = false;
+	}
+	if (second->has_launched && (is_short || stats->is_short) && !stats->is_answered) {
+		note_reaction(stats, stats->seconds + 1 - stats->short_since);
+		stats->is_answered = true;
 	}
 	if (!is_short && stats->is_short && !stats->is_answered &&
 	    stats->seconds - stats->short_since >= EPISODE_S)

@@ -128,6 +128,20 @@ def test_policies_stand_side_by_side_and_ours_reacts_before_simulated_aws(files)
         assert abs(one["Cost"] - 0.0104 * one["InstanceHours"]) < 1e-5
 
 
+def test_newcomers_that_boot_do_not_make_requests_per_target_ask_for_more(files):
+    config = copy.deepcopy(CONFIG)
+    tracking = config["ScalingPolicies"][0]["TargetTrackingConfiguration"]
+    tracking["PredefinedMetricSpecification"] = {
+        "PredefinedMetricType": "ALBRequestCountPerTarget"
+    }
+    tracking["TargetValue"] = 3600
+    config["AutoScalingGroups"][0]["MaxSize"] = 60
+    (files / "web.json").write_text(json.dumps(config))
+    runs = figures(files, "cpu")
+    assert runs["cpu"]["NeededPeak"] == 15
+    assert runs["cpu"]["CapacityPeak"] <= 17  # they are in service, and take nothing yet
+
+
 def test_all_is_the_group_s_policies_together_and_alarms_run_step_policies(files):
     runs = figures(files, "all", "steps", more=["--settle", "10m"])
     assert runs["steps"]["CapacityPeak"] >= 9  # nothing takes away again
