@@ -37,6 +37,7 @@ struct scaler {
 	struct aws_credentials *credentials;
 	struct store *store;
 	struct cloudwatch *cloudwatch;
+	struct topics *topics;
 	struct notices *notices;
 	struct rim *rim;
 	struct autoscaling api;
@@ -59,23 +60,32 @@ static const struct policy *policy_named(const struct scaler *scaler, const char
 	return policy;
 }
 
-/* An alarm of the file may name a policy of the file where AWS wants its ARN. */
+/* An alarm of the file may name a policy or a topic of the file where AWS wants its ARN. */
+static void resolve_list(const struct scaler *scaler, json_t *actions)
+{
+	json_t *action;
+	size_t i;
+
+	json_array_foreach (actions, i, action) {
+		const struct policy *policy = policy_named(scaler, json_string_value(action));
+		char arn[ARN_TEXT_MAX];
+
+		if (policy)
+			json_array_set(actions, i, json_object_get(policy->document, "PolicyARN"));
+		else if (topics_named(scaler->topics, json_string_value(action), arn))
+			json_array_set_new(actions, i, json_string(arn));
+	}
+}
+
 static void resolve_actions(const struct scaler *scaler, json_t *alarms)
 {
-	json_t *alarm, *action;
-	size_t i, k;
+	json_t *alarm;
+	size_t i;
 
 	json_array_foreach (alarms, i, alarm) {
-		json_t *actions = doc_array(alarm, "AlarmActions");
-
-		json_array_foreach (actions, k, action) {
-			const struct policy *policy =
-			    policy_named(scaler, json_string_value(action));
-
-			if (policy)
-				json_array_set(actions, k,
-					       json_object_get(policy->document, "PolicyARN"));
-		}
+		resolve_list(scaler, doc_array(alarm, "AlarmActions"));
+		resolve_list(scaler, doc_array(alarm, "OKActions"));
+		resolve_list(scaler, doc_array(alarm, "InsufficientDataActions"));
 	}
 }
 
@@ -205,6 +215,26 @@ static int on_alarm(void *arg, const struct alarm_event *event, struct err *err)
 
 /* ---- start and end ---- */
 
+static int start_topics(struct scaler *scaler, struct err *err)
+{
+	const json_t *own = scaler->settings.section;
+	struct topics_config config = {
+	    .loop = scaler->curl_loop,
+	    .credentials = scaler->credentials,
+	    .region = scaler->settings.region,
+	    .account_id = scaler->settings.account_id,
+	    .sns_endpoint = doc_str(own, "SnsEndpoint", NULL),
+	    .topics = doc_array(own, "Topics"),
+	    .smtp = doc_object(own, "Smtp"),
+	};
+
+	scaler->topics = topics_new(&config, err);
+	if (!scaler->topics)
+		return -1;
+	scaler->notices = notices_new(scaler->topics, scaler->cloudwatch, err);
+	return scaler->notices ? 0 : -1;
+}
+
 static int start_clients(struct scaler *scaler, struct err *err)
 {
 	const json_t *own = scaler->settings.section;
@@ -213,7 +243,6 @@ static int start_clients(struct scaler *scaler, struct err *err)
 	    .account_id = scaler->settings.account_id,
 	    .ec2_endpoint = doc_str(own, "Ec2Endpoint", NULL),
 	    .elb_endpoint = doc_str(own, "ElbEndpoint", NULL),
-	    .sns_endpoint = doc_str(own, "SnsEndpoint", NULL),
 	    .event_webhook = doc_str(own, "EventWebhook", NULL),
 	};
 
@@ -223,10 +252,9 @@ static int start_clients(struct scaler *scaler, struct err *err)
 	scaler->credentials = aws_credentials_new(scaler->curl_loop, err);
 	if (!scaler->credentials)
 		return -1;
-	scaler->notices = notices_new(scaler->curl_loop, scaler->credentials, config.region,
-				      doc_str(own, "SnsEndpoint", NULL), scaler->cloudwatch, err);
-	if (!scaler->notices)
+	if (start_topics(scaler, err) < 0)
 		return -1;
+	config.topics = scaler->topics;
 	config.base = scaler->base;
 	config.curl_loop = scaler->curl_loop;
 	config.credentials = scaler->credentials;
@@ -323,6 +351,7 @@ static void end(struct scaler *scaler)
 {
 	if (scaler->server)
 		aws_server_free(scaler->server);
+	topics_free(scaler->topics); /* first: what is on its way points at who sent it */
 	rim_free(scaler->rim);
 	notices_free(scaler->notices);
 	cloudwatch_free(scaler->cloudwatch);

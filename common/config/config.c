@@ -10,6 +10,7 @@
 #include "common/aws/server.h"
 #include "common/aws/shapes.h"
 #include "common/config/references.h"
+#include "common/config/topics_check.h"
 #include "common/doc/doc.h"
 
 static int out_of_memory(struct err *err)
@@ -208,8 +209,9 @@ static int check_owned(json_t *config, const char *folder, struct err *err)
 	if (unify_names(config, "LoadBalancers", "LoadBalancerName", err) != 0 ||
 	    unify_names(config, "TargetGroups", "TargetGroupName", err) != 0 ||
 	    resolve_all_user_data(config, folder, err) != 0 ||
-	    config_check_references(config, err) != 0 || check_settings(config, "Lb", err) != 0 ||
-	    check_settings(config, "Scaler", err) != 0 || check_settings(config, "Lab", err) != 0)
+	    config_check_references(config, err) != 0 || config_check_topics(config, err) != 0 ||
+	    check_settings(config, "Lb", err) != 0 || check_settings(config, "Scaler", err) != 0 ||
+	    check_settings(config, "Lab", err) != 0)
 		return -1;
 	return 0;
 }

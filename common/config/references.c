@@ -115,6 +115,22 @@ static int collect_policy(struct scope *scope, const json_t *policy, size_t inde
 	return 0;
 }
 
+/* Alarms name topics as they name policies. */
+static int collect_topics(struct scope *scope)
+{
+	const json_t *topic;
+	size_t i;
+
+	json_array_foreach (doc_array(doc_object(scope->config, "Scaler"), "Topics"), i, topic) {
+		const char *name = doc_str(topic, "Name", "");
+
+		if (json_object_get(scope->policies, name) == NULL &&
+		    json_object_set_new(scope->policies, name, json_true()) != 0)
+			return out_of_memory(scope);
+	}
+	return 0;
+}
+
 static int collect_names(struct scope *scope)
 {
 	if (check_unique_only(scope, "LoadBalancers", "LoadBalancerName", NULL) != 0 ||
@@ -132,7 +148,9 @@ static int collect_names(struct scope *scope)
 			      "AutoScalingGroupName") != 0 ||
 	    check_unique_only(scope, "MetricAlarms", "AlarmName", NULL) != 0)
 		return -1;
-	return check_each(scope, scope->config, "ScalingPolicies", collect_policy);
+	if (check_each(scope, scope->config, "ScalingPolicies", collect_policy) != 0)
+		return -1;
+	return collect_topics(scope);
 }
 
 /* The nearest name of a set, borrowed; NULL when none is near. */

@@ -68,6 +68,7 @@ void cloudwatch_on_alarm(struct cloudwatch *cw, cloudwatch_alarm_fn fn, void *ar
 struct cloudwatch_notice {
 	const char *alarm, *topic;     /* name; ARN */
 	const char *subject, *message; /* message: CloudWatch's JSON */
+	const char *mail;              /* the same for people to read */
 };
 
 /* Called for each action of SNS's form when a state is entered.  0: on its way, to end in

@@ -116,25 +116,68 @@ static void make_subject(const struct cloudwatch *cw, const struct alarm_event *
 			*c = '?';
 }
 
+static void add_line(struct buf *text, const char *name, const char *value)
+{
+	if (value[0] != '\0')
+		buf_printf(text, "%-12s %s\n", name, value);
+}
+
+static void add_metric(struct buf *text, const json_t *document)
+{
+	const json_t *one;
+	size_t i;
+
+	if (!doc_has(document, "MetricName"))
+		return;
+	buf_printf(text, "%-12s %s %s", "Metric:", doc_str(document, "Namespace", ""),
+		   doc_str(document, "MetricName", ""));
+	json_array_foreach (doc_array(document, "Dimensions"), i, one)
+		buf_printf(text, "%s%s=%s", i == 0 ? " (" : ", ", doc_str(one, "Name", ""),
+			   doc_str(one, "Value", ""));
+	buf_add_str(text, json_array_size(doc_array(document, "Dimensions")) > 0 ? ")\n" : "\n");
+}
+
+/* NULL without memory. */
+static char *make_mail(const struct alarm_event *event)
+{
+	const json_t *document = event->alarm;
+	char at[CLOCK_TEXT_MAX];
+	struct buf text = {0};
+	size_t len;
+
+	buf_printf(&text, "The alarm \"%s\" has gone from %s to %s.\n\n", event->name,
+		   alarm_state_name(event->old_state), alarm_state_name(event->new_state));
+	add_line(&text, "Why:", doc_str(document, "StateReason", ""));
+	add_line(&text, "When:", clock_format_iso(event->at_ms, at));
+	add_line(&text, "Description:", doc_str(document, "AlarmDescription", ""));
+	add_metric(&text, document);
+	add_line(&text, "Rule:", doc_str(document, "AlarmRule", ""));
+	add_line(&text, "Alarm:", doc_str(document, "AlarmArn", ""));
+	return buf_take(&text, &len);
+}
+
 int cloudwatch_notify(struct cloudwatch *cw, const struct alarm_event *event, struct err *err)
 {
 	struct cloudwatch_notice notice = {.alarm = event->name, .topic = event->action};
 	char subject[SUBJECT_MAX + 1];
 	json_t *message = make_message(cw, event);
 	char *text = message != NULL ? json_dumps(message, JSON_COMPACT) : NULL;
+	char *mail = make_mail(event);
 	int result = -1;
 
 	json_decref(message);
 	make_subject(cw, event, subject);
 	notice.subject = subject;
 	notice.message = text;
-	if (text == NULL)
+	notice.mail = mail;
+	if (text == NULL || mail == NULL)
 		err_set(err, ENOMEM, "out of memory");
 	else if (cw->on_notice == NULL)
 		err_set(err, ENOSYS, "nothing here publishes to topics");
 	else
 		result = cw->on_notice(cw->on_notice_arg, &notice, err);
 	free(text);
+	free(mail);
 	return result;
 }
 

@@ -34,7 +34,6 @@ struct sending {
 
 struct event_sender {
 	struct event_sender_config config;
-	struct aws_client *sns;
 	struct curl_slist *headers;
 	LIST_HEAD(, sending) list;
 	int n;
@@ -68,22 +67,21 @@ static void done(struct sending *sending, const char *why)
 
 /* ---- topics ---- */
 
-static void on_published(void *arg, const json_t *output, const struct aws_error *error)
+static void on_published(void *arg, const char *why)
 {
-	done(arg, output ? NULL : error->message);
+	done(arg, why);
 }
 
 static void publish(struct sending *sending, const json_t *delivery)
 {
-	json_t *input = json_pack("{s:s, s:s, s:s}", "TopicArn", doc_str(delivery, "Target", ""),
-				  "Subject", doc_str(delivery, "Subject", ""), "Message",
-				  doc_str(delivery, "Message", ""));
+	struct topic_message message = {.topic = doc_str(delivery, "Target", ""),
+					.subject = doc_str(delivery, "Subject", ""),
+					.text = doc_str(delivery, "Message", "")};
 	struct err err = {0};
 
-	if (!input ||
-	    !aws_client_call(sending->sender->sns, "Publish", input, on_published, sending, &err))
-		done(sending, err.text[0] ? err.text : "out of memory");
-	json_decref(input);
+	if (topics_publish(sending->sender->config.topics, &message, on_published, sending, &err) <
+	    0)
+		done(sending, err.text);
 }
 
 /* ---- the webhook ---- */
@@ -175,28 +173,20 @@ void event_sender_run(struct event_sender *sender, int64_t now_ms)
 
 struct event_sender *event_sender_new(const struct event_sender_config *config, struct err *err)
 {
-	struct aws_client_config settings = {.service = "sns",
-					     .endpoint = config->sns_endpoint,
-					     .region = config->region,
-					     .timeout_ms = TIMEOUT_MS,
-					     .max_attempts = 1};
 	struct event_sender *sender = calloc(1, sizeof *sender);
 
-	if (!sender) {
-		err_set(err, ENOMEM, "out of memory");
-		return NULL;
-	}
+	if (!sender)
+		goto oom;
 	LIST_INIT(&sender->list);
 	sender->config = *config;
 	sender->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	sender->sns = aws_client_new(config->loop, config->credentials, &settings, err);
-	if (sender->sns && sender->headers) {
+	if (sender->headers) {
 		engine_set_webhook(config->engine, config->webhook != NULL);
 		return sender;
 	}
-	if (sender->sns)
-		err_set(err, ENOMEM, "out of memory");
+oom:
 	event_sender_free(sender);
+	err_set(err, ENOMEM, "out of memory");
 	return NULL;
 }
 
@@ -204,8 +194,6 @@ void event_sender_free(struct event_sender *sender)
 {
 	if (!sender)
 		return;
-	if (sender->sns)
-		aws_client_free(sender->sns);
 	while (!LIST_EMPTY(&sender->list))
 		sending_free(LIST_FIRST(&sender->list));
 	curl_slist_free_all(sender->headers);

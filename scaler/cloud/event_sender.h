@@ -6,18 +6,16 @@
 #ifndef SCALER_CLOUD_EVENT_SENDER_H
 #define SCALER_CLOUD_EVENT_SENDER_H
 
-#include "common/aws/client.h"
 #include "common/base/buf.h"
+#include "scaler/cloud/topics.h"
 #include "scaler/engine/engine.h"
 
 enum { SENDING_MAX = 8 };
 
 struct event_sender_config {
 	struct curl_loop *loop; /* borrowed, all of these */
-	struct aws_credentials *credentials;
 	struct engine *engine;
-	const char *region;
-	const char *sns_endpoint;   /* NULL: AWS's own */
+	struct topics *topics;
 	const char *webhook;        /* NULL: none */
 	void (*on_done)(void *arg); /* a delivery has ended: there is something to store */
 	void *arg;
@@ -27,8 +25,7 @@ struct event_sender;
 
 MUST_CHECK struct event_sender *event_sender_new(const struct event_sender_config *config,
 						 struct err *err);
-void event_sender_free(
-    struct event_sender *sender); /* what is on its way is dropped; NULL is fine */
+void event_sender_free(struct event_sender *sender); /* after topics_free(); NULL is fine */
 /* Sends what is due; all events must have been stored. */
 void event_sender_run(struct event_sender *sender, int64_t now_ms);
 /* Prometheus text. */

@@ -1,22 +1,19 @@
 /*
- * Alarms' messages on their way to SNS topics: at most NOTICES_MAX at once, each tried three times
- * (10 s an attempt), its outcome told to the alarm's history.  A restart drops what is on its way.
+ * Alarms' messages on their way to topics (topics.h), their outcome told to the alarm's history.
  * Control thread only.
  */
 #ifndef SCALER_CLOUD_NOTICES_H
 #define SCALER_CLOUD_NOTICES_H
 
-#include "common/aws/client.h"
 #include "scaler/api/cloudwatch.h"
-
-enum { NOTICES_MAX = 100 };
+#include "scaler/cloud/topics.h"
 
 struct notices;
 
-/* endpoint NULL: AWS's SNS of the region.  All is borrowed; takes over cloudwatch_on_notice(). */
-MUST_CHECK struct notices *notices_new(struct curl_loop *loop, struct aws_credentials *credentials,
-				       const char *region, const char *endpoint,
-				       struct cloudwatch *cloudwatch, struct err *err);
-void notices_free(struct notices *notices); /* NULL is fine */
+/* All is borrowed; takes over cloudwatch_on_notice(). */
+MUST_CHECK struct notices *notices_new(struct topics *topics, struct cloudwatch *cloudwatch,
+				       struct err *err);
+/* After topics_free(): messages on their way point here.  NULL is fine. */
+void notices_free(struct notices *notices);
 
 #endif

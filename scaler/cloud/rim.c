@@ -202,10 +202,8 @@ static int start_sender(struct rim *rim, struct err *err)
 {
 	struct event_sender_config config = {
 	    .loop = rim->config.curl_loop,
-	    .credentials = rim->config.credentials,
 	    .engine = rim->engine,
-	    .region = rim->config.region,
-	    .sns_endpoint = rim->config.sns_endpoint,
+	    .topics = rim->config.topics,
 	    .webhook = rim->config.event_webhook,
 	    .on_done = on_event_done,
 	    .arg = rim,

@@ -15,6 +15,7 @@
 #include "common/http/curl_loop.h"
 #include "common/store/store.h"
 #include "scaler/api/cloudwatch.h"
+#include "scaler/cloud/topics.h"
 #include "scaler/engine/engine.h"
 
 struct rim;
@@ -27,9 +28,9 @@ struct rim_config {
 	struct cloudwatch *cloudwatch;
 	const char *region, *account_id;
 	const char *ec2_endpoint, *elb_endpoint; /* NULL: AWS's own */
-	const char *sns_endpoint;                /* NULL: AWS's own */
-	const char *event_webhook;               /* NULL: none */
-	void (*on_names)(void *arg);             /* rim_names has grown; NULL: nobody cares */
+	struct topics *topics;
+	const char *event_webhook;   /* NULL: none */
+	void (*on_names)(void *arg); /* rim_names has grown; NULL: nobody cares */
 	void *names_arg;
 };
 

@@ -181,3 +181,33 @@ def test_the_aws_command_puts_composites_and_dashboards(programs):
     assert run("list-dashboards")["DashboardEntries"] == []
     found = run("describe-alarms", "--alarm-types", "CompositeAlarm")["CompositeAlarms"]
     assert found[0]["AlarmName"] == "c"
+
+
+def test_another_alarm_suppresses_a_composite_s_actions(cloudwatch):
+    put_alarm(cloudwatch, "quiet", TreatMissingData="ignore")
+    put_state(cloudwatch, "quiet", "ALARM")
+    put_both(
+        cloudwatch,
+        "ALARM(high)",
+        ActionsSuppressor="quiet",
+        ActionsSuppressorWaitPeriod=60,
+        ActionsSuppressorExtensionPeriod=120,
+    )
+    put_state(cloudwatch, "high", "ALARM")
+    described = wait_for(
+        lambda: composite(cloudwatch).get("ActionsSuppressedBy") == "Alarm"
+        and composite(cloudwatch),
+        5,
+        "the suppression",
+    )
+    assert described["StateValue"] == "ALARM"
+    assert described["ActionsSuppressor"] == "quiet"
+    assert described["ActionsSuppressorWaitPeriod"] == 60
+    assert described["ActionsSuppressorExtensionPeriod"] == 120
+    assert described["ActionsSuppressedReason"] == "Actions suppressed by quiet"
+    put_state(cloudwatch, "quiet", "OK")
+    wait_for(
+        lambda: composite(cloudwatch)["ActionsSuppressedBy"] == "ExtensionPeriod",
+        5,
+        "the extension",
+    )

@@ -49,6 +49,7 @@ class Scaler:
             "StateUrl": f"sqlite:{programs.folder}/scaler.db",
             "Ec2Endpoint": ec2_url,
             "ElbEndpoint": "http://127.0.0.1:1",
+            **document.get("Scaler", {}),
         }
         self.write()
         self.start()

@@ -22,12 +22,13 @@ class Ear:
     """An HTTP server that keeps what it is posted: the webhook's JSON, or an SNS's Publish."""
 
     def __init__(self):
-        self.bodies, self.status = [], 200
+        self.bodies, self.heads, self.status = [], [], 200
         ear = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                ear.heads.append(dict(self.headers))
                 answer = ear.take(body).encode()
                 self.send_response(ear.status)
                 self.send_header("Content-Type", "text/xml")
