@@ -20,6 +20,7 @@ struct feed {
 	struct ec2 *ec2;
 	struct process_runtime *runtime;
 	struct aws_client *client;
+	struct lifecycle *lifecycle;
 	struct event *timer;
 	int n_pending;
 	int64_t complained_us; /* a scaler that is away is mentioned now and then only */
@@ -82,6 +83,10 @@ static void on_cpu(void *arg, const char *instance_id, double percent)
 	tags = doc_array(document, "Tags");
 	group = doc_kv_get(tags, "aws:autoscaling:groupName",
 			   doc_kv_get(tags, "albatross:autoscaling:groupName", NULL));
+	if (group != NULL)
+		lifecycle_want(feed->lifecycle);
+	if (lifecycle_is_warm(feed->lifecycle, instance_id))
+		group = NULL;
 	if (feed_add(feed->metric_data, instance_id, group, percent, feed->timestamp) != 0)
 		log_warn("out-of-memory", "what=cpu-datum");
 	json_decref(document);
@@ -160,14 +165,17 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 }
 
 struct feed *feed_new(struct event_base *base, struct ec2 *ec2, struct process_runtime *runtime,
-		      struct aws_client *client, struct err *err)
+		      struct aws_client *client, struct lifecycle *lifecycle, struct err *err)
 {
 	struct feed *feed = calloc(1, sizeof(*feed));
 
 	if (feed == NULL)
 		goto oom;
-	*feed = (struct feed){
-	    .ec2 = ec2, .runtime = runtime, .client = client, .complained_us = -QUIET_US};
+	*feed = (struct feed){.ec2 = ec2,
+			      .runtime = runtime,
+			      .client = client,
+			      .lifecycle = lifecycle,
+			      .complained_us = -QUIET_US};
 	feed->timer = evtimer_new(base, on_second, feed);
 	if (feed->timer != NULL && wait_for_second(feed) == 0)
 		return feed;

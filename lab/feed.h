@@ -1,12 +1,14 @@
 /*
  * CPU use of the instances, measured every second and sent to the scaler as CloudWatch's AWS/EC2
- * CPUUtilization: by InstanceId, and by AutoScalingGroupName from the group's tag.  Control thread.
+ * CPUUtilization: by InstanceId, and by AutoScalingGroupName from the group's tag where the
+ * instance is not in a warm pool.  Control thread.
  */
 #ifndef LAB_FEED_H
 #define LAB_FEED_H
 
 #include "common/aws/client.h"
 #include "lab/ec2/ec2.h"
+#include "lab/lifecycle.h"
 #include "lab/runtime/process.h"
 
 struct feed;
@@ -14,7 +16,7 @@ struct feed;
 /* client: of service monitoring; everything is borrowed until feed_free. */
 MUST_CHECK struct feed *feed_new(struct event_base *base, struct ec2 *ec2,
 				 struct process_runtime *runtime, struct aws_client *client,
-				 struct err *err);
+				 struct lifecycle *lifecycle, struct err *err);
 void feed_free(struct feed *feed);
 
 /* Pure: how long to wait from now (Unix ms) for the next second to be over; never under half of

@@ -22,6 +22,7 @@
 #include "lab/children.h"
 #include "lab/derive.h"
 #include "lab/feed.h"
+#include "lab/lifecycle.h"
 #include "lab/names.h"
 #include "lab/neighbours/neighbours.h"
 #include "lab/ports.h"
@@ -65,6 +66,7 @@ struct lab {
 	struct aws_client *monitoring, *autoscaling, *elb;
 	struct names *names;
 	struct feed *feed;
+	struct lifecycle *lifecycle;
 	struct ready *ready;
 	int64_t stop_us; /* when stopping began; 0 = not stopping */
 	int status;      /* to exit with */
@@ -262,11 +264,32 @@ static int watch_readiness(struct lab *lab, struct err *err)
 
 /* --- our own API --- */
 
+/* When it was launched, or started again, at the latest. */
+static int64_t launch_ms(const struct lab *lab, const char *instance_id)
+{
+	char key[EC2_KEY_MAX];
+	json_t *document;
+	int64_t at_ms = 0;
+
+	snprintf(key, sizeof(key), "%s%s", ec2_instances.folder, instance_id);
+	document = store_get(lab->ec2.store, key, NULL);
+	(void)!clock_parse_iso(doc_str(document, "LaunchTime", ""), &at_ms);
+	json_decref(document);
+	return at_ms + 1000; /* its fraction is cut off */
+}
+
 static json_t *metadata(void *arg, const char *instance_id)
 {
 	struct lab *lab = arg;
+	json_t *tree = ec2_metadata(&lab->ec2, instance_id);
+	const char *target = NULL;
 
-	return ec2_metadata(&lab->ec2, instance_id);
+	if (tree != NULL && lab->lifecycle != NULL)
+		target = lifecycle_target(lab->lifecycle, instance_id, launch_ms(lab, instance_id));
+	if (target != NULL)
+		json_object_set_new(json_object_get(tree, "meta-data"), "autoscaling",
+				    json_pack("{s:s}", "target-lifecycle-state", target));
+	return tree;
 }
 
 static void on_running(void *arg, const char *instance_id)
@@ -460,7 +483,11 @@ static int start_scaler_clients(struct lab *lab, struct err *err)
 	lab->monitoring = new_client(lab, "monitoring", lab->scaler_api, err);
 	if (lab->autoscaling == NULL || lab->monitoring == NULL)
 		return -1;
-	lab->feed = feed_new(lab->base, &lab->ec2, lab->runtime, lab->monitoring, err);
+	lab->lifecycle = lifecycle_new(lab->base, lab->autoscaling, err);
+	if (lab->lifecycle == NULL)
+		return -1;
+	lab->feed =
+	    feed_new(lab->base, &lab->ec2, lab->runtime, lab->monitoring, lab->lifecycle, err);
 	return lab->feed != NULL ? 0 : -1;
 }
 
@@ -572,6 +599,7 @@ static void lab_fini(struct lab *lab)
 	names_free(lab->names);
 	ready_free(lab->ready);
 	feed_free(lab->feed);
+	lifecycle_free(lab->lifecycle);
 	aws_credentials_free(lab->credentials);
 	delivery_free(lab->neighbours.delivery);
 	curl_loop_free(lab->curl);
