@@ -356,6 +356,9 @@ json_t *handle_UpdateAutoScalingGroup(void *context, const struct aws_call *call
 			      "AutoScalingGroup '%s' is being deleted", group->name);
 		return NULL;
 	}
+	if (group_warm_pool(group) && doc_has(input, "MixedInstancesPolicy"))
+		return reply_invalid(error, "A group with a warm pool cannot have a mixed "
+					    "instances policy.");
 	whole = with_config(as, input, error);
 	if (whole && mixed_merge(group, whole, error) < 0) {
 		json_decref(whole);

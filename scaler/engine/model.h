@@ -342,6 +342,7 @@ struct group {
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
 	bool is_blocked; /* it has been told that protection keeps a scale-in from its end */
 	int surge;       /* units beyond desired, for replacements and the refresh under way */
+	int pool_surge;  /* instances beyond the warm pool's size, for the refresh under way */
 	struct {
 		enum fleet_state state;
 		int serving, failing; /* instances that the load balancer's check judges */

@@ -153,6 +153,18 @@ void attach_failed(struct engine *engine, struct group *group, struct instance *
 void membership_progress(struct tick *tick, struct group *group);
 
 /* warm_pool.c */
+enum pool_state warm_state(const struct group *group); /* in which newcomers are to wait */
+int warm_count(const struct group *group);             /* how many are pooled */
+/* The cause's sentence ends in why. */
+void warm_end(struct engine *engine, struct group *group, struct instance *instance,
+	      const char *why, int64_t now_ms);
+/* Sets group->pool_surge; takes outdated instances of the pool away.  False: none are left, and the
+ * pool is whole. */
+bool warm_refresh(struct tick *tick, struct group *group, json_t *refresh);
+/* Health and size of the pool, and those on their way back into it. */
+void warm_run(struct tick *tick, struct group *group);
+
+/* warm_ways.c */
 
 /* Takes up to n instances out of the pool into the group; how many. */
 int warm_take(struct tick *tick, struct group *group, int n);
@@ -163,8 +175,8 @@ bool warm_progress(struct tick *tick, struct group *group, struct instance *inst
 bool warm_has_room(const struct group *group, const struct instance *instance);
 MUST_CHECK struct activity *warm_return(struct tick *tick, struct group *group,
 					struct instance *instance, const char *cause);
-/* Health and size of the pool, and those on their way back into it. */
-void warm_run(struct tick *tick, struct group *group);
+void warm_come_back(struct tick *tick, struct group *group, struct instance *instance);
+void warm_stop(struct tick *tick, struct group *group, struct instance *instance);
 
 /* hooks.c */
 enum hooks_answer { HOOKS_ASK_WAIT, HOOKS_ASK_CONTINUE, HOOKS_ASK_ABANDON };

@@ -226,7 +226,7 @@ static bool is_to_be_marked(const struct group *group, const json_t *refresh,
 		return false;
 	if (instance->state == INSTANCE_STANDBY)
 		return strcmp(preferred(refresh, "StandbyInstances"), "Ignore") != 0;
-	return instance_is_live(instance);
+	return instance_is_live(instance) || instance_is_pooled(instance);
 }
 
 static void set_mark(struct instance *instance, bool is_outdated)
@@ -235,14 +235,17 @@ static void set_mark(struct instance *instance, bool is_outdated)
 	instance->is_outdated = is_outdated;
 }
 
-static int mark_all(struct group *group, const json_t *refresh)
+/* How many; those of the warm pool apart. */
+static int mark_all(struct group *group, const json_t *refresh, int *n_pooled)
 {
 	struct instance *instance;
 	int n = 0;
 
+	*n_pooled = 0;
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		set_mark(instance, is_to_be_marked(group, refresh, instance));
-		n += instance->is_outdated;
+		n += instance->is_outdated && !instance->is_warm;
+		*n_pooled += instance->is_outdated && instance->is_warm;
 	}
 	return n;
 }
@@ -292,19 +295,20 @@ static void begin(struct tick *tick, struct group *group, json_t *refresh)
 	bool is_known = group->template_seen_ms > 0 ||
 			tick->now_ms - doc_int(refresh, "StartMs", 0) > TEMPLATE_WAIT_MS ||
 			!doc_bool(doc_object(refresh, "Preferences"), "SkipMatching", false);
-	int n;
+	int n, n_pooled;
 
 	if (!is_known)
 		return;
-	n = mark_all(group, refresh);
+	n = mark_all(group, refresh, &n_pooled);
 	set_int(group, refresh, "Total", n);
+	set_int(group, refresh, "PoolTotal", n_pooled);
 	set_int(group, refresh, "InstancesToUpdate", n);
 	set_int(group, refresh, "PercentageComplete", n == 0 ? 100 : 0);
 	set_int(group, refresh, "ProgressMs", tick->now_ms);
 	set_int(group, refresh, "FailuresBefore", group->breaker.row);
 	set_text(group, refresh, "Status", "InProgress");
 	event_of_refresh(group, refresh, "Started", tick->now_ms);
-	if (n == 0)
+	if (n + n_pooled == 0)
 		finish(group, refresh, "Successful", NULL, tick->now_ms);
 }
 
@@ -313,7 +317,7 @@ static void begin_rollback(struct group *group, json_t *refresh, const char *why
 	int64_t start_ms = doc_int(refresh, "StartMs", 0);
 	struct instance *instance;
 	char at[CLOCK_TEXT_MAX];
-	int n = 0;
+	int n = 0, n_pooled = 0;
 
 	json_object_set_new(refresh, "RollbackDetails",
 			    json_pack("{s:s, s:s, s:I, s:I}", "RollbackReason", why,
@@ -324,16 +328,19 @@ static void begin_rollback(struct group *group, json_t *refresh, const char *why
 				      (json_int_t)doc_int(refresh, "InstancesToUpdate", 0)));
 	use_configuration(group, NULL);
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		bool is_newcomer = !instance->is_outdated && instance_is_live(instance) &&
-				   instance->launch_ms >= start_ms;
+		bool is_ours = instance_is_live(instance) || instance_is_pooled(instance);
+		bool is_newcomer =
+		    !instance->is_outdated && is_ours && instance->launch_ms >= start_ms;
 
 		set_mark(instance, is_newcomer);
-		n += is_newcomer;
+		n += is_newcomer && !instance->is_warm;
+		n_pooled += is_newcomer && instance->is_warm;
 	}
 	set_text(group, refresh, "Status", "RollbackInProgress");
 	event_of_refresh(group, refresh, "Rollback Started", now_ms);
 	set_text(group, refresh, "StatusReason", why);
 	set_int(group, refresh, "RollbackTotal", n);
+	set_int(group, refresh, "PoolTotal", n_pooled);
 	set_int(group, refresh, "ProgressMs", now_ms);
 	set_int(group, refresh, "FailuresBefore", group->breaker.row);
 	group->is_dirty = true;
@@ -574,6 +581,7 @@ static void complete(struct group *group, json_t *refresh, int64_t now_ms)
 static void go_on(struct tick *tick, struct group *group, json_t *refresh)
 {
 	struct census census = take_census(group, refresh, tick->now_ms);
+	bool is_pools; /* the group's own are done, the warm pool's are not */
 
 	show_progress(group, refresh, &census, tick->now_ms);
 	if (group->breaker.row - doc_int(refresh, "FailuresBefore", 0) >= FAILURES_MAX) {
@@ -585,8 +593,9 @@ static void go_on(struct tick *tick, struct group *group, json_t *refresh)
 		group->surge = 0;
 		return;
 	}
-	if (census.transit == 0 && group_actual(group) >= group->desired &&
-	    (census.old == 0 || is_past_checkpoints(refresh))) {
+	is_pools = census.transit == 0 && group_actual(group) >= group->desired &&
+		   (census.old == 0 || is_past_checkpoints(refresh));
+	if (is_pools && (census.old > 0 || !warm_refresh(tick, group, refresh))) {
 		complete(group, refresh, tick->now_ms);
 		return;
 	}
@@ -594,6 +603,10 @@ static void go_on(struct tick *tick, struct group *group, json_t *refresh)
 	    1000 * setting(group, SETTING_REFRESH_PATIENCE_S)) {
 		fail(group, refresh, "The refresh has made no progress for too long.",
 		     tick->now_ms);
+		return;
+	}
+	if (is_pools) {
+		set_text(group, refresh, "StatusReason", "Replacing instances of the warm pool.");
 		return;
 	}
 	explain(group, refresh, &census);
@@ -604,7 +617,7 @@ void refresh_run(struct tick *tick, struct group *group)
 {
 	json_t *refresh = current(group);
 
-	group->surge = 0;
+	group->surge = group->pool_surge = 0;
 	if (!refresh || group->is_deleting || group_is_suspended(group, "InstanceRefresh"))
 		return;
 	if (is_in(refresh, "Pending"))

@@ -132,3 +132,18 @@ def test_a_state_that_there_is_not_is_refused(scaler):
     assert "Frozen" in refused(
         "ValidationError", scaler.api.put_warm_pool, PoolState="Frozen"
     )
+
+
+def test_a_mixed_policy_and_a_pool_exclude_each_other(scaler):
+    scaler.api.put_warm_pool(AutoScalingGroupName="web", MinSize=1)
+    mixed = {
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": {"LaunchTemplateName": "web"},
+            "Overrides": [{"InstanceType": "t2.micro"}],
+        }
+    }
+    assert "warm pool" in refused(
+        "ValidationError",
+        scaler.api.update_auto_scaling_group,
+        MixedInstancesPolicy=mixed,
+    )

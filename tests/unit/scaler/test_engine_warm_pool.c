@@ -533,6 +533,108 @@ static void what_somebody_starts_is_stopped_again(void **state)
 	world_free(world);
 }
 
+/* ---- refresh ---- */
+
+static void refresh(struct world *world, int min, int max)
+{
+	json_t *input = json_pack("{s:{s:i, s:i, s:i}}", "Preferences", "MinHealthyPercentage", min,
+				  "MaxHealthyPercentage", max, "InstanceWarmup", 0);
+	struct err err = {0};
+
+	assert_non_null(
+	    engine_start_refresh(world->engine, world->group, input, world->now_ms, &err));
+	json_decref(input);
+}
+
+static const char *refresh_status(const struct world *world)
+{
+	return doc_str(json_array_get(world->group->refreshes, 0), "Status", "");
+}
+
+static void a_refresh_replaces_the_group_and_then_its_pool(void **state)
+{
+	struct world *world = pooled(2, 4, json_object());
+	int64_t start_ms = world->now_ms;
+	const struct instance *instance;
+	const json_t *details;
+
+	(void)state;
+	refresh(world, 50, 100);
+	while (strcmp(refresh_status(world), "Successful") != 0 &&
+	       world->now_ms < start_ms + 300000) {
+		world_pass(world, 1);
+		/* Nothing old comes out of the pool, and the pool waits for the group. */
+		TAILQ_FOREACH (instance, &world->group->instances, link) {
+			assert_false(instance->state == INSTANCE_PENDING && instance->is_outdated);
+			if (instance->state == INSTANCE_TERMINATING && instance->is_warm)
+				assert_int_equal(doc_int(json_array_get(world->group->refreshes, 0),
+							 "InstancesToUpdate", -1),
+						 0);
+		}
+	}
+	assert_string_equal(refresh_status(world), "Successful");
+	TAILQ_FOREACH (instance, &world->group->instances, link)
+		assert_true(instance->launch_ms > start_ms ||
+			    instance->state == INSTANCE_TERMINATING);
+	assert_int_equal(count(world, "Warmed:Stopped"), 2);
+	assert_int_equal(group_count(world->group).in_service, 2);
+	details = doc_object(json_array_get(world->group->refreshes, 0), "ProgressDetails");
+	assert_int_equal(doc_int(doc_object(details, "WarmPoolProgress"), "PercentageComplete", 0),
+			 100);
+	world_free(world);
+}
+
+/* A hundred in service and a pool of ten, between 90 % and 120 %: the pool stays between 9 and 12,
+ * after the group between 90 and 120. */
+static void a_refresh_keeps_group_and_pool_each_within_its_percentages(void **state)
+{
+	struct world *world =
+	    pooled(100, 200, json_pack("{s:i, s:i}", "MaxGroupPreparedCapacity", 0, "MinSize", 10));
+	int least = 100, most = 0, pool_least = 10, pool_most = 0;
+
+	(void)state;
+	world_pass(world, 20);
+	assert_int_equal(count(world, "Warmed:Stopped"), 10);
+	refresh(world, 90, 120);
+	for (int i = 0; i < 900 && strcmp(refresh_status(world), "Successful") != 0; i++) {
+		int live, pool;
+
+		world_pass(world, 1);
+		live = group_count(world->group).in_service;
+		pool = count(world, "Warmed:Stopped");
+		least = live < least ? live : least;
+		most = live > most ? live : most;
+		pool_least = pool < pool_least ? pool : pool_least;
+		pool_most =
+		    warm_count(world->group) > pool_most ? warm_count(world->group) : pool_most;
+	}
+	assert_string_equal(refresh_status(world), "Successful");
+	assert_true(least >= 90 && most <= 120 && most > 100);
+	assert_true(pool_least >= 9 && pool_most <= 12 && pool_most > 10);
+	world_free(world);
+}
+
+static void killed_at_every_step_a_refresh_comes_to_its_end(void **state)
+{
+	(void)state;
+	for (int step = 1; step < 40; step += 3) {
+		struct world *world = pooled(1, 2, json_object());
+		struct actions actions = {0};
+
+		refresh(world, 0, 100);
+		world_pass(world, step);
+		world_tick_only(world, &actions);
+		actions_fini(&actions);
+		world_restart(world);
+		world_pass(world, 60);
+		assert_string_equal(refresh_status(world), "Successful");
+		assert_int_equal(count(world, "Warmed:Stopped"), 1);
+		assert_int_equal(world_in_state(world, "running"), 1);
+		assert_int_equal(world_in_state(world, "stopped"), 1);
+		world_free(world);
+	}
+}
+
 /* ---- the program dies ---- */
 
 /* Every second either goes by, or ends with the program killed after it has decided and stored,
@@ -619,6 +721,9 @@ int main(void)
 	    cmocka_unit_test(a_dead_instance_of_the_pool_is_replaced),
 	    cmocka_unit_test(a_running_pool_does_not_keep_what_has_stopped),
 	    cmocka_unit_test(what_somebody_starts_is_stopped_again),
+	    cmocka_unit_test(a_refresh_replaces_the_group_and_then_its_pool),
+	    cmocka_unit_test(a_refresh_keeps_group_and_pool_each_within_its_percentages),
+	    cmocka_unit_test(killed_at_every_step_a_refresh_comes_to_its_end),
 	    cmocka_unit_test(killed_at_every_step_the_pool_neither_leaks_nor_doubles),
 	    cmocka_unit_test(after_a_restart_what_waits_is_taken_before_ec2_has_been_asked),
 	};
