@@ -155,6 +155,8 @@ void membership_progress(struct tick *tick, struct group *group);
 /* warm_pool.c */
 enum pool_state warm_state(const struct group *group); /* in which newcomers are to wait */
 int warm_count(const struct group *group);             /* how many are pooled */
+/* Is it in a zone of the group, as far as is known? */
+bool warm_is_in_zone(const struct group *group, const struct instance *instance);
 /* The cause's sentence ends in why. */
 void warm_end(struct engine *engine, struct group *group, struct instance *instance,
 	      const char *why, int64_t now_ms);

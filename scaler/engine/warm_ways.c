@@ -113,18 +113,33 @@ static int live_in_zone(const struct group *group, const char *zone)
 	return n;
 }
 
+static int fewest_in_zone(const struct group *group)
+{
+	int fewest = group->n_zones > 0 ? live_in_zone(group, group->zones[0].name) : 0;
+
+	for (int i = 1; i < group->n_zones; i++) {
+		int n = live_in_zone(group, group->zones[i].name);
+
+		fewest = n < fewest ? n : fewest;
+	}
+	return fewest;
+}
+
 /* Of the zone where the group has the fewest; of these the one that waits longest. */
-static struct instance *next_out(const struct group *group)
+static struct instance *next_out(const struct group *group, int actual)
 {
 	struct instance *instance, *best = NULL;
-	int fewest = 0;
+	int fewest = 0, poorest = fewest_in_zone(group);
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		int n;
 
-		if (!may_take(instance))
+		if (!may_take(instance) || !warm_is_in_zone(group, instance))
 			continue;
 		n = live_in_zone(group, instance->zone);
+		/* What goes beyond the desired capacity may be there for the zones' balance. */
+		if (actual >= group->desired && n > poorest)
+			continue;
 		if (best && (n > fewest || (n == fewest && instance->pool_ms >= best->pool_ms)))
 			continue;
 		best = instance;
@@ -165,7 +180,7 @@ int warm_take(struct tick *tick, struct group *group, int n)
 		return 0;
 	n = launch_allowed(group, n, tick->now_ms);
 	while (taken < n) {
-		struct instance *instance = next_out(group);
+		struct instance *instance = next_out(group, actual + taken);
 		bool is_replacement = group->replacing > 0;
 		char cause[CAUSE_MAX];
 

@@ -635,6 +635,23 @@ static void killed_at_every_step_a_refresh_comes_to_its_end(void **state)
 	}
 }
 
+static void what_waits_in_a_zone_that_the_group_has_left_is_replaced(void **state)
+{
+	struct world *world = pooled(0, 3, json_object());
+	json_t *subnets =
+	    json_pack("[{s:s, s:s}]", "AvailabilityZone", "us-east-1a", "SubnetId", "subnet-a");
+	const struct instance *instance;
+
+	(void)state;
+	engine_zones_seen(world->group, subnets);
+	json_decref(subnets);
+	world_pass(world, 12);
+	assert_int_equal(count(world, "Warmed:Stopped"), 3);
+	TAILQ_FOREACH (instance, &world->group->instances, link)
+		assert_string_equal(instance->zone, "us-east-1a");
+	world_free(world);
+}
+
 /* ---- the program dies ---- */
 
 /* Every second either goes by, or ends with the program killed after it has decided and stored,
@@ -724,6 +741,7 @@ int main(void)
 	    cmocka_unit_test(a_refresh_replaces_the_group_and_then_its_pool),
 	    cmocka_unit_test(a_refresh_keeps_group_and_pool_each_within_its_percentages),
 	    cmocka_unit_test(killed_at_every_step_a_refresh_comes_to_its_end),
+	    cmocka_unit_test(what_waits_in_a_zone_that_the_group_has_left_is_replaced),
 	    cmocka_unit_test(killed_at_every_step_the_pool_neither_leaks_nor_doubles),
 	    cmocka_unit_test(after_a_restart_what_waits_is_taken_before_ec2_has_been_asked),
 	};
