@@ -22,6 +22,7 @@
 #include "common/store/store.h"
 #include "scaler/api/autoscaling.h"
 #include "scaler/api/cloudwatch.h"
+#include "scaler/api/events.h"
 #include "scaler/cloud/event_sender.h"
 #include "scaler/cloud/notices.h"
 #include "scaler/cloud/rim.h"
@@ -288,7 +289,10 @@ static int start_server(struct scaler *scaler, struct err *err)
 	if (aws_server_add_page(scaler->server, "/healthz", on_health_page, scaler) < 0 ||
 	    aws_server_add_page(scaler->server, "/metrics", on_metrics_page, scaler) < 0 ||
 	    aws_server_add_page(scaler->server, "/events", on_events_page, scaler) < 0 ||
-	    aws_server_add_page(scaler->server, "/dashboard", on_dashboard_page, scaler) < 0) {
+	    aws_server_add_page(scaler->server, "/dashboard", on_dashboard_page, scaler) < 0 ||
+	    aws_server_add_inbox(scaler->server, "/events/ec2",
+				 doc_str(scaler->settings.section, "EventsKey", NULL), events_take,
+				 &scaler->api) < 0) {
 		err_set(err, ENOMEM, "out of memory");
 		return -1;
 	}

@@ -211,8 +211,10 @@ void aws_server_free(struct aws_server *server)
 	if (server->http != NULL)
 		evhttp_free(server->http);
 	http_listener_free(server->listener);
-	for (size_t i = 0; i < server->n_pages; i++)
+	for (size_t i = 0; i < server->n_pages; i++) {
 		free(server->pages[i].path);
+		free(server->pages[i].key);
+	}
 	api_counts_free(server->counts);
 	json_decref(server->credentials);
 	free(server->region);
@@ -256,6 +258,22 @@ int aws_server_add_page(struct aws_server *server, const char *path, aws_page_fn
 		return -1;
 	server->pages[server->n_pages++] =
 	    (struct page){.path = copy, .fn = fn, .context = context};
+	return 0;
+}
+
+int aws_server_add_inbox(struct aws_server *server, const char *path, const char *key,
+			 aws_page_fn fn, void *context)
+{
+	char *copy = key == NULL ? NULL : strdup(key);
+	struct page *page;
+
+	if ((key != NULL && copy == NULL) || aws_server_add_page(server, path, fn, context) != 0) {
+		free(copy);
+		return -1;
+	}
+	page = &server->pages[server->n_pages - 1];
+	page->is_inbox = true;
+	page->key = copy;
 	return 0;
 }
 

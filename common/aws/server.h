@@ -56,6 +56,8 @@ struct aws_page {
 	int status;        /* 200 when called */
 	const char *content_type;
 	struct buf *body;
+	const char *sent; /* an inbox's: what was posted, sent_len bytes, no NUL behind */
+	size_t sent_len;
 };
 typedef void (*aws_page_fn)(void *context, struct aws_page *page);
 
@@ -87,6 +89,15 @@ MUST_CHECK int aws_server_add_service(struct aws_server *server, const char *ser
 /* GET path, unsigned. */
 MUST_CHECK int aws_server_add_page(struct aws_server *server, const char *path, aws_page_fn fn,
 				   void *context);
+
+/*
+ * POST path: takes messages of others that cannot sign as AWS's API wants it (an EventBridge API
+ * destination, a webhook).  With a key (copied) each carries it in the header X-Api-Key.  Without
+ * one it is open to whom the API is open to without a signature: a server that has credentials
+ * refuses them all.
+ */
+MUST_CHECK int aws_server_add_inbox(struct aws_server *server, const char *path, const char *key,
+				    aws_page_fn fn, void *context);
 
 /* Requests answered, by service, action and code, in Prometheus text: for /metrics. */
 void aws_server_metrics(const struct aws_server *server, struct buf *text);

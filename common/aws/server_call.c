@@ -5,6 +5,7 @@
  */
 #include "common/aws/server_call.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -453,10 +454,56 @@ static void serve_page(struct call *call, const struct page *page)
 	buf_fini(&body);
 }
 
-static const struct page *find_page(const struct aws_server *server, const char *path)
+static bool has_key(const struct call *call, const struct page *inbox)
+{
+	const char *given = call_header(call, "X-Api-Key");
+	size_t len = strlen(inbox->key);
+
+	return given != NULL && strlen(given) == len && CRYPTO_memcmp(given, inbox->key, len) == 0;
+}
+
+static int check_inbox(struct call *call, const struct page *inbox)
+{
+	if (inbox->key != NULL && has_key(call, inbox))
+		return 0;
+	if (inbox->key != NULL)
+		return call_refuse(call, 403, "AccessDenied",
+				   "The header X-Api-Key is missing or wrong.");
+	if (call->server->credentials != NULL)
+		return call_refuse(call, 403, "AccessDenied",
+				   "This API has Credentials; who posts here needs a key of his "
+				   "own, and none is configured.");
+	return check_not_a_browser(call);
+}
+
+static void serve_inbox(struct call *call, const struct page *inbox)
+{
+	struct buf body = {0};
+	struct aws_page request = {
+	    .path = call->path, .query = call->request.query, .status = 200, .body = &body};
+
+	call->answer.form = ANSWER_TEXT;
+	if (check_inbox(call, inbox) != 0 || check_size(call) != 0 || call_read_body(call) != 0) {
+		call->answer.form = ANSWER_TEXT;
+		answer_error(&call->answer, &call->error);
+		return;
+	}
+	request.sent = call->body;
+	request.sent_len = call->body_len;
+	inbox->fn(inbox->context, &request);
+	answer_page(&call->answer, request.status,
+		    request.content_type == NULL ? "text/plain; charset=utf-8"
+						 : request.content_type,
+		    &body);
+	buf_fini(&body);
+}
+
+static const struct page *find_page(const struct aws_server *server, const char *path,
+				    bool is_inbox)
 {
 	for (size_t i = 0; i < server->n_pages; i++)
-		if (strcmp(server->pages[i].path, path) == 0)
+		if (server->pages[i].is_inbox == is_inbox &&
+		    strcmp(server->pages[i].path, path) == 0)
 			return &server->pages[i];
 	return NULL;
 }
@@ -480,8 +527,13 @@ static void dispatch(struct call *call)
 	enum evhttp_cmd_type method = evhttp_request_get_command(call->answer.http);
 	bool is_get = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
 	bool is_root = strcmp(call->path, "/") == 0;
-	const struct page *page = find_page(call->server, call->path);
+	const struct page *page = find_page(call->server, call->path, false);
+	const struct page *inbox = find_page(call->server, call->path, true);
 
+	if (method == EVHTTP_REQ_POST && inbox != NULL) {
+		serve_inbox(call, inbox);
+		return;
+	}
 	if (method == EVHTTP_REQ_POST || (is_signed(call) && (!is_get || page == NULL)) ||
 	    (is_get && is_root && is_api_query(call->request.query)) ||
 	    (is_get && is_root && page == NULL)) {

@@ -26,6 +26,8 @@ struct service {
 
 struct page {
 	char *path;
+	bool is_inbox;
+	char *key; /* an inbox's; NULL: see aws_server_add_inbox */
 	aws_page_fn fn;
 	void *context;
 };

@@ -219,6 +219,21 @@ static bool is_strictly_balanced(const struct group *group)
 	return strcmp(doc_str(given, "CapacityDistributionStrategy", ""), "balanced-only") == 0;
 }
 
+/* Units that are on-demand and stay: who is to be replaced leaves its place to its successor. */
+static int count_staying(const struct group *group)
+{
+	const struct instance *instance;
+	int units = 0;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		bool stays = instance_is_live(instance) && !instance->is_outdated &&
+			     instance->doomed == REPLACE_NOT;
+
+		units += stays && !instance->is_spot ? instance_units(instance) : 0;
+	}
+	return units;
+}
+
 void launch_plan_make(const struct group *group, int units, int max, int64_t now_ms,
 		      struct launch_plan *plan)
 {
@@ -229,9 +244,7 @@ void launch_plan_make(const struct group *group, int units, int max, int64_t now
 	    .is_strict = is_strictly_balanced(group),
 	    .plan = plan,
 	};
-	struct mixed_units there = mixed_count(group);
-	int share = mixed_on_demand(search.policy, there.on_demand + there.spot + units);
-	int on_demand = share - there.on_demand;
+	int on_demand = mixed_on_demand(search.policy, group->desired) - count_staying(group);
 
 	plan->n = plan->units = 0;
 	zones_count(group, search.counts);

@@ -146,6 +146,11 @@ void engine_zones_seen(struct group *group, const json_t *subnets);
 /* The group's launch template, DescribeLaunchTemplates' shape. */
 void engine_template_seen(struct group *group, const json_t *launch_template);
 
+/* EC2 recommends to replace a Spot instance, or (is_interruption) ends it in two minutes.  False:
+ * no group has a Spot instance of that id. */
+bool engine_spot_notice(struct engine *engine, const char *instance_id, bool is_interruption,
+			int64_t now_ms);
+
 /* ---- what people ask for; each returns 0, or -1 with the reason ---- */
 
 /* document: CreateAutoScalingGroup's input, validated; is_from_file: applied from the

@@ -171,8 +171,7 @@ static void blame_launch(struct tick *tick, struct group *group, const struct in
 	bool is_old = instance->is_proven && (strcmp(why, ELB_REASON) == 0 ||
 					      now_ms - instance->in_service_ms >= STILLBORN_MS);
 
-	if (is_old || instance->is_user_marked ||
-	    strcmp(instance->reason_code, "Client.UserInitiatedShutdown") == 0)
+	if (is_old || instance->is_user_marked || instance_was_ended(instance))
 		return;
 	breaker_failed(tick->engine, group, instance, instance->reason[0] ? instance->reason : why,
 		       now_ms);
@@ -185,8 +184,7 @@ static bool is_stillborn(const struct instance *instance, int64_t now_ms)
 	bool is_ended = instance->ec2 == EC2_TERMINATED || instance->ec2 == EC2_SHUTTING_DOWN;
 
 	return is_ended && !instance->is_proven && instance->reason_code[0] &&
-	       strcmp(instance->reason_code, "Client.UserInitiatedShutdown") != 0 &&
-	       now_ms - instance->in_service_ms < STILLBORN_MS;
+	       !instance_was_ended(instance) && now_ms - instance->in_service_ms < STILLBORN_MS;
 }
 
 static void fail_stillborn(struct tick *tick, struct group *group, struct instance *instance)

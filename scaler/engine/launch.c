@@ -362,7 +362,7 @@ static void died(struct tick *tick, struct group *group, struct instance *instan
 	const char *reason = instance->reason[0] ? instance->reason : "The instance ended.";
 
 	launch_fail(group, instance, reason, tick->now_ms);
-	if (strcmp(instance->reason_code, "Client.UserInitiatedShutdown") != 0)
+	if (!instance_was_ended(instance))
 		breaker_failed(tick->engine, group, instance, reason, tick->now_ms);
 }
 

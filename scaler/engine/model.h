@@ -107,6 +107,8 @@ struct instance {
 	int64_t config_ms;             /* when that was made */
 	int weight; /* units of capacity; 0: its group has no weights, it is one */
 	bool is_spot;
+	int64_t notice_ms;     /* EC2 has told that it may take it back; 0: it has not */
+	int64_t ends_ms;       /* it will, then; 0: it does not say so */
 	json_t *run_members;   /* what its RunInstances has over the template's; NULL nothing */
 	char token[TOKEN_MAX]; /* of the RunInstances that makes it */
 	int token_index, token_count; /* which of how many instances of that call */

@@ -189,6 +189,14 @@ void hooks_forget(struct instance *instance); /* before another way begins */
 /* terminate.c: deregistered everywhere and drained? */
 bool terminate_has_left(struct tick *tick, struct group *group, struct instance *instance);
 
+/* spot.c */
+bool instance_was_taken_back(const struct instance *instance); /* by EC2, as a Spot instance */
+/* So, or by somebody's call: its end says nothing about launches. */
+bool instance_was_ended(const struct instance *instance);
+void spot_was_taken_back(struct group *group, const struct instance *instance, int64_t now_ms);
+/* Marks those that EC2 may take back; the last moment to leave in order. */
+void spot_run(struct tick *tick, struct group *group);
+
 /* register.c */
 void register_hand_out(struct tick *tick, struct group *group);
 void register_progress(struct tick *tick, struct group *group);

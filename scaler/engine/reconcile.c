@@ -210,6 +210,7 @@ static void tick_group(struct tick *tick, struct group *group)
 	predict_run(tick, group);
 	policies_run(tick, group);
 	refresh_run(tick, group);
+	spot_run(tick, group);
 	replace_run(tick, group);
 	launch_zones_known(tick, group);
 	reconcile(tick, group);

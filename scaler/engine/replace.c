@@ -193,8 +193,8 @@ static void write_end(struct tick *tick, const struct group *group, const struct
 		break;
 	case REPLACE_AT_RISK:
 		cause_add(cause, tick->now_ms,
-			  "an instance was taken out of service in response to an EC2 instance "
-			  "rebalance recommendation");
+			  "an instance was taken out of service in response to %s",
+			  instance->doomed_why);
 		break;
 	case REPLACE_AGED:
 		cause_add(cause, tick->now_ms,

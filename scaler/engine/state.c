@@ -63,6 +63,8 @@ static const struct field instance_fields[] = {
     PLAIN(FIELD_MS, instance, config_ms, "LaunchConfigurationMs"),
     PLAIN(FIELD_INT, instance, weight, "Weight"),
     PLAIN(FIELD_BOOL, instance, is_spot, "IsSpot"),
+    PLAIN(FIELD_MS, instance, notice_ms, "NoticeMs"),
+    PLAIN(FIELD_MS, instance, ends_ms, "EndsMs"),
     PLAIN(FIELD_JSON, instance, run_members, "RunMembers"),
     TEXT(instance, token, "ClientToken"),
     PLAIN(FIELD_INT, instance, token_index, "TokenIndex"),

@@ -127,9 +127,13 @@ static void see_one(struct group *group, const json_t *ec2, int64_t asked_ms, in
 	}
 	if (instance && instance->is_attached && !instance->zone[0])
 		launch_take_facts(instance, ec2);
-	if (instance)
+	if (instance) {
+		bool was_known = instance->reason_code[0] != '\0';
+
 		take_view(instance, ec2, asked_ms);
-	else if (is_stray(ec2, now_ms))
+		if (!was_known && instance_was_taken_back(instance))
+			spot_was_taken_back(group, instance, now_ms);
+	} else if (is_stray(ec2, now_ms))
 		json_array_append_new(strays, json_string(id));
 }
 
