@@ -365,7 +365,8 @@ static int open_logs(struct control *control, struct err *err)
 
 static int open_proxy(struct control *control, struct err *err)
 {
-	struct proxy_config config = {.n_workers = control->settings.n_workers};
+	struct proxy_config config = {.n_workers = control->settings.n_workers,
+				      .buffer_bytes = control->settings.buffer_bytes};
 
 	if (sticky_key_load(control->store, control->sticky_key, err) < 0)
 		return -1;

@@ -51,6 +51,8 @@ static const char *own_name(size_t counter)
 		return "StaleConnectionResendCount";
 	case LB_COUNTER_OTHER_TARGET:
 		return "OtherTargetTriedCount";
+	case LB_COUNTER_REFUSED_SHORT:
+		return "ShortOfBuffersRequestCount";
 	case LB_COUNTER_HELD:
 		return "HeldRequestCount";
 	default:
@@ -236,6 +238,8 @@ static unsigned long long resident_bytes(void)
 
 static void process_metrics(const struct pages_context *context, struct buf *body)
 {
+	struct proxy_buffers buffers = proxy_buffers(context->proxy);
+
 	buf_printf(body,
 		   "# HELP process_start_time_seconds When the process started, in Unix time.\n"
 		   "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %.3f\n",
@@ -248,6 +252,11 @@ static void process_metrics(const struct pages_context *context, struct buf *bod
 	head_lines(body, "client_connections", "gauge", "Open connections of clients");
 	buf_printf(body, "albatross_lb_client_connections %llu\n",
 		   (unsigned long long)proxy_n_connections(context->proxy));
+	head_lines(body, "buffer_bytes", "gauge", "Memory of buffers in use");
+	buf_printf(body, "albatross_lb_buffer_bytes %llu\n", (unsigned long long)buffers.bytes);
+	head_lines(body, "buffer_waits_total", "counter", "Reads that waited for a buffer");
+	buf_printf(body, "albatross_lb_buffer_waits_total %llu\n",
+		   (unsigned long long)buffers.n_waits);
 	if (context->access_log) {
 		head_lines(body, "access_log_dropped_total", "counter",
 			   "Lines of the access log lost to a slow disk");

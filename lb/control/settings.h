@@ -12,6 +12,7 @@
 struct lb_settings {
 	struct config_settings common;
 	unsigned n_workers;
+	size_t buffer_bytes;          /* of a worker */
 	const char *metrics_endpoint; /* NULL = metrics are sent nowhere */
 	const char *ec2_endpoint;     /* NULL = the region's own */
 	const char *access_log;       /* NULL = none */

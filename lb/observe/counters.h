@@ -55,6 +55,7 @@
 	X(STALE_RESENT, NULL, "Count", "Requests sent again as the pooled connection was gone") \
 	X(OTHER_TARGET, NULL, "Count", "Requests sent to another target as a connect had failed") \
 	X(HELD, NULL, "Count", "Requests that waited for a target") \
+	X(REFUSED_SHORT, NULL, "Count", "Requests refused while too many buffers were in use") \
 	X(ACTIVE_CONNECTIONS, "ActiveConnectionCount", "Count", \
 	  "TCP connections open, of clients and to targets")
 

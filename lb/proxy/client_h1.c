@@ -112,6 +112,7 @@ static void read_head(struct client_h1 *client)
 	enum conn_result result;
 	bool was_idle = client->state == CLIENT_IDLE;
 
+	client->base.conn.is_urgent = true;
 	if (was_idle && conn_pending(&client->base.conn) > 0) {
 		if (!start_head(client) || client_h1_parse_head(client))
 			return;
@@ -119,7 +120,9 @@ static void read_head(struct client_h1 *client)
 	while ((result = conn_fill(&client->base.conn, &client->base.worker->buffers)) == CONN_OK)
 		if (!start_head(client) || client_h1_parse_head(client))
 			return;
-	if (result != CONN_AGAIN) {
+	if (result == CONN_SHORT) {
+		worker_await_buffers(client->base.worker, &client->base.conn.io);
+	} else if (result != CONN_AGAIN) {
 		client_h1_close(client);
 		return;
 	}
@@ -190,6 +193,7 @@ static enum conn_result read_some_body(struct client_h1 *client, int *turns)
 {
 	enum conn_result result = pipe_body(client);
 
+	client->base.conn.is_urgent = false;
 	*turns += result == CONN_OK ? PIPE_READS : 1;
 	if (result != CONN_NO_ROOM)
 		return result;
@@ -213,7 +217,9 @@ static void read_body(struct client_h1 *client)
 			break;
 		}
 		result = read_some_body(client, &turns);
-		if (result == CONN_AGAIN)
+		if (result == CONN_SHORT)
+			worker_await_buffers(client->base.worker, &client->base.conn.io);
+		if (result == CONN_AGAIN || result == CONN_SHORT)
 			break;
 		if (result != CONN_OK) {
 			exchange_client_gone(client->ex);

@@ -43,17 +43,19 @@ void conn_note(struct conn *conn, uint32_t events)
 		conn->peer_hung_up = true;
 }
 
-static bool make_room(struct conn *conn, struct buffer_pool *buffers)
+static enum conn_result make_room(struct conn *conn, struct buffer_pool *buffers)
 {
 	struct buffer *in = conn->in;
 
+	if (!in && !buffer_may_read(buffers, conn->is_urgent))
+		return CONN_SHORT;
 	if (!in) {
-		conn->in = in = buffer_take(buffers, conn->is_bulk ? BUFFER_LARGE : BUFFER_SMALL);
-		return in != NULL;
+		conn->in = in = buffer_take_to_read(buffers, conn->is_bulk);
+		return in ? CONN_OK : CONN_NO_ROOM;
 	}
 	if (in->from == in->to)
 		in->from = in->to = 0;
-	return in->to < in->cap;
+	return in->to < in->cap ? CONN_OK : CONN_NO_ROOM;
 }
 
 enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers)
@@ -62,8 +64,10 @@ enum conn_result conn_fill(struct conn *conn, struct buffer_pool *buffers)
 		return CONN_EOF;
 	if (!conn->is_readable)
 		return CONN_AGAIN;
-	if (!make_room(conn, buffers))
-		return CONN_NO_ROOM;
+	enum conn_result result = make_room(conn, buffers);
+
+	if (result != CONN_OK)
+		return result;
 	size_t room = conn->in->cap - conn->in->to;
 	ssize_t n;
 

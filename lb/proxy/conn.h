@@ -23,6 +23,7 @@ struct conn {
 	bool is_eof;
 	bool is_last;       /* set by who closes right after the next send: its FIN goes along */
 	bool is_bulk;       /* the last read filled the buffer: use large ones */
+	bool is_urgent;     /* reads heads: those that cannot be served shall be told so */
 	struct buffer *in;  /* received, not used up; NULL when none */
 	struct buffer *out; /* to send, refused by the kernel so far; NULL when none */
 	struct pipe *pipe;  /* to send after out, refused so far; NULL when none */
@@ -35,6 +36,7 @@ enum conn_result {
 	CONN_EOF,
 	CONN_FAILED,  /* the connection is broken */
 	CONN_NO_ROOM, /* the in buffer is full; or no memory */
+	CONN_SHORT,   /* all buffers that there may be are in use: later (worker_await_buffers) */
 };
 
 /* Reads of one connection in a turn: who has more waits, so that others get theirs. */

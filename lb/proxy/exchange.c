@@ -171,6 +171,7 @@ void exchange_request_body(struct exchange *ex)
 	case CONN_AGAIN:
 	case CONN_EOF:
 	case CONN_FAILED:
+	case CONN_SHORT:
 		break;
 	}
 	/* It may have answered before it stopped reading: see what it says. */
@@ -268,8 +269,10 @@ static void on_timer(struct timer *timer)
 	    (struct exchange *)(void *)((char *)timer - offsetof(struct exchange, timer));
 	bool waits_for_client = !ex->request->is_done && ex->upstream &&
 				ex->state == EXCHANGE_WAIT && !ex->upstream_ops->is_blocked(ex);
-	/* A client that stops reading must not bring its target into disrepute. */
-	bool is_refused = ex->state == EXCHANGE_RELAY && ex->client_ops->is_blocked(ex);
+	/* A client that stops reading must not bring its target into disrepute, nor our own want of
+	 * buffers. */
+	bool is_refused = buffers_are_short(&ex->worker->buffers) ||
+			  (ex->state == EXCHANGE_RELAY && ex->client_ops->is_blocked(ex));
 
 	if (!waits_for_client && !is_refused && ex->target)
 		exchange_note_break(ex);

@@ -153,6 +153,12 @@ void exchange_begin(struct exchange *ex)
 	timer_start(&ex->worker->loop, &ex->timer,
 		    ex->listener->load_balancer->attributes.idle_timeout_s * 1000);
 	exchange_count_desync(ex);
+	if (buffers_are_short(&ex->worker->buffers)) {
+		worker_note_short(ex->worker);
+		exchange_count(ex, LB_COUNTER_REFUSED_SHORT, 1);
+		exchange_answer_error(ex, 503);
+		return;
+	}
 	if (!request_target_parse(ex->request->uri, ex->request->host, &ex->target_uri)) {
 		exchange_answer_error(ex, 400);
 		return;

@@ -26,6 +26,7 @@ int loop_init(struct loop *loop, io_fn on_wake, struct err *err)
 {
 	memset(loop, 0, sizeof(*loop));
 	TAILQ_INIT(&loop->deferred);
+	TAILQ_INIT(&loop->parked);
 	loop->wake.fn = on_wake;
 	loop->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	loop->alarm.fn = on_alarm;
@@ -86,6 +87,7 @@ void loop_defer(struct loop *loop, struct io *io)
 {
 	if (io->is_deferred)
 		return;
+	loop_undefer(loop, io);
 	io->is_deferred = true;
 	loop->n_deferred++;
 	TAILQ_INSERT_TAIL(&loop->deferred, io, link);
@@ -93,11 +95,30 @@ void loop_defer(struct loop *loop, struct io *io)
 
 void loop_undefer(struct loop *loop, struct io *io)
 {
+	if (io->is_parked)
+		TAILQ_REMOVE(&loop->parked, io, link);
+	io->is_parked = false;
 	if (!io->is_deferred)
 		return;
 	io->is_deferred = false;
 	loop->n_deferred--;
 	TAILQ_REMOVE(&loop->deferred, io, link);
+}
+
+void loop_park(struct loop *loop, struct io *io)
+{
+	if (io->is_deferred || io->is_parked)
+		return;
+	io->is_parked = true;
+	TAILQ_INSERT_TAIL(&loop->parked, io, link);
+}
+
+void loop_unpark(struct loop *loop)
+{
+	struct io *io;
+
+	while ((io = TAILQ_FIRST(&loop->parked)))
+		loop_defer(loop, io);
 }
 
 static int64_t next_due(const struct loop *loop)

@@ -26,7 +26,7 @@ typedef void (*io_fn)(struct io *io, uint32_t events);
  * memory must live until the turn ends. */
 struct io {
 	int fd;
-	bool is_deferred;
+	bool is_deferred, is_parked;
 	io_fn fn;
 	TAILQ_ENTRY(io) link;
 };
@@ -53,7 +53,7 @@ struct timer_class {
 struct loop {
 	int epoll_fd;
 	int64_t now_us; /* monotonic; read once a turn */
-	struct io_list deferred;
+	struct io_list deferred, parked;
 	unsigned n_deferred;
 	unsigned n_classes;
 	struct timer_class classes[LOOP_MAX_CLASSES];
@@ -82,7 +82,11 @@ void loop_remove(struct loop *loop, struct io *io);
 
 /* io->fn(io, 0) in the next turn, which will not wait.  Twice is once. */
 void loop_defer(struct loop *loop, struct io *io);
+/* Neither deferred nor parked any more. */
 void loop_undefer(struct loop *loop, struct io *io);
+/* Until loop_unpark, which defers all that are parked. */
+void loop_park(struct loop *loop, struct io *io);
+void loop_unpark(struct loop *loop);
 
 /* (Re)starts; timer->fn must be set.  With more durations than classes the nearest longer one, or
  * the longest, is taken. */

@@ -302,3 +302,16 @@ uint64_t proxy_n_connections(const struct proxy *proxy)
 		    atomic_load_explicit(&proxy->workers[w]->n_connections, memory_order_relaxed);
 	return sum;
 }
+
+struct proxy_buffers proxy_buffers(const struct proxy *proxy)
+{
+	struct proxy_buffers sum = {0};
+
+	for (unsigned w = 0; w < proxy->n_workers; w++) {
+		struct worker *worker = proxy->workers[w];
+
+		sum.bytes += atomic_load_explicit(&worker->buffer_bytes, memory_order_relaxed);
+		sum.n_waits += atomic_load_explicit(&worker->n_waits, memory_order_relaxed);
+	}
+	return sum;
+}

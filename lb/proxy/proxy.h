@@ -29,6 +29,7 @@ struct proxy_config {
 	unsigned connect_timeout_ms;     /* 0 = 10,000 */
 	unsigned pool_idle_ms;           /* pooled upstream connections; 0 = the idle timeout */
 	unsigned max_connections; /* client connections of one worker; 0 = by RLIMIT_NOFILE */
+	size_t buffer_bytes;      /* of one worker, 2 MiB at least; 0 = no limit */
 };
 
 /* Threads run when it returns; they listen nowhere before the first proxy_install. */
@@ -60,5 +61,12 @@ bool proxy_is_drained(const struct proxy *proxy);
 void proxy_stop(struct proxy *proxy);
 
 uint64_t proxy_n_connections(const struct proxy *proxy); /* client side, now */
+
+/* Of all workers. */
+struct proxy_buffers {
+	uint64_t bytes;   /* in use */
+	uint64_t n_waits; /* reads that waited for a buffer, ever */
+};
+struct proxy_buffers proxy_buffers(const struct proxy *proxy);
 
 #endif

@@ -158,6 +158,7 @@ void slab_trim(struct slab *slab)
 
 void buffer_pool_init(struct buffer_pool *pool)
 {
+	pool->limit = pool->used = 0;
 	slab_init(&pool->small, sizeof(struct buffer) + BUFFER_SMALL, 15); /* of 256 K */
 	slab_init(&pool->large, sizeof(struct buffer) + BUFFER_LARGE, 1);
 	slab_init(&pool->huge, sizeof(struct buffer) + BUFFER_HUGE, 1);
@@ -196,16 +197,26 @@ struct buffer *buffer_take(struct buffer_pool *pool, size_t cap)
 	if (cap > BUFFER_HUGE)
 		return NULL;
 	cap = cap <= BUFFER_SMALL ? BUFFER_SMALL : cap <= BUFFER_LARGE ? BUFFER_LARGE : BUFFER_HUGE;
+	if (pool->limit > 0 && pool->used + cap > pool->limit)
+		return NULL;
 	buffer = slab_take(slab_for(pool, cap));
 	if (!buffer)
 		return NULL;
+	pool->used += cap;
 	buffer->cap = (uint32_t)cap;
 	buffer->from = buffer->to = 0;
 	return buffer;
 }
 
+struct buffer *buffer_take_to_read(struct buffer_pool *pool, bool is_bulk)
+{
+	return buffer_take(pool, is_bulk && !buffers_are_short(pool) ? BUFFER_LARGE : BUFFER_SMALL);
+}
+
 void buffer_give_back(struct buffer_pool *pool, struct buffer *buffer)
 {
-	if (buffer)
-		slab_give_back(slab_for(pool, buffer->cap), buffer);
+	if (!buffer)
+		return;
+	pool->used -= buffer->cap;
+	slab_give_back(slab_for(pool, buffer->cap), buffer);
 }

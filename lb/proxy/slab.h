@@ -46,16 +46,40 @@ struct buffer {
  */
 enum { BUFFER_SMALL = 16384, BUFFER_LARGE = 96 * 1024, BUFFER_HUGE = 256 * 1024 };
 
+/*
+ * What is taken may be limited.  From three quarters of the limit on the pool is short: bulk reads
+ * get small buffers, and who owns it takes on no new work.  What a read brings may have to be kept
+ * again on its way out, so reads get no buffer any more when less than a huge one is left.
+ */
 struct buffer_pool {
 	struct slab small, large, huge;
+	size_t limit; /* bytes; 0 = none */
+	size_t used;
 };
 
-void buffer_pool_init(struct buffer_pool *pool);
+enum { BUFFER_LIMIT_LEAST = 2 * 1024 * 1024 };
+
+void buffer_pool_init(struct buffer_pool *pool); /* without a limit */
 void buffer_pool_fini(struct buffer_pool *pool);
 void buffer_pool_trim(struct buffer_pool *pool); /* slab_trim */
 bool buffer_pool_has_empty(const struct buffer_pool *pool);
-struct buffer *buffer_take(struct buffer_pool *pool,
-			   size_t cap); /* at least cap; NULL: too big, no memory */
+/* At least cap; NULL: too big, no memory, above the limit. */
+struct buffer *buffer_take(struct buffer_pool *pool, size_t cap);
+/* For a read that buffer_may_read.  NULL without memory. */
+struct buffer *buffer_take_to_read(struct buffer_pool *pool, bool is_bulk);
 void buffer_give_back(struct buffer_pool *pool, struct buffer *buffer);
+
+static inline bool buffers_are_short(const struct buffer_pool *pool)
+{
+	return pool->limit > 0 && pool->used > pool->limit / 4 * 3;
+}
+
+/* Of what others leave a few small ones are for reads that are urgent. */
+static inline bool buffer_may_read(const struct buffer_pool *pool, bool is_urgent)
+{
+	size_t spare = is_urgent ? 0 : BUFFER_HUGE + 4 * BUFFER_SMALL;
+
+	return pool->limit == 0 || pool->used + BUFFER_SMALL + spare <= pool->limit;
+}
 
 #endif

@@ -395,7 +395,9 @@ static void pump(struct upstream *up)
 			break;
 		}
 		result = needs_more ? read_more(up, &turns) : CONN_OK;
-		if (result == CONN_AGAIN)
+		if (result == CONN_SHORT)
+			worker_await_buffers(up->worker, &up->conn.io);
+		if (result == CONN_AGAIN || result == CONN_SHORT)
 			break;
 		if (result == CONN_EOF)
 			on_end(up);

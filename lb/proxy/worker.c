@@ -24,7 +24,8 @@ enum {
 	ACCEPTS_AT_CLOSE = 16384,
 	ACCEPT_PAUSE_MS = 100,
 	TRIM_MS = 100,
-	WALL_REFRESH_US = 500000
+	WALL_REFRESH_US = 500000,
+	SHORT_LOG_US = 10000000
 };
 
 /* ---- small services ---- */
@@ -70,6 +71,32 @@ const char *worker_date(struct worker *worker)
 		snprintf(worker->ascii_time, sizeof(worker->ascii_time), "%08x", (unsigned)now_s);
 	}
 	return worker->date;
+}
+
+void worker_note_short(struct worker *worker)
+{
+	int64_t now_us = worker->loop.now_us;
+
+	if (worker->short_logged_us != 0 && now_us - worker->short_logged_us < SHORT_LOG_US)
+		return;
+	worker->short_logged_us = now_us;
+	log_warn("buffers-short", "worker=%u bytes=%zu limit=%zu", worker->lane,
+		 worker->buffers.used, worker->buffers.limit);
+}
+
+void worker_await_buffers(struct worker *worker, struct io *io)
+{
+	worker_note_short(worker);
+	counter_add(&worker->n_waits, 1);
+	loop_park(&worker->loop, io);
+}
+
+/* At the end of a turn: only in turns are buffers given back. */
+static void tend_buffers(struct worker *worker)
+{
+	atomic_store_explicit(&worker->buffer_bytes, worker->buffers.used, memory_order_relaxed);
+	if (!TAILQ_EMPTY(&worker->loop.parked) && buffer_may_read(&worker->buffers, false))
+		loop_unpark(&worker->loop);
 }
 
 struct view *view_ref(struct view *view)
@@ -454,6 +481,7 @@ static void *run(void *arg)
 		loop_turn(&worker->loop);
 		free_graves(worker);
 		start_trimming(worker);
+		tend_buffers(worker);
 		note_drained(worker);
 	}
 	fini(worker);
@@ -499,6 +527,10 @@ struct worker *worker_new(const struct proxy_config *config, unsigned lane, stru
 	worker->lane = lane;
 	worker->config = config;
 	buffer_pool_init(&worker->buffers);
+	if (config->buffer_bytes > 0)
+		worker->buffers.limit = config->buffer_bytes > BUFFER_LIMIT_LEAST
+					    ? config->buffer_bytes
+					    : BUFFER_LIMIT_LEAST;
 	client_h1_slabs_init(worker);
 	upstream_h1_slabs_init(worker);
 	slab_init(&worker->exchanges, sizeof(struct exchange), 8);

@@ -79,6 +79,7 @@ struct worker {
 	unsigned n_held;
 	struct timer held_timer; /* runs while there are any */
 	struct timer trim_timer; /* runs while there are empty blocks of memory */
+	int64_t short_logged_us; /* that buffers were short; 0 = never */
 	struct grave *graves;
 	struct sticky_sealer *sticky;  /* NULL: no stickiness */
 	struct sticky_cookies cookies; /* of the response being sent */
@@ -88,12 +89,19 @@ struct worker {
 	/* From other threads. */
 	_Atomic(struct mail *) mailbox;
 	_Atomic uint64_t n_connections; /* client side; written here only */
+	_Atomic uint64_t buffer_bytes;  /* in use, as of the last turn */
+	_Atomic uint64_t n_waits;       /* reads that waited for a buffer */
 	_Atomic bool is_drained;
 };
 
 uint64_t worker_random(struct worker *worker);
 int64_t worker_wall_us(struct worker *worker);
 const char *worker_date(struct worker *worker);
+
+/* Buffers are short: says so in the log, every ten seconds at most. */
+void worker_note_short(struct worker *worker);
+/* io->fn(io, 0) when a read may have a buffer again. */
+void worker_await_buffers(struct worker *worker, struct io *io);
 
 struct view *view_ref(struct view *view);
 void view_unref(struct view *view);

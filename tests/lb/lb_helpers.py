@@ -203,13 +203,13 @@ class Wire:
         return head[:-4]
 
     def read_chunks(self):
-        body = b""
+        pieces = []
         while True:
             size = int(self.file.readline(), 16)
-            body += self.file.read(size)
+            pieces.append(self.file.read(size))
             self.file.readline()
             if size == 0:
-                return body
+                return b"".join(pieces)
 
     def read(self, method="GET"):
         """One answer, with its body."""

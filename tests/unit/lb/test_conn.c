@@ -302,6 +302,76 @@ static void end_of_the_peer_and_of_the_pool_are_told(void **state)
 	close_relay(pair, &relay);
 }
 
+static void reads_wait_before_the_limit_of_all_buffers_is_reached(void **state)
+{
+	struct pair *pair = *state;
+	struct buffer *held[128];
+	unsigned n = 0;
+
+	pair->buffers.limit = BUFFER_LIMIT_LEAST;
+	pair->conn.is_readable = pair->conn.is_bulk = true;
+	assert_int_equal(send(pair->peer, "abc", 3, 0), 3);
+	while (buffer_may_read(&pair->buffers, false))
+		held[n++] = buffer_take_to_read(&pair->buffers, false);
+	assert_true(buffers_are_short(&pair->buffers));
+	assert_true(buffer_may_read(&pair->buffers, true));
+	assert_int_equal(conn_fill(&pair->conn, &pair->buffers), CONN_SHORT);
+	/* What was read before can be kept. */
+	held[n] = buffer_take(&pair->buffers, BUFFER_HUGE);
+	assert_non_null(held[n++]);
+	for (int i = 0; i < 3; i++) {
+		held[n] = buffer_take(&pair->buffers, BUFFER_SMALL);
+		assert_non_null(held[n++]);
+	}
+	while (buffer_may_read(&pair->buffers, true))
+		held[n++] = buffer_take(&pair->buffers, 1);
+	assert_null(buffer_take(&pair->buffers, 1));
+	pair->conn.is_urgent = true;
+	assert_int_equal(conn_fill(&pair->conn, &pair->buffers), CONN_SHORT);
+	pair->conn.is_urgent = false;
+	while (pair->buffers.used > BUFFER_LIMIT_LEAST / 4 * 3 + BUFFER_SMALL)
+		buffer_give_back(&pair->buffers, held[--n]);
+	assert_int_equal(conn_fill(&pair->conn, &pair->buffers), CONN_OK);
+	assert_int_equal(pair->conn.in->cap, BUFFER_SMALL); /* though bulk: they are short */
+	while (n > 0)
+		buffer_give_back(&pair->buffers, held[--n]);
+	assert_int_equal(pair->buffers.used, BUFFER_SMALL);
+}
+
+struct counting {
+	struct io io;
+	int n_calls;
+};
+
+static void count_call(struct io *io, uint32_t events)
+{
+	(void)events;
+	((struct counting *)(void *)io)->n_calls++;
+}
+
+static void what_is_parked_is_called_once_when_it_is_let_go(void **state)
+{
+	struct pair *pair = *state;
+	struct counting one = {.io = {.fn = count_call}}, other = {.io = {.fn = count_call}},
+			gone = {.io = {.fn = count_call}};
+
+	loop_park(&pair->loop, &one.io);
+	loop_park(&pair->loop, &one.io);
+	loop_park(&pair->loop, &other.io);
+	loop_park(&pair->loop, &gone.io);
+	loop_undefer(&pair->loop, &gone.io);
+	loop_defer(&pair->loop, &other.io); /* as if it had not been */
+	loop_turn(&pair->loop);
+	assert_int_equal(one.n_calls, 0);
+	assert_int_equal(other.n_calls, 1);
+	loop_unpark(&pair->loop);
+	loop_turn(&pair->loop);
+	assert_int_equal(one.n_calls, 1);
+	assert_int_equal(other.n_calls, 1);
+	assert_int_equal(gone.n_calls, 0);
+	assert_true(TAILQ_EMPTY(&pair->loop.parked) && TAILQ_EMPTY(&pair->loop.deferred));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +391,10 @@ int main(void)
 					    close_pair),
 	    cmocka_unit_test_setup_teardown(end_of_the_peer_and_of_the_pool_are_told, open_pair,
 					    close_pair),
+	    cmocka_unit_test_setup_teardown(reads_wait_before_the_limit_of_all_buffers_is_reached,
+					    open_pair, close_pair),
+	    cmocka_unit_test_setup_teardown(what_is_parked_is_called_once_when_it_is_let_go,
+					    open_pair, close_pair),
 	    cmocka_unit_test(memory_of_a_burst_goes_back_when_it_is_not_needed),
 	};
 

@@ -177,6 +177,42 @@ static void a_client_may_leave_while_it_is_held(void **state)
 	pass(50);
 }
 
+static void while_buffers_are_short_new_requests_are_refused(void **state)
+{
+	(void)state;
+	ask("GET", "", true);
+	house.worker->buffers.limit = BUFFER_LIMIT_LEAST;
+	house.worker->buffers.used = BUFFER_LIMIT_LEAST / 8 * 7;
+	answer(200, "", true); /* those under way go on */
+	assert_int_equal(fake.responded, 200);
+	ask("GET", "", true);
+	assert_int_equal(fake.generated, 503);
+	assert_int_equal(fake.how, END_KEEP);
+	assert_int_equal(fake.n_openings, 1);
+	assert_int_equal(count_of(LB_COUNTER_REFUSED_SHORT), 1);
+	house.worker->buffers.used = 0;
+	fake.generated = 0;
+	ask("GET", "", true);
+	assert_int_equal(fake.generated, 0);
+	answer(200, "", true);
+}
+
+/* The target may have answered long ago. */
+static void while_buffers_are_short_no_target_is_blamed(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	ask("GET", "", true);
+	before = target_failures(fake.ex->target);
+	house.worker->buffers.limit = BUFFER_LIMIT_LEAST;
+	house.worker->buffers.used = BUFFER_LIMIT_LEAST;
+	pass(IDLE_S * 1000);
+	assert_int_equal(fake.generated, 504);
+	assert_int_equal(target_failures(fake.openings[0]), before);
+	house.worker->buffers.used = 0;
+}
+
 static void only_the_moves_that_are_drawn_are_allowed(void **state)
 {
 	static const char *const moves[] = {"head hold",    "head connect", "head done",
@@ -216,6 +252,8 @@ int main(void)
 	    WITH_HOUSE(a_request_is_held_until_there_is_a_target),
 	    WITH_HOUSE(a_request_is_not_held_for_ever),
 	    WITH_HOUSE(a_client_may_leave_while_it_is_held),
+	    WITH_HOUSE(while_buffers_are_short_new_requests_are_refused),
+	    WITH_HOUSE(while_buffers_are_short_no_target_is_blamed),
 	    cmocka_unit_test(only_the_moves_that_are_drawn_are_allowed),
 	};
 
