@@ -114,6 +114,19 @@ static int select_alarms(const struct cloudwatch *cw, const json_t *input, const
 	return (int)n;
 }
 
+/* New reference. */
+static json_t *described(const struct alarm *alarm)
+{
+	json_t *copy;
+
+	if (!alarm->is_unread)
+		return json_incref(alarm->document);
+	copy = json_copy(alarm->document);
+	if (copy != NULL)
+		json_object_set_new(copy, "EvaluationState", json_string("EVALUATION_ERROR"));
+	return copy;
+}
+
 static json_t *describe_page(const struct alarm *const *selected, int n, int max)
 {
 	json_t *metric = json_array(), *composite = json_array();
@@ -122,8 +135,8 @@ static json_t *describe_page(const struct alarm *const *selected, int n, int max
 	char *token;
 
 	for (int i = 0; selected != NULL && i < n && i < max; i++)
-		json_array_append(selected[i]->expression != NULL ? composite : metric,
-				  selected[i]->document);
+		json_array_append_new(selected[i]->expression != NULL ? composite : metric,
+				      described(selected[i]));
 	if (output == NULL || selected == NULL || n <= max)
 		return output;
 	token = cloudwatch_token_encode(selected[max - 1]->name);

@@ -63,6 +63,9 @@ static int read_range(const json_t *input, struct metric_query *query, struct aw
 		return -1;
 	}
 	n = (query->end_ms - query->start_ms) / (query->period_s * 1000LL);
+	/* Of periods under a minute only whole ones are shown. */
+	if (query->period_s < 60)
+		query->end_ms -= query->end_ms % (query->period_s * 1000LL);
 	if (n <= MAX_POINTS)
 		return 0;
 	format_thousands(n, text);

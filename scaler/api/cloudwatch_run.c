@@ -262,6 +262,7 @@ static void judge(struct cloudwatch *cw, struct alarm *alarm, int64_t now_ms)
 		log_error("alarm-not-judged", "alarm=\"%s\" why=\"out of memory\"", alarm->name);
 		return;
 	}
+	alarm->is_unread = verdict.is_unread;
 	alarm->has_value = verdict.has_value;
 	alarm->value = verdict.value;
 	if (verdict.state != alarm->state && !is_held(alarm, &verdict, now_ms))

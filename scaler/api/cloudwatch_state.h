@@ -44,6 +44,7 @@ struct alarm {
 	int64_t due_ms;
 	int64_t hold_ms;   /* until then too little data is our restart's fault: no judgement */
 	int64_t repeat_ms; /* when scaling actions run again; INT64_MAX: never */
+	bool is_unread;    /* the expression gave nothing to judge: it failed */
 	bool has_value;    /* value: the newest datapoint judged */
 	double value;
 	struct suppression suppression;

@@ -61,7 +61,7 @@ static void put_pool(struct rim *rim, const struct group *group, const struct gr
 
 static void put_figures(struct rim *rim, const struct group *group, int64_t at_ms)
 {
-	struct group_counts counts = group_count(group);
+	struct group_counts counts = group_count(group), units = group_capacity(group);
 
 	put(rim, group, "GroupMinSize", group->min, at_ms);
 	put(rim, group, "GroupMaxSize", group->max, at_ms);
@@ -74,11 +74,11 @@ static void put_figures(struct rim *rim, const struct group *group, int64_t at_m
 	put(rim, group, "GroupStandbyInstances", counts.standby, at_ms);
 	put(rim, group, "GroupTotalInstances", counts_total(&counts), at_ms);
 	/* Without weights capacity is the number of instances: only for who asks. */
-	put_enabled(rim, group, "GroupInServiceCapacity", counts.in_service, at_ms);
-	put_enabled(rim, group, "GroupPendingCapacity", counts.pending, at_ms);
-	put_enabled(rim, group, "GroupTerminatingCapacity", counts.terminating, at_ms);
-	put_enabled(rim, group, "GroupStandbyCapacity", counts.standby, at_ms);
-	put_enabled(rim, group, "GroupTotalCapacity", counts_total(&counts), at_ms);
+	put_enabled(rim, group, "GroupInServiceCapacity", units.in_service, at_ms);
+	put_enabled(rim, group, "GroupPendingCapacity", units.pending, at_ms);
+	put_enabled(rim, group, "GroupTerminatingCapacity", units.terminating, at_ms);
+	put_enabled(rim, group, "GroupStandbyCapacity", units.standby, at_ms);
+	put_enabled(rim, group, "GroupTotalCapacity", counts_total(&units), at_ms);
 	if (group_warm_pool(group))
 		put_pool(rim, group, &counts, at_ms);
 }

@@ -361,6 +361,8 @@ struct group_counts {
 	int warming, warm, warm_terminating; /* the warm pool's, not among the others */
 };
 struct group_counts group_count(const struct group *group);
+/* The same in units of capacity. */
+struct group_counts group_capacity(const struct group *group);
 /* Does anything change, so that EC2 is to be asked often? */
 bool group_is_moving(const struct group *group);
 

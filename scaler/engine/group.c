@@ -41,25 +41,38 @@ int group_actual(const struct group *group)
 	return n;
 }
 
-struct group_counts group_count(const struct group *group)
+/* instance_units() or 1 each. */
+static struct group_counts count(const struct group *group, bool is_in_units)
 {
 	struct group_counts counts = {0};
 	const struct instance *instance;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		counts.pending += instance->state == INSTANCE_PENDING;
-		counts.in_service += instance->state == INSTANCE_IN_SERVICE;
-		counts.terminating += instance->state == INSTANCE_TERMINATING && !instance->is_warm;
-		counts.warm_terminating +=
-		    instance->state == INSTANCE_TERMINATING && instance->is_warm;
-		counts.warming +=
-		    instance->state == INSTANCE_WARMING || instance->state == INSTANCE_RETURNING;
-		counts.warm += instance->state == INSTANCE_WARM;
-		counts.standby += instance->state == INSTANCE_STANDBY ||
-				  instance->state == INSTANCE_ENTERING_STANDBY;
-		counts.unhealthy += instance->is_unhealthy;
+		enum instance_state state = instance->state;
+		int n = is_in_units ? instance_units(instance) : 1;
+		bool is_ending = state == INSTANCE_TERMINATING;
+
+		counts.pending += state == INSTANCE_PENDING ? n : 0;
+		counts.in_service += state == INSTANCE_IN_SERVICE ? n : 0;
+		counts.terminating += is_ending && !instance->is_warm ? n : 0;
+		counts.warm_terminating += is_ending && instance->is_warm ? n : 0;
+		counts.warming += state == INSTANCE_WARMING || state == INSTANCE_RETURNING ? n : 0;
+		counts.warm += state == INSTANCE_WARM ? n : 0;
+		counts.standby +=
+		    state == INSTANCE_STANDBY || state == INSTANCE_ENTERING_STANDBY ? n : 0;
+		counts.unhealthy += instance->is_unhealthy ? n : 0;
 	}
 	return counts;
+}
+
+struct group_counts group_count(const struct group *group)
+{
+	return count(group, false);
+}
+
+struct group_counts group_capacity(const struct group *group)
+{
+	return count(group, true);
 }
 
 bool group_is_moving(const struct group *group)

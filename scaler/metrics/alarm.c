@@ -505,7 +505,7 @@ static int explain(const struct alarm_rule *rule, const struct alarm_slot real[]
 }
 
 /* The one series of the expression, in points as metrics_query() gives them.  An expression that
- * cannot be worked out (too many datapoints) has none.  -1 without memory. */
+ * cannot be worked out (too many datapoints) has none: 1.  -1 without memory. */
 /* NOLINTNEXTLINE(readability-function-size): the short call for what would be a struct */
 static int read_math(const struct alarm_rule *rule, const struct metrics *metrics,
 		     const struct metric_query *query, int64_t now_ms, struct metric_point points[],
@@ -517,7 +517,7 @@ static int read_math(const struct alarm_rule *rule, const struct metrics *metric
 	*n = 0;
 	if (math_set_evaluate(rule->math, metrics, query->start_ms, query->end_ms, now_ms, &results,
 			      &err) != 0)
-		return err.code == ENOMEM ? -1 : 0;
+		return err.code == ENOMEM ? -1 : 1;
 	for (size_t i = 0; results.n > 0 && i < results.list[0].n && *n < max; i++) {
 		const struct math_point *point = &results.list[0].points[i];
 
@@ -548,15 +548,17 @@ int alarm_evaluate(const struct alarm_rule *rule, const struct metrics *metrics,
 	size_t range = (size_t)alarm_range(rule), n;
 	struct alarm_slot *slots = calloc(range, sizeof(*slots));
 	struct metric_point *points = calloc(range, sizeof(*points));
-	int result = -1;
+	int result = -1, read;
 
 	*verdict = (struct alarm_verdict){.state = current};
 	if (slots == NULL || points == NULL)
 		goto out;
 	query.end_ms = newest_end_ms(rule, now_ms);
 	query.start_ms = query.end_ms - (int64_t)range * query.period_s * 1000;
-	if (read_range(rule, metrics, &query, now_ms, points, range, &n) != 0)
+	read = read_range(rule, metrics, &query, now_ms, points, range, &n);
+	if (read < 0)
 		goto out;
+	verdict->is_unread = read > 0;
 	spread(rule, points, n, query.end_ms, slots);
 	verdict->state = alarm_judge(rule, slots, range, current);
 	n = gather_real(rule, slots, range);

@@ -80,6 +80,7 @@ enum alarm_state alarm_judge(const struct alarm_rule *rule, const struct alarm_s
 
 struct alarm_verdict {
 	enum alarm_state state;
+	bool is_unread; /* the expression could not be worked out: there are no datapoints */
 	size_t n_real;  /* real datapoints judged, at most N */
 	bool has_value; /* value: the newest of them */
 	double value;

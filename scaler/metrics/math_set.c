@@ -479,6 +479,9 @@ static bool read_points(struct math_run *run, const struct metrics *metrics,
 	}
 	query.start_ms = run->start_ms;
 	query.end_ms = run->end_ms;
+	/* Of periods under a minute only whole ones are read. */
+	if (member->period_s < 60)
+		query.end_ms -= query.end_ms % (member->period_s * 1000LL);
 	n = max > 0 ? metrics_query(metrics, &query, points, max) : 0;
 	out->series->period_s = member->period_s;
 	out->series->id = member->id;

@@ -64,6 +64,63 @@ static void an_alarm_fires_and_runs_its_policy_once_a_minute(void **state)
 	assert_string_equal(state_of(f, "high"), "INSUFFICIENT_DATA");
 }
 
+static int count_notice(void *arg, const struct cloudwatch_notice *notice, struct err *err)
+{
+	(void)notice;
+	(void)err;
+	++*(int *)arg;
+	return 0;
+}
+
+/* In ALARM from 10:00:02 to 10:04:30. */
+static void policies_run_each_minute_of_an_alarm_and_topics_once(void **state)
+{
+	struct fixture *f = *state;
+	int told = 0;
+
+	cloudwatch_on_notice(f->cw, count_notice, &told);
+	put_alarm(f, "high",
+		  ",'AlarmActions':['" POLICY "','" TOPIC "'],'TreatMissingData':'ignore'");
+	tick_until(f, T0 + 2000);
+	call_ok(f, "SetAlarmState",
+		json("{'AlarmName':'high','StateValue':'ALARM','StateReason':'test'}"));
+	for (int minute = 0; minute <= 4; minute++) {
+		tick_until(f, T0 + minute * 60000LL + 1999);
+		assert_int_equal(f->runs, minute == 0 ? 1 : minute);
+		tick_until(f, T0 + minute * 60000LL + 2000);
+		assert_int_equal(f->runs, minute + 1);
+	}
+	tick_until(f, T0 + 270000);
+	call_ok(f, "SetAlarmState",
+		json("{'AlarmName':'high','StateValue':'OK','StateReason':'test'}"));
+	tick_until(f, T0 + 600000);
+	assert_int_equal(f->runs, 5);
+	assert_int_equal(f->repeats, 4);
+	assert_int_equal(told, 1);
+}
+
+/* It gives a number, where a series is needed. */
+static void an_expression_that_fails_is_told_of(void **state)
+{
+	struct fixture *f = *state;
+	json_t *output;
+
+	call_ok(f, "PutMetricAlarm",
+		json("{'AlarmName':'sum','EvaluationPeriods':1,'Threshold':1,"
+		     "'ComparisonOperator':'GreaterThanThreshold','Metrics':["
+		     "{'Id':'m1','MetricStat':{'Metric':{'Namespace':'Lab','MetricName':'Load'},"
+		     "'Period':60,'Stat':'Sum'},'ReturnData':false},"
+		     "{'Id':'e1','Expression':'SUM(m1)'}]}"));
+	put(f, "'Value':80");
+	tick_until(f, T0 + 120000);
+	output = call(f, "DescribeAlarms", json("{'AlarmNames':['sum']}"));
+	assert_string_equal(
+	    doc_str(json_array_get(doc_array(output, "MetricAlarms"), 0), "EvaluationState", ""),
+	    "EVALUATION_ERROR");
+	json_decref(output);
+	assert_string_equal(state_of(f, "sum"), "INSUFFICIENT_DATA");
+}
+
 static void short_alarms_react_to_the_data_itself(void **state)
 {
 	struct fixture *f = *state;
@@ -303,6 +360,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_new_alarm_is_described_with_every_member),
 	    TEST(an_alarm_fires_and_runs_its_policy_once_a_minute),
+	    TEST(policies_run_each_minute_of_an_alarm_and_topics_once),
+	    TEST(an_expression_that_fails_is_told_of),
 	    TEST(short_alarms_react_to_the_data_itself),
 	    TEST(a_step_policy_gets_the_value_of_a_state_set_by_hand),
 	    TEST(disabled_actions_do_not_run),

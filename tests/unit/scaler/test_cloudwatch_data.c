@@ -152,6 +152,63 @@ static void statistics_are_asked_for_within_limits(void **state)
 	assert_string_equal(f->error.code, "InvalidParameterValue");
 }
 
+static void put_seconds(struct fixture *f, int n)
+{
+	struct metric_key key = {"Lab", "Load", NULL, 0};
+
+	for (int i = 0; i < n; i++)
+		assert_int_equal(metrics_put_value(cloudwatch_metrics(f->cw), &key,
+						   METRIC_UNIT_NONE, 1, 1, T0 + i * 1000LL),
+				 METRICS_OK);
+}
+
+/* Only whole periods, each with its start for a time. */
+static void periods_under_a_minute_are_rounded_at_both_ends(void **state)
+{
+	static const struct {
+		const char *from, *to;
+		int period, n;
+		const char *first, *last;
+	} table[] = {
+	    /* At :05:23, the last ten seconds. */
+	    {"10:05:13", "10:05:23", 10, 1, "10:05:10", "10:05:10"},
+	    /* At :07:17, the last five minutes. */
+	    {"10:02:17", "10:07:17", 5, 60, "10:02:15", "10:07:10"},
+	    {"10:02:17", "10:07:17", 1, 300, "10:02:17", "10:07:16"},
+	    {"10:02:17", "10:07:17", 30, 10, "10:02:00", "10:06:30"},
+	    {"10:02:17", "10:07:17", 60, 6, "10:02:00", "10:07:00"},
+	    {"10:02:17", "10:07:17", 300, 2, "10:00:00", "10:05:00"},
+	    {"10:05:10", "10:05:13", 10, 0, "", ""},
+	};
+	struct fixture *f = *state;
+
+	put_seconds(f, 600);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char more[256], first[32] = "", last[32] = "";
+		const json_t *points;
+		json_t *output;
+		size_t n;
+
+		snprintf(more, sizeof(more),
+			 "'Period':%d,'Statistics':['Sum'],'StartTime':'2026-01-01T%sZ',"
+			 "'EndTime':'2026-01-01T%sZ'",
+			 table[i].period, table[i].from, table[i].to);
+		output = get(f, more);
+		points = doc_array(output, "Datapoints");
+		n = json_array_size(points);
+		if (n > 0) {
+			snprintf(first, sizeof(first), "%.8s",
+				 doc_str(json_array_get(points, 0), "Timestamp", "") + 11);
+			snprintf(last, sizeof(last), "%.8s",
+				 doc_str(json_array_get(points, n - 1), "Timestamp", "") + 11);
+		}
+		assert_int_equal(n, table[i].n);
+		assert_string_equal(first, table[i].first);
+		assert_string_equal(last, table[i].last);
+		json_decref(output);
+	}
+}
+
 static size_t count_pages(struct fixture *f, const char *filter, size_t *n)
 {
 	json_t *output = NULL;
@@ -238,6 +295,7 @@ int main(void)
 	    TEST(bad_data_are_refused_and_nothing_of_the_call_is_kept),
 	    TEST(a_megabyte_of_a_name_is_refused),
 	    TEST(statistics_are_asked_for_within_limits),
+	    TEST(periods_under_a_minute_are_rounded_at_both_ends),
 	    TEST(metrics_are_listed_by_filters_and_pages),
 	    TEST(metric_data_are_newest_first),
 	};
