@@ -6,7 +6,7 @@
  * first and protected ones never, and wait while anything else moves.  Here instances are marked;
  * replace.c does the rest.  Pure.  AWS: "Availability Zone rebalancing".
  */
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -127,13 +127,11 @@ static struct instance *idlest(const struct tick *tick, const struct group *grou
 	int best_load = 0;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		double load;
 		int step;
 
 		if (!is_movable(instance) || strcmp(instance->zone, zone) != 0)
 			continue;
-		load = instance_load(tick, instance);
-		step = isnan(load) ? 0 : (int)(load / 10);
+		step = instance_load_step(tick, instance);
 		if (best && step > best_load)
 			continue;
 		if (best && step == best_load &&
@@ -202,11 +200,33 @@ static bool is_settled(const struct group *group, int64_t now_ms)
 	return group_actual(group) == group->desired + marked && (marked > 0 || coming == 0);
 }
 
+/* The usual case, told cheaply: no two zones differ by more than one. */
+static bool is_plainly_even(const struct group *group)
+{
+	int counts[MAX_ZONES], most = 0, least = INT_MAX;
+
+	zones_count(group, counts);
+	for (int i = 0; i < group->n_zones; i++) {
+		for (int k = 0; k < i; k++) {
+			if (strcmp(group->zones[k].name, group->zones[i].name) == 0)
+				return false; /* several subnets of one zone */
+		}
+		most = counts[i] > most ? counts[i] : most;
+		least = counts[i] < least ? counts[i] : least;
+	}
+	return most - least <= 1;
+}
+
 static enum balance_state move_one(struct tick *tick, struct group *group)
 {
-	const char *to = next_zone(group, tick->now_ms), *from;
+	const char *to, *from;
 	bool is_uneven;
 
+	if (is_plainly_even(group)) {
+		group->uneven_since_ms = 0;
+		return BALANCE_EVEN;
+	}
+	to = next_zone(group, tick->now_ms);
 	if (!to)
 		return BALANCE_EVEN;
 	from = fullest(group, to, &is_uneven);

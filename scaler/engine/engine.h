@@ -219,6 +219,17 @@ void breaker_reset(struct group *group);
 /* Why launches are held, in a sentence put into text, which is returned; NULL: they are not. */
 const char *breaker_hold(const struct group *group, int64_t now_ms, char text[MESSAGE_MAX]);
 
+/* What keeps the group from doing what it would; kind: one word for programs, text: a sentence.
+ * Returns how many. */
+enum { MAX_HOLDS = 16 };
+struct hold {
+	const char *kind;
+	char text[MESSAGE_MAX];
+};
+int group_holds(const struct group *group, int64_t now_ms, struct hold holds[MAX_HOLDS]);
+/* Why it is to be replaced though it serves; NULL: it is not. */
+const char *instance_replace_reason(const struct instance *instance);
+
 /* Launch configurations by name; document: DescribeLaunchConfigurations' entry, taken over.  -1
  * without memory. */
 MUST_CHECK int engine_add_config(struct engine *engine, json_t *document);

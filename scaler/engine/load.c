@@ -40,3 +40,10 @@ double instance_load(const struct tick *tick, const struct instance *instance)
 	}
 	return n >= ENOUGH ? sum / n : NAN;
 }
+
+int instance_load_step(const struct tick *tick, const struct instance *instance)
+{
+	double load = instance_load(tick, instance);
+
+	return isnan(load) ? 0 : (int)(load / 10);
+}

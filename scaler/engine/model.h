@@ -310,12 +310,11 @@ struct group {
 
 	struct breaker breaker;
 	int64_t scaled_in_ms;  /* load tracking has taken something away */
-	int replacing;         /* launches owed to unhealthy instances */
 	int64_t mass_since_ms; /* too many are unhealthy at once, see health.c; 0: not */
-	/* Moves between zones in the hour that began then. */
-	int moves;
-	int64_t moves_from_ms;
-	json_t *pools; /* array: where there was no room lately, see pools.c */
+	int64_t moves_from_ms; /* the hour of the budget for moves between zones */
+	int moves;             /* in that hour */
+	int replacing;         /* launches owed to unhealthy instances */
+	json_t *pools;         /* array: where there was no room lately, see pools.c */
 
 	TAILQ_HEAD(, instance) instances; /* by launch time */
 	struct activities activities;     /* newest first */
@@ -332,6 +331,9 @@ struct group {
 		bool is_any_suspended, checks_elb;
 		int64_t grace_ms;
 	} facts;
+	bool has_zones;  /* zones[] is what EC2 says */
+	bool is_blocked; /* it has been told that protection keeps a scale-in from its end */
+	int surge;       /* units beyond desired, for replacements and the refresh under way */
 	/* What alarms ask for until the next tick weighs it: the largest. */
 	struct proposal {
 		struct policy *policy; /* borrowed from policies; NULL: there is no proposal */
@@ -342,16 +344,13 @@ struct group {
 	int wanted;                /* what the policies would have, limits or not; -1 unknown */
 	int64_t short_ms;          /* the owner: that was above max when last told; 0 not */
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
-	bool is_blocked; /* it has been told that protection keeps a scale-in from its end */
-	int surge;       /* units beyond desired, for replacements and the refresh under way */
-	int pool_surge;  /* instances beyond the warm pool's size, for the refresh under way */
+	int pool_surge; /* instances beyond the warm pool's size, for the refresh under way */
 	struct {
 		enum fleet_state state;
 		int serving, failing; /* instances that the load balancer's check judges */
 	} fleet;
 	enum balance_state balance;
 	int64_t uneven_since_ms; /* the zones are */
-	bool has_zones;          /* zones[] is what EC2 says */
 	struct zone zones[MAX_ZONES];
 	int n_zones;
 	int latest_version, default_version; /* of the launch template; 0 unknown */

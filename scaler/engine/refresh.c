@@ -2,135 +2,21 @@
  * Instance refreshes: the group's instances replaced a few at a time.  Those to be replaced are
  * marked at the start; each tick lets as many newcomers be launched beyond the desired capacity
  * (group->surge) and takes as many marked ones away as the healthy percentages allow.  Launching
- * in their place is the reconciliation's.  A refresh is a document in DescribeInstanceRefreshes'
- * shape with what is not shown beside it, the newest first in group->refreshes.  Pure.  AWS:
- * "Instance refresh"; asg.md 6.
+ * in their place is the reconciliation's.  The record of it is refresh_record.c.  Pure.  AWS:
+ * "Instance refresh".
  */
-#include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/clock.h"
-#include "scaler/engine/replace.h"
+#include "scaler/engine/refresh.h"
 
 enum {
-	KEPT_MAX = 50,
 	TEMPLATE_WAIT_MS = 10 * 1000, /* for EC2 to tell what the template's versions are */
 	FAILURES_MAX = 3,             /* launches in a row */
 };
 
-/* ---- the document ---- */
-
-static json_t *current(const struct group *group)
-{
-	json_t *refresh = json_array_get(group->refreshes, 0);
-
-	return refresh && !doc_has(refresh, "EndTime") ? refresh : NULL;
-}
-
-static bool is_in(const json_t *refresh, const char *status)
-{
-	return strcmp(doc_str(refresh, "Status", ""), status) == 0;
-}
-
-bool group_is_refreshing(const struct group *group)
-{
-	const json_t *refresh = current(group);
-
-	return refresh && (is_in(refresh, "InProgress") || is_in(refresh, "RollbackInProgress"));
-}
-
-static void set_text(struct group *group, json_t *refresh, const char *member, const char *text)
-{
-	if (strcmp(doc_str(refresh, member, ""), text) == 0)
-		return;
-	json_object_set_new(refresh, member, json_string(text));
-	group->is_dirty = true;
-}
-
-static void set_int(struct group *group, json_t *refresh, const char *member, int64_t value)
-{
-	if (doc_has(refresh, member) && doc_int(refresh, member, 0) == value)
-		return;
-	json_object_set_new(refresh, member, json_integer(value));
-	group->is_dirty = true;
-}
-
-static void set_time(struct group *group, json_t *refresh, const char *member, int64_t at_ms)
-{
-	char at[CLOCK_TEXT_MAX];
-
-	set_text(group, refresh, member, clock_format_iso(at_ms, at));
-}
-
-static int64_t preference(const json_t *refresh, const char *member, int64_t otherwise)
-{
-	return doc_int(doc_object(refresh, "Preferences"), member, otherwise);
-}
-
-static const char *preferred(const json_t *refresh, const char *member)
-{
-	return doc_str(doc_object(refresh, "Preferences"), member, "");
-}
-
-/* ---- the template in force ---- */
-
-json_t *group_template(const struct group *group)
-{
-	json_t *refreshed = doc_object(group->document, "RefreshTemplate");
-	json_t *mixed = doc_object(group_mixed(group), "LaunchTemplate");
-
-	if (mixed)
-		return doc_object(mixed, "LaunchTemplateSpecification");
-	return refreshed ? refreshed : doc_object(group->document, "LaunchTemplate");
-}
-
-static void use_member(struct group *group, const char *member, const json_t *value)
-{
-	if (value)
-		json_object_set_new(group->document, member, json_deep_copy(value));
-	else
-		json_object_del(group->document, member);
-}
-
-/* configuration: a DesiredConfiguration; NULL: the group's own again. */
-static void use_configuration(struct group *group, const json_t *configuration)
-{
-	json_t *mixed = doc_object(configuration, "MixedInstancesPolicy");
-
-	use_member(group, "RefreshTemplate", doc_object(configuration, "LaunchTemplate"));
-	use_member(group, "RefreshMixedInstancesPolicy", mixed);
-	if (mixed)
-		(void)!mixed_fill_defaults(
-		    doc_object(group->document, "RefreshMixedInstancesPolicy"));
-	group_forget_template(group);
-	mixed_reweigh(group);
-	pools_forget(group);
-}
-
-static bool has_configuration(const struct group *group)
-{
-	return doc_has(group->document, "RefreshTemplate") ||
-	       doc_has(group->document, "RefreshMixedInstancesPolicy");
-}
-
-/* What the refresh has launched from is the group's from now on. */
-static void adopt_configuration(struct group *group)
-{
-	static const char *const sources[] = {"LaunchTemplate", "MixedInstancesPolicy",
-					      "LaunchConfiguration", "LaunchConfigurationName"};
-	json_t *template = json_incref(doc_object(group->document, "RefreshTemplate"));
-	json_t *mixed = json_incref(doc_object(group->document, "RefreshMixedInstancesPolicy"));
-
-	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
-		json_object_del(group->document, sources[i]);
-	if (mixed)
-		json_object_set_new(group->document, "MixedInstancesPolicy", mixed);
-	if (template)
-		json_object_set_new(group->document, "LaunchTemplate", template);
-}
+static const int64_t LONGEST_MS = 14LL * 24 * 3600 * 1000;
 
 /* ---- who is who ---- */
 
@@ -159,7 +45,7 @@ static bool is_ready(const struct group *group, const struct instance *instance,
 	int64_t grace_s = doc_int(group->document, "HealthCheckGracePeriod", 0);
 	int64_t warmup_s = doc_int(group->document, "DefaultInstanceWarmup", grace_s);
 
-	warmup_s = preference(refresh, "InstanceWarmup", warmup_s);
+	warmup_s = refresh_preference(refresh, "InstanceWarmup", warmup_s);
 	return instance->state == INSTANCE_IN_SERVICE && !instance->is_unhealthy &&
 	       (instance->is_outdated || (now_ms - instance->in_service_ms >= 1000 * warmup_s &&
 					  group_has_passed(group, instance)));
@@ -222,20 +108,13 @@ static bool is_to_be_marked(const struct group *group, const json_t *refresh,
 					 : group_matches_template(group, instance)))
 		return false;
 	if (instance->is_protected &&
-	    strcmp(preferred(refresh, "ScaleInProtectedInstances"), "Ignore") == 0)
+	    strcmp(refresh_preferred(refresh, "ScaleInProtectedInstances"), "Ignore") == 0)
 		return false;
 	if (instance->state == INSTANCE_STANDBY)
-		return strcmp(preferred(refresh, "StandbyInstances"), "Ignore") != 0;
+		return strcmp(refresh_preferred(refresh, "StandbyInstances"), "Ignore") != 0;
 	return instance_is_live(instance) || instance_is_pooled(instance);
 }
 
-static void set_mark(struct instance *instance, bool is_outdated)
-{
-	instance->is_dirty |= instance->is_outdated != is_outdated;
-	instance->is_outdated = is_outdated;
-}
-
-/* How many; those of the warm pool apart. */
 static int mark_all(struct group *group, const json_t *refresh, int *n_pooled)
 {
 	struct instance *instance;
@@ -243,7 +122,7 @@ static int mark_all(struct group *group, const json_t *refresh, int *n_pooled)
 
 	*n_pooled = 0;
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		set_mark(instance, is_to_be_marked(group, refresh, instance));
+		refresh_mark(instance, is_to_be_marked(group, refresh, instance));
 		n += instance->is_outdated && !instance->is_warm;
 		*n_pooled += instance->is_outdated && instance->is_warm;
 	}
@@ -251,44 +130,6 @@ static int mark_all(struct group *group, const json_t *refresh, int *n_pooled)
 }
 
 /* ---- beginning and ending ---- */
-
-/* What events call its end. */
-static const char *event_name(const char *status)
-{
-	static const char *const names[][2] = {
-	    {"Successful", "Succeeded"},
-	    {"RollbackSuccessful", "Rollback Succeeded"},
-	    {"RollbackFailed", "Rollback Failed"},
-	};
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (strcmp(status, names[i][0]) == 0)
-			return names[i][1];
-	}
-	return status;
-}
-
-static void finish(struct group *group, json_t *refresh, const char *status, const char *why,
-		   int64_t now_ms)
-{
-	struct instance *instance;
-
-	set_text(group, refresh, "Status", status);
-	if (why)
-		set_text(group, refresh, "StatusReason", why);
-	else
-		json_object_del(refresh, "StatusReason");
-	set_time(group, refresh, "EndTime", now_ms);
-	event_of_refresh(group, refresh, event_name(status), now_ms);
-	if (strcmp(status, "Successful") == 0 && has_configuration(group))
-		adopt_configuration(group);
-	if (has_configuration(group))
-		use_configuration(group, NULL);
-	TAILQ_FOREACH (instance, &group->instances, link)
-		set_mark(instance, false);
-	group->surge = 0;
-	group->is_dirty = true;
-}
 
 static void begin(struct tick *tick, struct group *group, json_t *refresh)
 {
@@ -300,62 +141,16 @@ static void begin(struct tick *tick, struct group *group, json_t *refresh)
 	if (!is_known)
 		return;
 	n = mark_all(group, refresh, &n_pooled);
-	set_int(group, refresh, "Total", n);
-	set_int(group, refresh, "PoolTotal", n_pooled);
-	set_int(group, refresh, "InstancesToUpdate", n);
-	set_int(group, refresh, "PercentageComplete", n == 0 ? 100 : 0);
-	set_int(group, refresh, "ProgressMs", tick->now_ms);
-	set_int(group, refresh, "FailuresBefore", group->breaker.row);
-	set_text(group, refresh, "Status", "InProgress");
+	refresh_set_int(group, refresh, "Total", n);
+	refresh_set_int(group, refresh, "PoolTotal", n_pooled);
+	refresh_set_int(group, refresh, "InstancesToUpdate", n);
+	refresh_set_int(group, refresh, "PercentageComplete", n == 0 ? 100 : 0);
+	refresh_set_int(group, refresh, "ProgressMs", tick->now_ms);
+	refresh_set_int(group, refresh, "FailuresBefore", group->breaker.row);
+	refresh_set_text(group, refresh, "Status", "InProgress");
 	event_of_refresh(group, refresh, "Started", tick->now_ms);
 	if (n + n_pooled == 0)
-		finish(group, refresh, "Successful", NULL, tick->now_ms);
-}
-
-static void begin_rollback(struct group *group, json_t *refresh, const char *why, int64_t now_ms)
-{
-	int64_t start_ms = doc_int(refresh, "StartMs", 0);
-	struct instance *instance;
-	char at[CLOCK_TEXT_MAX];
-	int n = 0, n_pooled = 0;
-
-	json_object_set_new(refresh, "RollbackDetails",
-			    json_pack("{s:s, s:s, s:I, s:I}", "RollbackReason", why,
-				      "RollbackStartTime", clock_format_iso(now_ms, at),
-				      "PercentageCompleteOnRollback",
-				      (json_int_t)doc_int(refresh, "PercentageComplete", 0),
-				      "InstancesToUpdateOnRollback",
-				      (json_int_t)doc_int(refresh, "InstancesToUpdate", 0)));
-	use_configuration(group, NULL);
-	TAILQ_FOREACH (instance, &group->instances, link) {
-		bool is_ours = instance_is_live(instance) || instance_is_pooled(instance);
-		bool is_newcomer =
-		    !instance->is_outdated && is_ours && instance->launch_ms >= start_ms;
-
-		set_mark(instance, is_newcomer);
-		n += is_newcomer && !instance->is_warm;
-		n_pooled += is_newcomer && instance->is_warm;
-	}
-	set_text(group, refresh, "Status", "RollbackInProgress");
-	event_of_refresh(group, refresh, "Rollback Started", now_ms);
-	set_text(group, refresh, "StatusReason", why);
-	set_int(group, refresh, "RollbackTotal", n);
-	set_int(group, refresh, "PoolTotal", n_pooled);
-	set_int(group, refresh, "ProgressMs", now_ms);
-	set_int(group, refresh, "FailuresBefore", group->breaker.row);
-	group->is_dirty = true;
-}
-
-static void fail(struct group *group, json_t *refresh, const char *why, int64_t now_ms)
-{
-	bool rolls_back = doc_bool(doc_object(refresh, "Preferences"), "AutoRollback", false);
-
-	if (is_in(refresh, "RollbackInProgress"))
-		finish(group, refresh, "RollbackFailed", why, now_ms);
-	else if (rolls_back && !is_in(refresh, "Pending"))
-		begin_rollback(group, refresh, why, now_ms);
-	else
-		finish(group, refresh, "Failed", why, now_ms);
+		refresh_finish(group, refresh, "Successful", NULL, tick->now_ms);
 }
 
 /* ---- a step ---- */
@@ -370,12 +165,12 @@ static bool may_take(const json_t *refresh, const struct instance *instance)
 	if (!instance->is_outdated || !instance->id[0])
 		return false;
 	if (instance->state == INSTANCE_STANDBY)
-		return strcmp(preferred(refresh, "StandbyInstances"), "Terminate") == 0;
+		return strcmp(refresh_preferred(refresh, "StandbyInstances"), "Terminate") == 0;
 	if (!instance_is_live(instance))
 		return false;
 	return !instance->is_protected ||
-	       strcmp(preferred(refresh, "ScaleInProtectedInstances"), "Refresh") == 0 ||
-	       is_in(refresh, "RollbackInProgress");
+	       strcmp(refresh_preferred(refresh, "ScaleInProtectedInstances"), "Refresh") == 0 ||
+	       refresh_is_in(refresh, "RollbackInProgress");
 }
 
 static int zone_crowd(const struct group *group, const char *zone)
@@ -388,20 +183,29 @@ static int zone_crowd(const struct group *group, const char *zone)
 	return n;
 }
 
-/* Unhealthy ones first, then of the zone with most of the old ones the first launched. */
-static struct instance *next_to_go(const struct group *group, const json_t *refresh)
+/* Unhealthy ones first, then one of the zone with most of the old ones: the idlest where that is
+ * known (in steps of ten percent; tick NULL: not asked), else the first launched. */
+static struct instance *next_to_go(const struct tick *tick, const struct group *group,
+				   const json_t *refresh)
 {
 	struct instance *instance, *best = NULL;
-	int best_crowd = -1;
+	int best_crowd = -1, best_load = 0;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		int crowd = zone_crowd(group, instance->zone) +
-			    (instance->is_unhealthy ? MAX_ZONES * 10000 : 0);
+		int crowd, load;
 
-		if (!may_take(refresh, instance) || crowd <= best_crowd)
+		if (!may_take(refresh, instance))
+			continue;
+		crowd = zone_crowd(group, instance->zone) +
+			(instance->is_unhealthy ? MAX_ZONES * 10000 : 0);
+		if (crowd < best_crowd || (crowd == best_crowd && !tick))
+			continue;
+		load = tick ? instance_load_step(tick, instance) : 0;
+		if (crowd == best_crowd && load >= best_load)
 			continue;
 		best = instance;
 		best_crowd = crowd;
+		best_load = load;
 	}
 	return best;
 }
@@ -411,7 +215,7 @@ static void take_away(struct tick *tick, struct group *group, const json_t *refr
 		      int units)
 {
 	for (int i = 0; i < n; i++) {
-		struct instance *instance = next_to_go(group, refresh);
+		struct instance *instance = next_to_go(tick, group, refresh);
 		char cause[CAUSE_MAX] = "";
 
 		if (!instance || instance_units(instance) > units)
@@ -447,16 +251,31 @@ static int left_of_batch(const json_t *refresh, int done)
 	const json_t *point = json_array_get(points, place);
 	int total = (int)doc_int(refresh, "Total", 0);
 
-	if (!point || is_in(refresh, "RollbackInProgress"))
+	if (!point || refresh_is_in(refresh, "RollbackInProgress"))
 		return total;
 	return ceil_percent(total, json_integer_value(point)) - done;
 }
 
-static void explain(struct group *group, json_t *refresh, const struct census *census)
+/* One that is waited for because of its protection, or because it stands by. */
+static const struct instance *waited_for(const struct group *group)
+{
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (is_old(instance))
+			return instance;
+	}
+	return NULL;
+}
+
+static void explain(struct group *group, json_t *refresh, const struct census *census,
+		    int64_t now_ms)
 {
 	char text[MESSAGE_MAX];
 
-	if (census->transit > 0)
+	if (group->breaker.row > 0 && breaker_hold(group, now_ms, text))
+		; /* it says all */
+	else if (census->transit > 0)
 		snprintf(
 		    text, sizeof text,
 		    "Waiting for instances to warm up before continuing. For example: %.40s is "
@@ -464,21 +283,22 @@ static void explain(struct group *group, json_t *refresh, const struct census *c
 		    census->example->id[0] ? census->example->id : "an instance",
 		    census->example->state == INSTANCE_PENDING ? "still being launched"
 							       : "still warming up");
-	else if (census->old > 0 && !next_to_go(group, refresh))
-		snprintf(
-		    text, sizeof text,
-		    "Waiting for %d instance%s that are protected from scale-in or on standby.",
-		    census->old, census->old == 1 ? "" : "s");
+	else if (census->old > 0 && !next_to_go(NULL, group, refresh))
+		snprintf(text, sizeof text,
+			 "Waiting for %d instance%s that %s protected from scale-in or on standby. "
+			 "For example: %.40s.",
+			 census->old, census->old == 1 ? "" : "s", census->old == 1 ? "is" : "are",
+			 waited_for(group)->id);
 	else
 		snprintf(text, sizeof text, "Replacing instances.");
-	set_text(group, refresh, "StatusReason", text);
+	refresh_set_text(group, refresh, "StatusReason", text);
 }
 
 /* Percentages count what is replaced and warm. */
 static void show_progress(struct group *group, json_t *refresh, const struct census *census,
 			  int64_t now_ms)
 {
-	bool is_back = is_in(refresh, "RollbackInProgress");
+	bool is_back = refresh_is_in(refresh, "RollbackInProgress");
 	int total = (int)doc_int(refresh, is_back ? "RollbackTotal" : "Total", 0);
 	int open = census->old + census->transit;
 	int64_t before = doc_int(refresh, "InstancesToUpdate", 0), percent;
@@ -489,10 +309,10 @@ static void show_progress(struct group *group, json_t *refresh, const struct cen
 	percent = total == 0 ? 100 : 100LL * (total - open) / total;
 	if (is_back)
 		percent = total == 0 ? 0 : start * open / total;
-	set_int(group, refresh, "PercentageComplete", percent);
-	set_int(group, refresh, "InstancesToUpdate", open);
+	refresh_set_int(group, refresh, "PercentageComplete", percent);
+	refresh_set_int(group, refresh, "InstancesToUpdate", open);
 	if (open < before)
-		set_int(group, refresh, "ProgressMs", now_ms);
+		refresh_set_int(group, refresh, "ProgressMs", now_ms);
 }
 
 /* Returns whether the refresh stands still at a checkpoint. */
@@ -507,7 +327,7 @@ static bool is_at_checkpoint(struct group *group, json_t *refresh, const struct 
 	if (until_ms > now_ms)
 		return true;
 	place = doc_int(refresh, "Checkpoint", 0);
-	if (is_in(refresh, "RollbackInProgress") || census->transit > 0 ||
+	if (refresh_is_in(refresh, "RollbackInProgress") || census->transit > 0 ||
 	    (size_t)place >= json_array_size(points) ||
 	    json_integer_value(json_array_get(points, (size_t)place)) > percent)
 		return false;
@@ -515,13 +335,13 @@ static bool is_at_checkpoint(struct group *group, json_t *refresh, const struct 
 	while ((size_t)place < json_array_size(points) &&
 	       json_integer_value(json_array_get(points, (size_t)place)) <= percent)
 		place++;
-	set_int(group, refresh, "Checkpoint", place);
-	set_int(group, refresh, "ProgressMs", now_ms);
+	refresh_set_int(group, refresh, "Checkpoint", place);
+	refresh_set_int(group, refresh, "ProgressMs", now_ms);
 	if (percent >= 100)
 		return false;
-	set_int(group, refresh, "CheckpointUntilMs",
-		now_ms + 1000 * preference(refresh, "CheckpointDelay", 3600));
-	set_text(group, refresh, "StatusReason", "Waiting at a checkpoint.");
+	refresh_set_int(group, refresh, "CheckpointUntilMs",
+			now_ms + 1000 * refresh_preference(refresh, "CheckpointDelay", 3600));
+	refresh_set_text(group, refresh, "StatusReason", "Waiting at a checkpoint.");
 	event_of_refresh(group, refresh, "Checkpoint Reached", now_ms);
 	return true;
 }
@@ -533,18 +353,19 @@ static bool is_past_checkpoints(const json_t *refresh)
 	    json_array_size(doc_array(doc_object(refresh, "Preferences"), "CheckpointPercentages"));
 
 	return n > 0 && (size_t)doc_int(refresh, "Checkpoint", 0) >= n &&
-	       !is_in(refresh, "RollbackInProgress");
+	       !refresh_is_in(refresh, "RollbackInProgress");
 }
 
 static void replace_some(struct tick *tick, struct group *group, json_t *refresh,
 			 const struct census *census)
 {
-	int64_t max = preference(refresh, "MaxHealthyPercentage", 100);
+	int64_t max = refresh_preference(refresh, "MaxHealthyPercentage", 100);
 	int total = (int)doc_int(refresh, "Total", 0), batch;
-	int floor = ceil_percent(group->desired, preference(refresh, "MinHealthyPercentage", 90));
+	int floor =
+	    ceil_percent(group->desired, refresh_preference(refresh, "MinHealthyPercentage", 90));
 	int ceiling = max > 100 ? ceil_percent(group->desired, max) : group->desired;
 	int down = census->healthy - floor, units;
-	const struct instance *next = next_to_go(group, refresh);
+	const struct instance *next = next_to_go(NULL, group, refresh);
 	bool fits = next && down >= instance_units(next);
 
 	batch = left_of_batch(refresh, total - census->old);
@@ -553,6 +374,9 @@ static void replace_some(struct tick *tick, struct group *group, json_t *refresh
 	group->surge = ceiling - group->desired < units ? ceiling - group->desired : units;
 	if (group->surge < 0)
 		group->surge = 0;
+	/* While launches fail nothing more is taken away. */
+	if (group->breaker.row > 0)
+		return;
 	/* Those on their way out are not healthy any more, and their successors not yet. */
 	if (fits)
 		take_away(tick, group, refresh, batch, down);
@@ -563,32 +387,62 @@ static void replace_some(struct tick *tick, struct group *group, json_t *refresh
 
 static void complete(struct group *group, json_t *refresh, int64_t now_ms)
 {
-	int64_t bake_s = preference(refresh, "BakeTime", 0);
+	int64_t bake_s = refresh_preference(refresh, "BakeTime", 0);
 
 	group->surge = 0;
-	if (is_in(refresh, "RollbackInProgress")) {
-		set_int(group, refresh, "PercentageComplete", 0);
-		finish(group, refresh, "RollbackSuccessful", NULL, now_ms);
+	if (refresh_is_in(refresh, "RollbackInProgress")) {
+		refresh_set_int(group, refresh, "PercentageComplete", 0);
+		refresh_finish(group, refresh, "RollbackSuccessful", NULL, now_ms);
 	} else if (bake_s > 0) {
-		set_text(group, refresh, "Status", "Baking");
-		set_text(group, refresh, "StatusReason", "Waiting for the bake time to pass.");
-		set_int(group, refresh, "BakeUntilMs", now_ms + 1000 * bake_s);
+		refresh_set_text(group, refresh, "Status", "Baking");
+		refresh_set_text(group, refresh, "StatusReason",
+				 "Waiting for the bake time to pass.");
+		refresh_set_int(group, refresh, "BakeUntilMs", now_ms + 1000 * bake_s);
 	} else {
-		finish(group, refresh, "Successful", NULL, now_ms);
+		refresh_finish(group, refresh, "Successful", NULL, now_ms);
 	}
+}
+
+/* Launches that have failed in a row since it began. */
+static int failures(struct group *group, json_t *refresh)
+{
+	int before = (int)doc_int(refresh, "FailuresBefore", 0);
+
+	if (group->breaker.row >= before)
+		return group->breaker.row - before;
+	refresh_set_int(group, refresh, "FailuresBefore", 0);
+	return group->breaker.row;
+}
+
+/* Why it cannot go on for good; NULL: it can. */
+static const char *is_hopeless(struct group *group, json_t *refresh, int64_t now_ms,
+			       char text[MESSAGE_MAX])
+{
+	int64_t patience_ms = 1000 * setting(group, SETTING_REFRESH_PATIENCE_S);
+
+	if (failures(group, refresh) >= FAILURES_MAX) {
+		snprintf(text, MESSAGE_MAX,
+			 "The refresh was stopped: launches fail one after another. Last reason: "
+			 "%.160s",
+			 group->breaker.why);
+		text_mend(text);
+		return text;
+	}
+	if (now_ms - doc_int(refresh, "StartMs", now_ms) > LONGEST_MS)
+		return "The refresh was stopped: it has taken 14 days.";
+	return now_ms - doc_int(refresh, "ProgressMs", 0) > patience_ms
+		   ? "The refresh has made no progress for too long."
+		   : NULL;
 }
 
 static void go_on(struct tick *tick, struct group *group, json_t *refresh)
 {
 	struct census census = take_census(group, refresh, tick->now_ms);
+	char text[MESSAGE_MAX];
 	bool is_pools; /* the group's own are done, the warm pool's are not */
+	const char *why;
 
 	show_progress(group, refresh, &census, tick->now_ms);
-	if (group->breaker.row - doc_int(refresh, "FailuresBefore", 0) >= FAILURES_MAX) {
-		fail(group, refresh, "The refresh was stopped: launches fail one after another.",
-		     tick->now_ms);
-		return;
-	}
 	if (is_at_checkpoint(group, refresh, &census, tick->now_ms)) {
 		group->surge = 0;
 		return;
@@ -599,148 +453,66 @@ static void go_on(struct tick *tick, struct group *group, json_t *refresh)
 		complete(group, refresh, tick->now_ms);
 		return;
 	}
-	if (tick->now_ms - doc_int(refresh, "ProgressMs", 0) >
-	    1000 * setting(group, SETTING_REFRESH_PATIENCE_S)) {
-		fail(group, refresh, "The refresh has made no progress for too long.",
-		     tick->now_ms);
+	why = is_hopeless(group, refresh, tick->now_ms, text);
+	if (why) {
+		refresh_fail(group, refresh, why, tick->now_ms);
 		return;
 	}
 	if (is_pools) {
-		set_text(group, refresh, "StatusReason", "Replacing instances of the warm pool.");
+		refresh_set_text(group, refresh, "StatusReason",
+				 "Replacing instances of the warm pool.");
 		return;
 	}
-	explain(group, refresh, &census);
+	explain(group, refresh, &census, tick->now_ms);
 	replace_some(tick, group, refresh, &census);
+}
+
+/* While what it needs is suspended it waits, and its patience with it. */
+static bool is_paused(struct group *group, json_t *refresh, int64_t now_ms)
+{
+	static const char *const needed[] = {"InstanceRefresh", "Launch", "Terminate"};
+	int64_t since_ms = doc_int(refresh, "PausedMs", 0);
+	char text[MESSAGE_MAX];
+
+	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+		if (!group_is_suspended(group, needed[i]))
+			continue;
+		snprintf(text, sizeof text, "Paused while %s is suspended.", needed[i]);
+		refresh_set_text(group, refresh, "StatusReason", text);
+		if (since_ms == 0)
+			refresh_set_int(group, refresh, "PausedMs", now_ms);
+		return true;
+	}
+	if (since_ms == 0)
+		return false;
+	refresh_set_int(group, refresh, "PausedMs", 0);
+	refresh_set_int(group, refresh, "ProgressMs",
+			doc_int(refresh, "ProgressMs", since_ms) + now_ms - since_ms);
+	return false;
 }
 
 void refresh_run(struct tick *tick, struct group *group)
 {
-	json_t *refresh = current(group);
+	json_t *refresh = refresh_current(group);
 
 	group->surge = group->pool_surge = 0;
-	if (!refresh || group->is_deleting || group_is_suspended(group, "InstanceRefresh"))
+	if (!refresh || group->is_deleting)
 		return;
-	if (is_in(refresh, "Pending"))
+	if (refresh_is_in(refresh, "Baking")) {
+		if (doc_int(refresh, "BakeUntilMs", 0) <= tick->now_ms)
+			refresh_finish(group, refresh, "Successful", NULL, tick->now_ms);
+		return;
+	}
+	if (refresh_is_in(refresh, "Cancelling")) {
+		if (take_census(group, refresh, tick->now_ms).transit == 0)
+			refresh_finish(group, refresh, "Cancelled",
+				       "Cancelled due to user request.", tick->now_ms);
+		return;
+	}
+	if (is_paused(group, refresh, tick->now_ms))
+		return;
+	if (refresh_is_in(refresh, "Pending"))
 		begin(tick, group, refresh);
-	if (is_in(refresh, "InProgress") || is_in(refresh, "RollbackInProgress"))
+	if (group_is_refreshing(group))
 		go_on(tick, group, refresh);
-	else if (is_in(refresh, "Baking") && doc_int(refresh, "BakeUntilMs", 0) <= tick->now_ms)
-		finish(group, refresh, "Successful", NULL, tick->now_ms);
-	else if (is_in(refresh, "Cancelling") &&
-		 take_census(group, refresh, tick->now_ms).transit == 0)
-		finish(group, refresh, "Cancelled", "Cancelled due to user request.", tick->now_ms);
-}
-
-/* ---- what people ask for ---- */
-
-static json_t *preferences_of(const struct group *group, const json_t *input)
-{
-	const json_t *policy = doc_object(group->document, "InstanceMaintenancePolicy");
-	const json_t *given = doc_object(input, "Preferences");
-	json_t *out = json_pack(
-	    "{s:I, s:I, s:b, s:b, s:s, s:s}", "MinHealthyPercentage",
-	    (json_int_t)doc_int(policy, "MinHealthyPercentage", 90), "MaxHealthyPercentage",
-	    (json_int_t)doc_int(policy, "MaxHealthyPercentage", 100), "SkipMatching", 0,
-	    "AutoRollback", 0, "ScaleInProtectedInstances", "Wait", "StandbyInstances", "Wait");
-
-	/* Who names one percentage does not mean the policy's other. */
-	if (out && doc_has(given, "MinHealthyPercentage") &&
-	    !doc_has(given, "MaxHealthyPercentage"))
-		json_object_set_new(out, "MaxHealthyPercentage", json_integer(100));
-	if (out && given && json_object_update(out, (json_t *)given) < 0) {
-		json_decref(out);
-		return NULL;
-	}
-	if (out && json_array_size(doc_array(out, "CheckpointPercentages")) > 0 &&
-	    !doc_has(out, "CheckpointDelay"))
-		json_object_set_new(out, "CheckpointDelay", json_integer(3600));
-	return out;
-}
-
-const char *engine_start_refresh(struct engine *engine, struct group *group, const json_t *input,
-				 int64_t now_ms, struct err *err)
-{
-	const json_t *desired = doc_object(input, "DesiredConfiguration");
-	char id[ID_TEXT_MAX], at[CLOCK_TEXT_MAX];
-	json_t *refresh;
-
-	if (current(group)) {
-		err_set(err, EBUSY,
-			"An Instance Refresh is already in progress and blocks the execution of "
-			"this Instance Refresh.");
-		return NULL;
-	}
-	refresh = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:s, s:o}", "InstanceRefreshId",
-			    id_uuid(engine->ids, id), "AutoScalingGroupName", group->name, "Status",
-			    "Pending", "StartTime", clock_format_iso(now_ms, at), "StartMs",
-			    (json_int_t)now_ms, "PercentageComplete", 0, "InstancesToUpdate", 0,
-			    "Strategy", "Rolling", "Preferences", preferences_of(group, input));
-	if (!refresh || json_array_insert_new(group->refreshes, 0, refresh) < 0) {
-		err_set(err, ENOMEM, "out of memory");
-		return NULL;
-	}
-	if (desired) {
-		json_object_set_new(refresh, "DesiredConfiguration", json_deep_copy(desired));
-		use_configuration(group, desired);
-	}
-	/* What $Latest stands for is asked anew. */
-	group_forget_template(group);
-	while (json_array_size(group->refreshes) > KEPT_MAX)
-		json_array_remove(group->refreshes, KEPT_MAX);
-	group->is_dirty = true;
-	return doc_str(refresh, "InstanceRefreshId", "");
-}
-
-static int refuse(struct err *err, int code, const char *why)
-{
-	err_set(err, code, "%s", why);
-	return -1;
-}
-
-const char *engine_cancel_refresh(struct group *group, struct err *err)
-{
-	json_t *refresh = current(group);
-
-	if (!refresh || is_in(refresh, "Cancelling")) {
-		(void)refuse(err, ENOENT,
-			     "No in progress or pending Instance Refresh found for "
-			     "this Auto Scaling group.");
-		return NULL;
-	}
-	set_text(group, refresh, "Status", "Cancelling");
-	set_text(group, refresh, "StatusReason", "Cancelling due to user request.");
-	return doc_str(refresh, "InstanceRefreshId", "");
-}
-
-const char *engine_roll_back_refresh(struct group *group, int64_t now_ms, struct err *err)
-{
-	json_t *refresh = current(group);
-
-	if (!refresh || is_in(refresh, "Cancelling") || is_in(refresh, "RollbackInProgress"))
-		(void)refuse(err, ENOENT,
-			     "No in progress or pending Instance Refresh found for "
-			     "this Auto Scaling group.");
-	else if (!doc_has(refresh, "DesiredConfiguration") || !mixed_is_fixed(group->document))
-		(void)refuse(err, EINVAL,
-			     "The refresh cannot be rolled back: it has no desired configuration, "
-			     "or the group's launch template has no fixed version.");
-	else {
-		begin_rollback(group, refresh, "Rolled back due to user request.", now_ms);
-		return doc_str(refresh, "InstanceRefreshId", "");
-	}
-	return NULL;
-}
-
-void engine_refresh_alarm(struct group *group, const char *alarm, int64_t now_ms)
-{
-	json_t *refresh = current(group);
-	const json_t *spec = doc_object(doc_object(refresh, "Preferences"), "AlarmSpecification");
-	char why[MESSAGE_MAX];
-
-	if (!refresh || is_in(refresh, "Cancelling") ||
-	    !doc_list_has(doc_array(spec, "Alarms"), alarm))
-		return;
-	snprintf(why, sizeof why, "The alarm %.200s is in state ALARM.", alarm);
-	text_mend(why);
-	fail(group, refresh, why, now_ms);
 }

@@ -54,6 +54,8 @@ void health_end(struct tick *tick, struct group *group, struct instance *instanc
 
 /* Percent of its processors that an instance has used in the last minute; NAN: not known. */
 double instance_load(const struct tick *tick, const struct instance *instance);
+/* The same in steps of ten; unknown is 0. */
+int instance_load_step(const struct tick *tick, const struct instance *instance);
 
 /* ---- settings.c ---- */
 

@@ -3,7 +3,6 @@
  * groups, wait until they have drained, ask EC2, wait until EC2 says terminated.  Pure.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@ enum {
 	DRAIN_MARGIN_MS = 2000,
 	UNIDENTIFIED_MS = 60 * 1000,
 	GONE_MISSES = 3,
-	LOAD_STEP = 10, /* percent of a processor: less tells no instance from another */
 };
 
 /* ---- choice ---- */
@@ -136,6 +134,8 @@ static int compare(const struct group *group, enum mixed_excess excess, const st
 		order = compare_markets(excess, a, b);
 	if (order == 0)
 		order = zones_size(group, b->zone) - zones_size(group, a->zone);
+	if (order == 0) /* the refresh under way would end it anyway */
+		order = (int)b->is_outdated - (int)a->is_outdated;
 	json_array_foreach (doc_array(group->document, "TerminationPolicies"), i, policy) {
 		if (order == 0)
 			order = terminate_compare(group, json_string_value(policy), a, b, now_ms);
@@ -155,15 +155,10 @@ static bool goes_before(const struct tick *tick, const struct group *group,
 			const struct instance *a, const struct instance *b)
 {
 	int order = compare(group, mixed_excess(group), a, b, tick->now_ms);
-	double load_a, load_b;
 
-	if (order)
-		return order < 0;
-	load_a = instance_load(tick, a);
-	load_b = instance_load(tick, b);
-	if (!isnan(load_a) && !isnan(load_b) && fabs(load_a - load_b) >= LOAD_STEP)
-		return load_a < load_b;
-	return strcmp(a->id, b->id) < 0;
+	if (order == 0)
+		order = instance_load_step(tick, a) - instance_load_step(tick, b);
+	return order ? order < 0 : strcmp(a->id, b->id) < 0;
 }
 
 struct instance *terminate_choose(const struct tick *tick, const struct group *group, int units)
