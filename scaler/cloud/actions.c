@@ -320,7 +320,7 @@ void rim_carry_out(struct rim *rim, const struct action *action)
 
 void rim_refuse(struct rim *rim, const struct action *action)
 {
-	static const struct launch_answer answer = {NULL, "NoAnswer",
+	static const struct launch_answer answer = {NULL, NOT_ASKED,
 						    "the state could not be written", false};
 	int64_t now_ms = rim_now_ms();
 
@@ -329,17 +329,17 @@ void rim_refuse(struct rim *rim, const struct action *action)
 		engine_launch_done(rim->engine, action, &answer, now_ms);
 		return;
 	case ACTION_TERMINATE:
-		engine_terminate_done(rim->engine, action, "NoAnswer", now_ms);
+		engine_terminate_done(rim->engine, action, NOT_ASKED, now_ms);
 		return;
 	case ACTION_REGISTER:
-		engine_register_done(rim->engine, action, "NoAnswer", answer.message, now_ms);
+		engine_register_done(rim->engine, action, NOT_ASKED, answer.message, now_ms);
 		return;
 	case ACTION_DEREGISTER:
-		engine_deregister_done(rim->engine, action, "NoAnswer", now_ms);
+		engine_deregister_done(rim->engine, action, NOT_ASKED, now_ms);
 		return;
 	case ACTION_TAG:
 	case ACTION_UNTAG:
-		engine_tag_done(rim->engine, action, "NoAnswer", answer.message, now_ms);
+		engine_tag_done(rim->engine, action, NOT_ASKED, answer.message, now_ms);
 		return;
 	case ACTION_START:
 	case ACTION_STOP:

@@ -100,6 +100,9 @@ void engine_tick(struct engine *engine, const struct metric_source *metrics, int
 
 /* ---- answers to actions; error_code NULL: done ---- */
 
+/* Besides the services' own codes: "NoAnswer" (it may have been done), and */
+#define NOT_ASKED "NotAsked" /* it was not carried out, because the state could not be written */
+
 /* instances: RunInstances' Instances, borrowed.  is_final: the launch was refused (a 4xx);
  * otherwise nobody knows, and it is repeated with its token. */
 struct launch_answer {

@@ -193,12 +193,7 @@ static void fail_stillborn(struct tick *tick, struct group *group, struct instan
 
 	if (activity)
 		activity->end_ms = 0;
-	activity_fail_launch(activity, instance->reason, tick->now_ms);
-	hooks_forget(instance);
-	instance->state = INSTANCE_TERMINATING;
-	instance->is_unhealthy = true;
-	instance->end_ms = tick->now_ms;
-	instance->is_dirty = true;
+	launch_fail_late(group, instance, instance->reason, tick->now_ms);
 	breaker_failed(tick->engine, group, instance, instance->reason, tick->now_ms);
 }
 
@@ -275,9 +270,9 @@ static void mark(struct instance *instance)
 /* It is well again, or left alone: not replaced. */
 static void rescue(struct instance *instance)
 {
-	if (instance->doomed != REPLACE_UNHEALTHY)
-		return;
-	replace_mark(instance, REPLACE_NOT, "");
+	if (instance->doomed == REPLACE_UNHEALTHY)
+		replace_mark(instance, REPLACE_NOT, "");
+	instance->is_dirty |= instance->is_unhealthy;
 	instance->is_unhealthy = false;
 }
 

@@ -86,10 +86,12 @@ struct instance *instance_new(struct group *group)
 
 	if (!instance)
 		return NULL;
+	instance->registering = json_array();
 	instance->registered = json_array();
 	instance->draining = json_array();
 	instance->hooks = json_array();
-	if (!instance->registered || !instance->draining || !instance->hooks) {
+	if (!instance->registering || !instance->registered || !instance->draining ||
+	    !instance->hooks) {
 		instance_free(instance);
 		return NULL;
 	}
@@ -103,6 +105,7 @@ void instance_free(struct instance *instance)
 	if (!instance)
 		return;
 	json_decref(instance->dimensions);
+	json_decref(instance->registering);
 	json_decref(instance->registered);
 	json_decref(instance->draining);
 	json_decref(instance->hooks);
@@ -124,6 +127,11 @@ bool instance_is_live(const struct instance *instance)
 bool instance_is_running(const struct instance *instance)
 {
 	return instance->ec2 == EC2_RUNNING || (instance->ec2 == EC2_UNKNOWN && instance->has_run);
+}
+
+bool instance_may_be_in(const struct instance *instance, const char *arn)
+{
+	return doc_list_has(instance->registered, arn) || doc_list_has(instance->registering, arn);
 }
 
 void instance_drop_target_group(json_t *list, const char *arn)

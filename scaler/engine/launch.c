@@ -360,8 +360,13 @@ void launch_hand_out(struct tick *tick, struct group *group)
 static void died(struct tick *tick, struct group *group, struct instance *instance)
 {
 	const char *reason = instance->reason[0] ? instance->reason : "The instance ended.";
+	bool is_in = instance->is_busy || json_array_size(instance->registered) > 0 ||
+		     json_array_size(instance->registering) > 0;
 
-	launch_fail(group, instance, reason, tick->now_ms);
+	if (is_in) /* it still has to leave its target groups */
+		launch_fail_late(group, instance, reason, tick->now_ms);
+	else
+		launch_fail(group, instance, reason, tick->now_ms);
 	if (!instance_was_ended(instance))
 		breaker_failed(tick->engine, group, instance, reason, tick->now_ms);
 }
@@ -373,6 +378,7 @@ void launch_give_up(struct tick *tick, struct group *group, struct instance *ins
 
 	activity_fail_launch(instance_entry(group, instance), why, tick->now_ms);
 	if (instance->is_attached) {
+		instance->is_tagged = true; /* or about to be, as far as anyone knows */
 		attach_failed(tick->engine, group, instance, why, tick->now_ms);
 		return;
 	}

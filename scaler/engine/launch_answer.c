@@ -71,7 +71,22 @@ void launch_identify(struct group *group, struct instance *instance, const json_
 void launch_fail(struct group *group, struct instance *instance, const char *why, int64_t now_ms)
 {
 	activity_fail_launch(instance_entry(group, instance), why, now_ms);
+	if (instance->state == INSTANCE_TERMINATING) /* what was to go never came */
+		activity_end(activity_find(group, instance->end_id), ACTIVITY_SUCCESSFUL, now_ms);
 	instance->state = INSTANCE_TERMINATED;
+	instance->is_dirty = true;
+}
+
+void launch_fail_late(struct group *group, struct instance *instance, const char *why,
+		      int64_t now_ms)
+{
+	activity_fail_launch(instance_entry(group, instance), why, now_ms);
+	hooks_forget(instance);
+	instance->state = INSTANCE_TERMINATING;
+	instance->is_unhealthy = true;
+	instance->end_ms = now_ms;
+	instance->tries = 0;
+	instance->retry_ms = 0;
 	instance->is_dirty = true;
 }
 
@@ -132,10 +147,23 @@ static bool note_no_room(struct group *group, const struct action *action, const
 	return true;
 }
 
+/* The instance of the answer, which may be in any order, that is this one. */
+static const json_t *own_answer(const struct instance *instance, const json_t *instances)
+{
+	const json_t *ec2;
+	size_t i;
+
+	json_array_foreach (instances, i, ec2) {
+		if (doc_int(ec2, "AmiLaunchIndex", (int64_t)i) == instance->token_index)
+			return ec2;
+	}
+	return NULL;
+}
+
 static void answer_one(struct group *group, struct instance *instance,
 		       const struct launch_answer *answer, int64_t now_ms)
 {
-	const json_t *ec2 = json_array_get(answer->instances, (size_t)instance->token_index);
+	const json_t *ec2 = own_answer(instance, answer->instances);
 	int64_t delay_ms = 1000;
 	char why[MESSAGE_MAX];
 

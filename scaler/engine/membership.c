@@ -78,7 +78,8 @@ void attach_failed(struct engine *engine, struct group *group, struct instance *
 		group->is_dirty = true;
 	}
 	instance->is_dirty = true;
-	if (!instance->is_tagged && json_array_size(instance->registered) == 0) {
+	if (!instance->is_tagged && json_array_size(instance->registered) == 0 &&
+	    json_array_size(instance->registering) == 0) {
 		instance->state = INSTANCE_TERMINATED; /* of us, it never was */
 		return;
 	}
@@ -244,7 +245,8 @@ void engine_tag_done(struct engine *engine, const struct action *action, const c
 {
 	struct group *group = engine_group(engine, action->group);
 	struct instance *instance = group ? group_launching(group, action->launch_id) : NULL;
-	bool is_silent = error_code && strcmp(error_code, "NoAnswer") == 0;
+	bool is_silent = error_code && (strcmp(error_code, "NoAnswer") == 0 ||
+					strcmp(error_code, NOT_ASKED) == 0);
 	bool is_unknown = error_code && strncmp(error_code, "InvalidInstanceID", 17) == 0;
 
 	if (!instance)
@@ -256,6 +258,10 @@ void engine_tag_done(struct engine *engine, const struct action *action, const c
 	}
 	if (action->kind == ACTION_TAG && instance->state == INSTANCE_PENDING)
 		tagged(engine, group, instance, error_code, message, now_ms);
+	else if (action->kind == ACTION_TAG && !error_code)
+		instance->is_tagged = instance->is_dirty = true;
+	else if (action->kind == ACTION_TAG && is_unknown)
+		instance->ec2 = EC2_TERMINATED; /* there is none */
 	else if (action->kind == ACTION_UNTAG && (!error_code || is_unknown))
 		untagged(group, instance, now_ms);
 	else

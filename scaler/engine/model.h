@@ -133,6 +133,7 @@ struct instance {
 	json_t *hooks; /* array: hooks that have not answered, see hooks.c */
 	int64_t launch_ms, in_service_ms, end_ms;
 	int64_t drain_until_ms; /* of the longest deregistration delay */
+	json_t *registering;    /* array: ARNs of target groups that may have taken it */
 	json_t *registered;     /* array: ARNs of target groups that took it */
 	json_t *draining;       /* array: ARNs it was deregistered from */
 
@@ -143,7 +144,8 @@ struct instance {
 	int64_t retry_ms; /* not before */
 	int tries;
 	enum ec2_state ec2;
-	int64_t seen_ms, missing_since_ms; /* in EC2's answers */
+	int64_t seen_ms;    /* in EC2's answers */
+	int64_t missing_ms; /* not seen in them for so long */
 	int misses;
 	int64_t drain_since_ms;   /* deregistration was acknowledged */
 	bool is_end_asked;        /* EC2 has taken TerminateInstances */
@@ -356,6 +358,7 @@ struct group {
 	int latest_version, default_version; /* of the launch template; 0 unknown */
 	int64_t template_seen_ms;            /* EC2 was asked about the launch template */
 	int64_t view_ms;                     /* EC2's latest answer about it */
+	int unknown; /* running in that, of launches that are not in the books any more */
 	uint64_t launched, launch_failures, terminated;
 	TAILQ_ENTRY(group) link;
 };
@@ -377,6 +380,7 @@ struct engine {
 		int64_t filled_ms;
 	} runs;
 	uint64_t ticks;
+	int64_t ticked_ms; /* the latest tick's time; 0: there was none since loading */
 };
 
 #endif

@@ -83,6 +83,8 @@ bool instance_is_leaving(const struct instance *instance); /* on any way out */
 bool instance_is_launching(const struct instance *instance);
 bool instance_is_running(const struct instance *instance);
 void instance_drop_target_group(json_t *list, const char *arn);
+/* Registered, or about to be as far as anyone knows. */
+bool instance_may_be_in(const struct instance *instance, const char *arn);
 
 /* zones.c */
 
@@ -138,6 +140,10 @@ void launch_missing(struct tick *tick, struct group *group, int units);
 void launch_hand_out(struct tick *tick, struct group *group);
 /* It has no instance, or that has ended: its activity fails. */
 void launch_fail(struct group *group, struct instance *instance, const char *why, int64_t now_ms);
+/* It ended by itself after it was in target groups: its launch has failed, and it still has to
+ * leave them. */
+void launch_fail_late(struct group *group, struct instance *instance, const char *why,
+		      int64_t now_ms);
 
 /* The activity of its way in. */
 struct activity *instance_entry(const struct group *group, const struct instance *instance);
@@ -243,6 +249,11 @@ MUST_CHECK struct schedule *schedule_new(struct group *group,
 					 const char *name); /* NULL: no memory */
 void schedule_free(struct schedule *schedule);              /* NULL is fine */
 void schedules_run(struct tick *tick, struct group *group);
+/* The clock was set back. */
+void schedules_set_back(struct engine *engine, struct group *group, int64_t now_ms);
+
+/* clock.c: has the clock been set back since the latest tick? */
+void clock_look(struct engine *engine, int64_t now_ms);
 
 /* refresh.c */
 /* Is it of the template version (or launch configuration) in force? */

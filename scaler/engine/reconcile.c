@@ -235,9 +235,10 @@ void engine_tick(struct engine *engine, const struct metric_source *metrics, int
 	struct group *group, *next;
 
 	engine->ticks++;
+	clock_look(engine, now_ms);
 	TAILQ_FOREACH_SAFE (group, &engine->groups, link, next) {
 		tick_group(&tick, group);
-		if (group->is_deleting && TAILQ_EMPTY(&group->instances))
+		if (group->is_deleting && TAILQ_EMPTY(&group->instances) && group->unknown == 0)
 			bury(engine, group);
 	}
 }

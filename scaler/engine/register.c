@@ -1,7 +1,9 @@
 /*
  * Target groups: instances that run are registered with each attached one, and
- * deregistered from those that are being detached.  What the load balancer says of them comes in
- * here.  Taking an instance out for good is terminate.c.  Pure.
+ * deregistered from those that are being detached.  That one is asked to take an instance is
+ * written down before it is asked: if its answer is lost, the instance is still deregistered.  What
+ * the load balancer says of them comes in here.  Taking an instance out for good is terminate.c.
+ * Pure.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +18,14 @@ static bool is_ready_for_call(const struct instance *instance, int64_t now_ms)
 	    instance->state == INSTANCE_IN_SERVICE ||
 	    (instance->state == INSTANCE_PENDING && instance->hook_phase >= HOOKS_PROCEED);
 
-	return may_register && instance->id[0] && !instance->is_busy && !instance->is_unhealthy &&
-	       instance->retry_ms <= now_ms && instance_is_running(instance);
+	return may_register && instance->id[0] && !instance->is_busy &&
+	       instance->retry_ms <= now_ms;
+}
+
+/* Who will not serve is not brought in; taken out of what is detached it is all the same. */
+static bool may_come_in(const struct instance *instance)
+{
+	return !instance->is_unhealthy && !instance->skips_elb && instance_is_running(instance);
 }
 
 static bool hand_out(struct tick *tick, struct group *group, struct instance *instance,
@@ -29,6 +37,10 @@ static bool hand_out(struct tick *tick, struct group *group, struct instance *in
 		return false;
 	text_copy(action->target_group, sizeof action->target_group, attachment->arn);
 	instance->is_busy = true;
+	if (kind == ACTION_REGISTER && !doc_list_has(instance->registering, attachment->arn)) {
+		json_array_append_new(instance->registering, json_string(attachment->arn));
+		instance->is_dirty = true;
+	}
 	return true;
 }
 
@@ -38,11 +50,12 @@ static void hand_out_one(struct tick *tick, struct group *group, struct instance
 	struct attachment *attachment;
 
 	TAILQ_FOREACH (attachment, &group->attachments, link) {
-		bool is_in = doc_list_has(instance->registered, attachment->arn);
 		bool is_wanted = attachment->state != ATTACHMENT_REMOVING;
+		bool is_in = is_wanted ? doc_list_has(instance->registered, attachment->arn)
+				       : instance_may_be_in(instance, attachment->arn);
 
 		if (is_in == is_wanted || strncmp(attachment->arn, "arn:", 4) != 0 ||
-		    (is_wanted && instance->skips_elb))
+		    (is_wanted && !may_come_in(instance)))
 			continue;
 		(void)hand_out(tick, group, instance, attachment,
 			       is_wanted ? ACTION_REGISTER : ACTION_DEREGISTER);
@@ -73,7 +86,7 @@ static int64_t retry_delay_ms(int tries)
 static void refused(struct group *group, struct instance *instance, const char *code,
 		    const char *message, int64_t now_ms)
 {
-	bool is_answer = strcmp(code, "NoAnswer") != 0;
+	bool is_answer = strcmp(code, "NoAnswer") != 0 && strcmp(code, NOT_ASKED) != 0;
 
 	if (is_answer && instance->tries < REFUSALS_MAX)
 		instance->tries++;
@@ -95,13 +108,15 @@ void engine_register_done(struct engine *engine, const struct action *action,
 	if (!instance)
 		return;
 	instance->is_busy = false;
-	if (error_code) {
+	if (error_code) { /* what was asked before may have been done */
 		refused(group, instance, error_code, message ? message : "", now_ms);
 		return;
 	}
 	instance->tries = 0;
 	instance->retry_ms = 0;
 	instance->is_dirty = true;
+	instance_drop_target_group(instance->registering, action->target_group);
+	instance_drop_target_group(instance->draining, action->target_group);
 	if (!doc_list_has(instance->registered, action->target_group))
 		json_array_append_new(instance->registered, json_string(action->target_group));
 }
@@ -120,7 +135,7 @@ void engine_deregister_done(struct engine *engine, const struct action *action,
 		return;
 	instance->is_busy = false;
 	if (error_code && !is_gone) {
-		instance->tries++;
+		instance->tries += strcmp(error_code, NOT_ASKED) != 0;
 		instance->retry_ms = now_ms + retry_delay_ms(instance->tries);
 		return;
 	}
@@ -128,15 +143,18 @@ void engine_deregister_done(struct engine *engine, const struct action *action,
 	instance->retry_ms = 0;
 	instance->is_dirty = true;
 	instance_drop_target_group(instance->registered, action->target_group);
-	if (!instance_is_leaving(instance) || is_gone)
+	instance_drop_target_group(instance->registering, action->target_group);
+	if (is_gone)
 		return;
+	/* Who stays drains too: it may be told to go before that is over. */
 	attachment = group_attachment(group, action->target_group);
 	if (attachment && attachment->delay_ms >= 0)
 		delay_ms = attachment->delay_ms;
 	instance->drain_since_ms = now_ms;
 	if (instance->drain_until_ms < now_ms + delay_ms)
 		instance->drain_until_ms = now_ms + delay_ms;
-	json_array_append_new(instance->draining, json_string(action->target_group));
+	if (!doc_list_has(instance->draining, action->target_group))
+		json_array_append_new(instance->draining, json_string(action->target_group));
 }
 
 /* ---- what the load balancer says ---- */
@@ -249,7 +267,7 @@ static bool is_anyone_in(const struct group *group, const char *arn)
 	const struct instance *instance;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (instance_is_live(instance) && doc_list_has(instance->registered, arn))
+		if (instance_is_live(instance) && instance_may_be_in(instance, arn))
 			return true;
 	}
 	return false;

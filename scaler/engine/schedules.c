@@ -13,7 +13,10 @@
 #include "scaler/engine/cron.h"
 #include "scaler/engine/parts.h"
 
-enum { LATE_MS = 120 * 1000 }; /* AWS's own limit of lateness */
+enum {
+	LATE_MS = 120 * 1000, /* AWS's own limit of lateness */
+	SET_BACK_MS = 3 * 3600 * 1000,
+};
 
 static const char *const kept[] = {"StartTime", "EndTime", "Recurrence",     "TimeZone",
 				   "MinSize",   "MaxSize", "DesiredCapacity"};
@@ -285,4 +288,24 @@ void schedules_run(struct tick *tick, struct group *group)
 
 	while (!group->is_deleting && (schedule = first_due(group, tick->now_ms)))
 		run(tick, group, schedule);
+}
+
+/* As cron does: set back by a few hours, what has run does not run again; by more, the new time
+ * counts. */
+void schedules_set_back(struct engine *engine, struct group *group, int64_t now_ms)
+{
+	struct schedule *schedule;
+
+	TAILQ_FOREACH (schedule, &group->schedules, link) {
+		int64_t start_ms = time_of(schedule->document, "StartTime", 0), next_ms;
+
+		if (!doc_has(schedule->document, "Recurrence") ||
+		    schedule->next_ms - now_ms <= SET_BACK_MS)
+			continue;
+		next_ms =
+		    start_ms > now_ms ? start_ms : next_of(engine, schedule->document, now_ms);
+		schedule->is_dirty |= next_ms < schedule->next_ms;
+		if (next_ms < schedule->next_ms)
+			schedule->next_ms = next_ms;
+	}
 }

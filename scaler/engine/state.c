@@ -92,6 +92,7 @@ static const struct field instance_fields[] = {
     PLAIN(FIELD_MS, instance, in_service_ms, "InServiceMs"),
     PLAIN(FIELD_MS, instance, end_ms, "TerminatingMs"),
     PLAIN(FIELD_MS, instance, drain_until_ms, "DrainUntilMs"),
+    PLAIN(FIELD_LIST, instance, registering, "RegisteringTargetGroupARNs"),
     PLAIN(FIELD_LIST, instance, registered, "TargetGroupARNs"),
     PLAIN(FIELD_LIST, instance, draining, "DrainingTargetGroupARNs"),
     {NULL, FIELD_END, 0, 0},
@@ -424,6 +425,7 @@ static int load_group(struct engine *engine, const char *name, const json_t *doc
 	json_decref(group->document);
 	group->document = description;
 	group->is_dirty = false;
+	group->unknown = group->is_deleting; /* until EC2 has been asked */
 	group_read_zones(group);
 	return 0;
 }
@@ -568,6 +570,21 @@ static void sort_instances(struct group *group)
 	}
 }
 
+static void find_removed(struct group *group, const json_t *arns)
+{
+	struct attachment *attachment;
+	const json_t *arn;
+	size_t i;
+
+	json_array_foreach (arns, i, arn) {
+		if (group_attachment(group, json_string_value(arn)))
+			continue;
+		attachment = group_attachment_add(group, json_string_value(arn));
+		if (attachment)
+			attachment->state = ATTACHMENT_REMOVING;
+	}
+}
+
 /* Target groups that instances are in but the group no longer names are being detached. */
 static void find_attachments(struct group *group)
 {
@@ -578,15 +595,8 @@ static void find_attachments(struct group *group)
 	json_array_foreach (doc_array(group->document, "TargetGroupARNs"), i, arn)
 		(void)!group_attachment_add(group, json_string_value(arn));
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		json_array_foreach (instance->registered, i, arn) {
-			struct attachment *attachment;
-
-			if (group_attachment(group, json_string_value(arn)))
-				continue;
-			attachment = group_attachment_add(group, json_string_value(arn));
-			if (attachment)
-				attachment->state = ATTACHMENT_REMOVING;
-		}
+		find_removed(group, instance->registered);
+		find_removed(group, instance->registering);
 	}
 }
 

@@ -20,8 +20,10 @@ enum {
 
 static bool is_candidate(const struct instance *instance)
 {
-	/* One that is just being asked for cannot be ended: it has no id yet. */
-	return instance_is_live(instance) && instance->id[0] && !instance->is_protected;
+	/* One that is just being asked for cannot be ended: it has no id yet.  One that is being
+	 * attached is not the group's before it carries its tag. */
+	return instance_is_live(instance) && instance->id[0] && !instance->is_protected &&
+	       (!instance->is_attached || instance->is_tagged);
 }
 
 static int version_number(const struct instance *instance)
@@ -343,15 +345,18 @@ static void check_drains(struct tick *tick, struct group *group, struct instance
 	}
 }
 
-/* The load balancer does not answer: it is waited for as long as a drain would take. */
+/* The load balancer does not answer: it is waited for as long as a drain would take.  Who goes on
+ * running, in standby or detached, would be sent requests again when it is back: that one waits. */
 static bool gives_up_on_elb(const struct group *group, const struct instance *instance,
 			    int64_t now_ms)
 {
 	int64_t longest_ms = 0;
 	const struct attachment *attachment;
 
-	if (need_not_drain(instance) && instance->tries >= 3)
-		return true;
+	if (instance->tries < 3)
+		return false;
+	if (need_not_drain(instance) || instance->state != INSTANCE_TERMINATING)
+		return need_not_drain(instance);
 	TAILQ_FOREACH (attachment, &group->attachments, link) {
 		int64_t delay_ms =
 		    attachment->delay_ms >= 0 ? attachment->delay_ms : DELAY_UNKNOWN_MS;
@@ -373,8 +378,24 @@ static void hand_out_deregister(struct tick *tick, struct group *group, struct i
 	instance->is_busy = true;
 }
 
+/* Whether a target group took it nobody knows: it leaves as if it had. */
+static void assume_registered(struct instance *instance)
+{
+	const json_t *arn;
+	size_t i;
+
+	json_array_foreach (instance->registering, i, arn) {
+		if (!doc_list_has(instance->registered, json_string_value(arn)))
+			json_array_append(instance->registered, (json_t *)arn);
+		instance->is_dirty = true;
+	}
+	json_array_clear(instance->registering);
+}
+
 bool terminate_has_left(struct tick *tick, struct group *group, struct instance *instance)
 {
+	if (!instance->is_busy)
+		assume_registered(instance);
 	if (json_array_size(instance->registered) > 0 &&
 	    gives_up_on_elb(group, instance, tick->now_ms)) {
 		json_array_clear(instance->registered);
@@ -418,7 +439,10 @@ static void leave(struct tick *tick, struct group *group, struct instance *insta
 		activity->status = ACTIVITY_IN_PROGRESS;
 		activity->is_dirty = true;
 	}
-	if (action_add(tick, ACTION_TERMINATE, group, instance))
+	/* Only what carries the group's tag is terminated, so it gets it first. */
+	if (action_add(
+		tick, instance->is_attached && !instance->is_tagged ? ACTION_TAG : ACTION_TERMINATE,
+		group, instance))
 		instance->is_busy = true;
 }
 

@@ -11,7 +11,8 @@
 
 enum {
 	GONE_MISSES = 3,
-	GONE_MS = 120 * 1000,  /* and missing for this long: it is gone */
+	GONE_MS = 120 * 1000, /* and missing for this long: it is gone */
+	LOOK_MAX_MS = 30 * 1000,
 	STRAY_MS = 300 * 1000, /* an instance with our token that no launch knows */
 };
 
@@ -46,7 +47,7 @@ static void take_view(struct instance *instance, const json_t *ec2, int64_t aske
 	char text[2 * MESSAGE_MAX];
 
 	instance->seen_ms = asked_ms;
-	instance->missing_since_ms = 0;
+	instance->missing_ms = 0;
 	instance->misses = 0;
 	if (state != EC2_UNKNOWN)
 		instance->ec2 = state;
@@ -63,12 +64,12 @@ static void take_view(struct instance *instance, const json_t *ec2, int64_t aske
 	}
 }
 
-static void miss(struct instance *instance, int64_t now_ms)
+/* passed_ms: since EC2's list was looked at before.  A clock that jumps is not a long absence. */
+static void miss(struct instance *instance, int64_t passed_ms)
 {
-	if (instance->missing_since_ms == 0)
-		instance->missing_since_ms = now_ms;
+	instance->missing_ms += passed_ms < LOOK_MAX_MS ? passed_ms : LOOK_MAX_MS;
 	instance->misses++;
-	if (instance->misses < GONE_MISSES || now_ms - instance->missing_since_ms < GONE_MS)
+	if (instance->misses < GONE_MISSES || instance->missing_ms < GONE_MS)
 		return;
 	instance->ec2 = EC2_TERMINATED;
 	text_copy(instance->reason, sizeof instance->reason, "EC2 no longer lists the instance.");
@@ -92,24 +93,53 @@ static struct instance *launch_of(const struct group *group, const json_t *ec2)
 	return NULL;
 }
 
+/* Its answer is on its way. */
+static bool is_being_launched(const struct group *group, const json_t *ec2)
+{
+	const char *token = doc_str(ec2, "ClientToken", "");
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (!instance->id[0] && strcmp(instance->token, token) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* {uuid}_{zone}_{attempt} */
 static bool is_our_token(const char *token)
 {
 	return strlen(token) > 37 && token[8] == '-' && token[13] == '-' && token[36] == '_';
 }
 
-static bool is_stray(const json_t *ec2, int64_t now_ms)
+/* It runs, and its launch is in nobody's books. */
+static bool is_unknown(const struct group *group, const json_t *ec2)
 {
 	enum ec2_state state = state_of(ec2);
+
+	return state != EC2_TERMINATED && state != EC2_SHUTTING_DOWN &&
+	       is_our_token(doc_str(ec2, "ClientToken", "")) && !is_being_launched(group, ec2);
+}
+
+/* Old enough to be ended; where the group is to go nobody waits for it. */
+static bool is_stray(const struct group *group, const json_t *ec2, int64_t now_ms)
+{
 	int64_t launch_ms;
 
-	if (state == EC2_TERMINATED || state == EC2_SHUTTING_DOWN)
-		return false;
-	if (!is_our_token(doc_str(ec2, "ClientToken", "")))
-		return false;
+	if (group->is_deleting)
+		return true;
 	if (clock_parse_iso(doc_str(ec2, "LaunchTime", ""), &launch_ms) < 0)
 		return false;
 	return now_ms - launch_ms > STRAY_MS;
+}
+
+static void see_unknown(struct group *group, const json_t *ec2, int64_t now_ms, json_t *strays)
+{
+	if (!is_unknown(group, ec2))
+		return;
+	group->unknown++;
+	if (is_stray(group, ec2, now_ms))
+		json_array_append_new(strays, json_string(doc_str(ec2, "InstanceId", "")));
 }
 
 static void see_one(struct group *group, const json_t *ec2, int64_t asked_ms, int64_t now_ms,
@@ -127,24 +157,29 @@ static void see_one(struct group *group, const json_t *ec2, int64_t asked_ms, in
 	}
 	if (instance && instance->is_attached && !instance->zone[0])
 		launch_take_facts(instance, ec2);
+	if (instance && instance->is_attached && !instance->is_tagged)
+		instance->is_tagged = instance->is_dirty = true; /* or it would not be listed */
 	if (instance) {
 		bool was_known = instance->reason_code[0] != '\0';
 
 		take_view(instance, ec2, asked_ms);
 		if (!was_known && instance_was_taken_back(instance))
 			spot_was_taken_back(group, instance, now_ms);
-	} else if (is_stray(ec2, now_ms))
-		json_array_append_new(strays, json_string(id));
+	} else {
+		see_unknown(group, ec2, now_ms, strays);
+	}
 }
 
 void engine_instances_seen(struct engine *engine, struct group *group, const json_t *instances,
 			   int64_t asked_ms, int64_t now_ms, json_t *strays)
 {
+	int64_t passed_ms = group->view_ms > 0 ? asked_ms - group->view_ms : 0;
 	struct instance *instance;
 	const json_t *ec2;
 	size_t i;
 
 	(void)engine;
+	group->unknown = 0;
 	json_array_foreach (instances, i, ec2)
 		see_one(group, ec2, asked_ms, now_ms, strays);
 	TAILQ_FOREACH (instance, &group->instances, link) {
@@ -152,7 +187,7 @@ void engine_instances_seen(struct engine *engine, struct group *group, const jso
 		if (instance->id[0] && instance->seen_ms != asked_ms &&
 		    (!instance->is_attached || instance->is_tagged) &&
 		    instance->launch_ms < asked_ms)
-			miss(instance, now_ms);
+			miss(instance, passed_ms > 0 ? passed_ms : 0);
 	}
 	group->view_ms = asked_ms;
 }

@@ -55,7 +55,7 @@ void engine_power_done(struct engine *engine, const struct action *action, const
 	if (!error_code)
 		return;
 	instance->retry_ms = now_ms + 1000;
-	if (strcmp(error_code, "NoAnswer") == 0)
+	if (strcmp(error_code, "NoAnswer") == 0 || strcmp(error_code, NOT_ASKED) == 0)
 		return;
 	/* Where there is no room another instance is asked for at once. */
 	if (strcmp(error_code, "InsufficientInstanceCapacity") == 0)

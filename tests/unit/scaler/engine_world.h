@@ -323,6 +323,23 @@ static inline int world_compare_keys(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* EC2 tells the zones of the group's subnets: subnet-a is us-east-1a's, and so on. */
+static inline void world_show_zones(struct world *world)
+{
+	const char *subnet = doc_str(world->group->document, "VPCZoneIdentifier", "");
+	json_t *subnets = json_array();
+
+	for (; (subnet = strstr(subnet, "subnet-")); subnet++) {
+		char id[] = {'s', 'u', 'b', 'n', 'e', 't', '-', subnet[7], '\0'};
+		char zone[] = {'u', 's', '-', 'e', 'a', 's', 't', '-', '1', subnet[7], '\0'};
+
+		json_array_append_new(subnets, json_pack("{s:s, s:s}", "AvailabilityZone", zone,
+							 "SubnetId", id));
+	}
+	engine_zones_seen(world->group, subnets);
+	json_decref(subnets);
+}
+
 /* The program dies and starts again on the same store. */
 static inline void world_restart(struct world *world)
 {
@@ -342,13 +359,8 @@ static inline void world_restart(struct world *world)
 	free(keys);
 	engine_loaded(world->engine);
 	world->group = engine_group(world->engine, "web");
-	assert_non_null(world->group);
-	json_t *subnets =
-	    json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "AvailabilityZone", "us-east-1a",
-		      "SubnetId", "subnet-a", "AvailabilityZone", "us-east-1b", "SubnetId",
-		      "subnet-b", "AvailabilityZone", "us-east-1c", "SubnetId", "subnet-c");
-	engine_zones_seen(world->group, subnets);
-	json_decref(subnets);
+	if (world->group)
+		world_show_zones(world);
 }
 
 static inline struct world *world_new(int min, int max, int desired)
