@@ -29,6 +29,7 @@
 #include "lab/ready.h"
 #include "lab/runtime/files.h"
 #include "lab/runtime/init.h"
+#include "lab/spot_notices.h"
 
 enum {
 	URL_MAX = 200,
@@ -68,8 +69,10 @@ struct lab {
 	struct feed *feed;
 	struct lifecycle *lifecycle;
 	struct ready *ready;
-	int64_t stop_us; /* when stopping began; 0 = not stopping */
-	int status;      /* to exit with */
+	struct spot_notices *notices;
+	json_t *capacity; /* Lab.Capacity, as last read */
+	int64_t stop_us;  /* when stopping began; 0 = not stopping */
+	int status;       /* to exit with */
 };
 
 /* --- stopping --- */
@@ -171,6 +174,14 @@ static int reload_children(struct lab *lab, struct err *err)
 	return 0;
 }
 
+/* How much of what there is room for: this, too, can be changed while the lab runs. */
+static void set_capacity(struct lab *lab, const json_t *config)
+{
+	json_decref(lab->capacity);
+	lab->capacity = json_incref(doc_array(doc_object(config, "Lab"), "Capacity"));
+	lab->ec2.capacity = lab->capacity;
+}
+
 static void on_reload(evutil_socket_t signal, short what, void *arg)
 {
 	struct lab *lab = arg;
@@ -184,6 +195,7 @@ static void on_reload(evutil_socket_t signal, short what, void *arg)
 		json_decref(config);
 		return;
 	}
+	set_capacity(lab, config);
 	/* The running settings (addresses, region, keys) stay as they are until a restart. */
 	if (doc_has(lab->config, "Lab"))
 		json_object_set(config, "Lab", json_object_get(lab->config, "Lab"));
@@ -322,6 +334,23 @@ static void metrics_page(void *context, struct aws_page *page)
 	aws_server_metrics(lab->server, page->body);
 }
 
+static int start_notices(struct lab *lab)
+{
+	const json_t *scaler = doc_object(lab->config, "Scaler");
+	struct spot_notices_config config = {
+	    .base = lab->base,
+	    .ec2 = &lab->ec2,
+	    .delivery = lab->neighbours.delivery,
+	    .scaler_api = lab->scaler_api,
+	    .events_key = doc_str(scaler, "EventsKey", NULL),
+	};
+
+	lab->notices = spot_notices_new(&config);
+	return lab->notices == NULL ? -1
+				    : aws_server_add_inbox(lab->server, "/lab/spot-notices", NULL,
+							   spot_notices_take, lab->notices);
+}
+
 static int start_server(struct lab *lab, struct err *err)
 {
 	bool is_given = doc_has(lab->settings.section, "ApiAddress");
@@ -355,7 +384,8 @@ static int start_server(struct lab *lab, struct err *err)
 				   err) != 0)
 		return -1;
 	if (aws_server_add_page(lab->server, "/healthz", health_page, lab) == 0 &&
-	    aws_server_add_page(lab->server, "/metrics", metrics_page, lab) == 0)
+	    aws_server_add_page(lab->server, "/metrics", metrics_page, lab) == 0 &&
+	    start_notices(lab) == 0)
 		return 0;
 	err_set(err, ENOMEM, "out of memory");
 	return -1;
@@ -404,6 +434,7 @@ static int start_ec2(struct lab *lab, struct err *err)
 	    .region = lab->settings.region,
 	    .account_id = lab->settings.account_id,
 	};
+	set_capacity(lab, lab->config);
 	return ec2_start(&lab->ec2, err) != 0 ? -1
 					      : apply_launch_templates(&lab->ec2, lab->config, err);
 }
@@ -601,6 +632,7 @@ static void lab_fini(struct lab *lab)
 	feed_free(lab->feed);
 	lifecycle_free(lab->lifecycle);
 	aws_credentials_free(lab->credentials);
+	spot_notices_free(lab->notices);
 	delivery_free(lab->neighbours.delivery);
 	curl_loop_free(lab->curl);
 	children_free(lab->children);
@@ -620,6 +652,7 @@ static void lab_fini(struct lab *lab)
 	port_hold_give_back(&lab->lb_port);
 	port_hold_give_back(&lab->scaler_port);
 	work_dir_remove(&lab->dir);
+	json_decref(lab->capacity);
 	json_decref(lab->config);
 }
 

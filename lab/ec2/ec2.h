@@ -55,6 +55,7 @@ struct ec2 {
 	const struct clock *clock; /* NULL = the real one */
 	const char *region;        /* borrowed */
 	const char *account_id;    /* borrowed */
+	const json_t *capacity;    /* borrowed: Lab.Capacity; NULL: there is room for all */
 };
 
 /* Puts the default images, VPC, subnets and security group in the store where absent, and ends

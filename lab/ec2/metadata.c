@@ -6,6 +6,7 @@
 
 #include "common/doc/doc.h"
 #include "lab/ec2/instance.h"
+#include "lab/ec2/spot.h"
 
 static json_t *placement(struct ec2 *ec2, const json_t *document)
 {
@@ -75,7 +76,7 @@ static json_t *meta_data(struct ec2 *ec2, const json_t *document)
 	    " s:{s:s, s:s}, s:{s:s, s:s}}",
 	    "instance-id", doc_str(document, "InstanceId", ""), "ami-id",
 	    doc_str(document, "ImageId", ""), "ami-launch-index", index, "instance-type",
-	    doc_str(document, "InstanceType", ""), "instance-life-cycle", "on-demand",
+	    doc_str(document, "InstanceType", ""), "instance-life-cycle", spot_life_cycle(document),
 	    "instance-action", "none", "hostname", dns, "local-hostname", dns, "local-ipv4",
 	    address, "public-ipv4", address, "mac", doc_str(first, "MacAddress", ""),
 	    "reservation-id", doc_str(json_object_get(document, "Lab"), "ReservationId", ""),
@@ -133,7 +134,7 @@ json_t *ec2_metadata(struct ec2 *ec2, const char *instance_id)
 	if (document == NULL)
 		return NULL;
 	meta = meta_data(ec2, document);
-	if (meta != NULL && add_tags(meta, document) == 0)
+	if (meta != NULL && add_tags(meta, document) == 0 && spot_metadata(meta, document) == 0)
 		tree = json_pack("{s:O, s:o, s:s, s:O}", "meta-data", meta, "dynamic",
 				 identity(ec2, document), "user-data", instance_user_data(document),
 				 "options", json_object_get(document, "MetadataOptions"));

@@ -12,6 +12,7 @@
 #include "lab/ec2/interface.h"
 #include "lab/ec2/launch.h"
 #include "lab/ec2/profile.h"
+#include "lab/ec2/spot.h"
 #include "lab/ec2/template.h"
 #include "lab/ec2/tokens.h"
 #include "lab/ec2/volume.h"
@@ -228,6 +229,61 @@ static int find_subnet(struct ec2 *ec2, struct launch *launch, struct aws_error 
 	return -1;
 }
 
+/* --- room --- */
+
+static bool fits_entry(const json_t *entry, const char *zone, const char *type, const char *market)
+{
+	return strcmp(doc_str(entry, "AvailabilityZone", zone), zone) == 0 &&
+	       strcmp(doc_str(entry, "InstanceType", type), type) == 0 &&
+	       strcmp(doc_str(entry, "MarketType", market), market) == 0;
+}
+
+/* How many more instances the entry of Lab.Capacity has room for. */
+static int64_t room_of(struct ec2 *ec2, const json_t *entry)
+{
+	json_t *documents = ec2_scan(ec2, ec2_instances.folder), *document;
+	int64_t room = doc_int(entry, "Instances", 0);
+	size_t i;
+
+	json_array_foreach (documents, i, document) {
+		const char *zone =
+		    doc_str(doc_object(document, "Placement"), "AvailabilityZone", "");
+
+		room -= instance_state_of(document) != INSTANCE_TERMINATED &&
+			fits_entry(entry, zone, doc_str(document, "InstanceType", ""),
+				   spot_life_cycle(document));
+	}
+	json_decref(documents);
+	return room < 0 ? 0 : room;
+}
+
+/* A lab can be short of something on purpose, as AWS is by chance. */
+static int check_room(struct ec2 *ec2, struct launch *launch, const json_t *input,
+		      struct aws_error *error)
+{
+	const char *zone = doc_str(launch->subnet, "AvailabilityZone", "");
+	const char *market =
+	    doc_str(doc_object(launch->data, "InstanceMarketOptions"), "MarketType", "on-demand");
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (ec2->capacity, i, entry) {
+		int64_t room;
+
+		if (!fits_entry(entry, zone, launch->type_name, market))
+			continue;
+		room = room_of(ec2, entry);
+		launch->count = room < launch->count ? room : launch->count;
+	}
+	if (launch->count >= doc_int(input, "MinCount", 1))
+		return 0;
+	aws_error_set(error, 500, "InsufficientInstanceCapacity",
+		      "We currently do not have sufficient %.80s capacity in the Availability Zone "
+		      "you requested (%s).",
+		      launch->type_name, zone);
+	return -1;
+}
+
 /* The id of the VPC's group of that name, appended to ids. */
 static int add_group_by_name(struct ec2 *ec2, json_t *ids, const char *name, const char *vpc_id,
 			     struct aws_error *error)
@@ -330,8 +386,8 @@ static int prepare(struct ec2 *ec2, struct launch *launch, const json_t *input,
 	    check_counts(ec2, launch, input, error) != 0 ||
 	    check_image_and_type(ec2, launch, error) != 0 || check_interfaces(launch, error) != 0 ||
 	    check_key(ec2, launch, error) != 0 || find_subnet(ec2, launch, error) != 0 ||
-	    find_groups(ec2, launch, error) != 0 || find_devices(ec2, launch, error) != 0 ||
-	    find_tags(launch, error) != 0)
+	    check_room(ec2, launch, input, error) != 0 || find_groups(ec2, launch, error) != 0 ||
+	    find_devices(ec2, launch, error) != 0 || find_tags(launch, error) != 0)
 		return -1;
 	if (doc_has(launch->data, "IamInstanceProfile"))
 		launch->profile =
