@@ -24,6 +24,7 @@
 #include "scaler/api/cloudwatch.h"
 #include "scaler/api/events.h"
 #include "scaler/cloud/event_sender.h"
+#include "scaler/cloud/explain_page.h"
 #include "scaler/cloud/notices.h"
 #include "scaler/cloud/rim.h"
 #include "scaler/sim/simulate.h"
@@ -198,6 +199,15 @@ static void on_events_page(void *context, struct aws_page *page)
 		page->content_type = "application/json";
 }
 
+static void on_explain_page(void *context, struct aws_page *page)
+{
+	const struct scaler *scaler = context;
+
+	page->status = explain_page(scaler->rim, page->query, page->body);
+	if (page->status == 200)
+		page->content_type = "application/json";
+}
+
 static void on_metrics_page(void *context, struct aws_page *page)
 {
 	struct scaler *scaler = context;
@@ -288,6 +298,7 @@ static int start_server(struct scaler *scaler, struct err *err)
 		return -1;
 	if (aws_server_add_page(scaler->server, "/healthz", on_health_page, scaler) < 0 ||
 	    aws_server_add_page(scaler->server, "/metrics", on_metrics_page, scaler) < 0 ||
+	    aws_server_add_page(scaler->server, "/explain", on_explain_page, scaler) < 0 ||
 	    aws_server_add_page(scaler->server, "/events", on_events_page, scaler) < 0 ||
 	    aws_server_add_page(scaler->server, "/dashboard", on_dashboard_page, scaler) < 0 ||
 	    aws_server_add_inbox(scaler->server, "/events/ec2",

@@ -358,6 +358,10 @@ extern const char *const ENGINE_KEYS; /* the prefix of all keys */
 
 /* DescribeAutoScalingGroups' entry, new reference or NULL without memory. */
 json_t *group_describe(const struct group *group, bool with_instances);
+/* What it would do next and what holds it back, with the figures behind that; for people.  metrics
+ * as for engine_tick.  New reference; NULL without memory. */
+json_t *group_explain(struct engine *engine, const struct group *group,
+		      const struct metric_source *metrics, int64_t now_ms);
 /* DescribeAutoScalingInstances' entry. */
 json_t *instance_describe(const struct group *group, const struct instance *instance);
 json_t *activity_describe(const struct engine *engine, const struct activity *activity);
