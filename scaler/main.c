@@ -254,6 +254,7 @@ static int start_clients(struct scaler *scaler, struct err *err)
 	    .account_id = scaler->settings.account_id,
 	    .ec2_endpoint = doc_str(own, "Ec2Endpoint", NULL),
 	    .elb_endpoint = doc_str(own, "ElbEndpoint", NULL),
+	    .cloudwatch_endpoint = doc_str(own, "CloudWatchEndpoint", NULL),
 	    .event_webhook = doc_str(own, "EventWebhook", NULL),
 	};
 

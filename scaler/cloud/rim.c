@@ -165,6 +165,7 @@ static void tick(struct rim *rim)
 		event_sender_run(rim->sender, now_ms);
 	rim_poll_ec2(rim, now_ms);
 	rim_poll_targets(rim, now_ms);
+	rim_poll_metrics(rim, now_ms);
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
@@ -234,6 +235,7 @@ struct rim *rim_new(const struct rim_config *config, struct err *err)
 	rim->config = *config;
 	TAILQ_INIT(&rim->targets);
 	LIST_INIT(&rim->calls);
+	LIST_INIT(&rim->metric_asks);
 	rim->ec2_reach.service = "ec2";
 	rim->ec2_reach.endpoint = config->ec2_endpoint ? config->ec2_endpoint : "aws";
 	rim->elb_reach.service = "elasticloadbalancing";
@@ -250,6 +252,13 @@ struct rim *rim_new(const struct rim_config *config, struct err *err)
 	}
 	rim->ec2 = client(config, "ec2", config->ec2_endpoint, err);
 	rim->elb = client(config, "elasticloadbalancing", config->elb_endpoint, err);
+	if (config->cloudwatch_endpoint) {
+		rim->monitoring_reach =
+		    (struct reach){"monitoring", config->cloudwatch_endpoint, false};
+		rim->monitoring = client(config, "monitoring", config->cloudwatch_endpoint, err);
+		if (!rim->monitoring)
+			goto fail;
+	}
 	if (!rim->ec2 || !rim->elb || start_sender(rim, err) < 0)
 		goto fail;
 	store_scan(config->store, ENGINE_KEYS, load_one, rim);
@@ -296,6 +305,7 @@ void rim_free(struct rim *rim)
 	if (rim->elb)
 		aws_client_free(rim->elb);
 	event_sender_free(rim->sender);
+	rim_free_metric_polls(rim);
 	while (!LIST_EMPTY(&rim->calls))
 		call_free(LIST_FIRST(&rim->calls));
 	rim_free_targets(rim);

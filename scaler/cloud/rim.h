@@ -28,6 +28,7 @@ struct rim_config {
 	struct cloudwatch *cloudwatch;
 	const char *region, *account_id;
 	const char *ec2_endpoint, *elb_endpoint; /* NULL: AWS's own */
+	const char *cloudwatch_endpoint;         /* NULL: no metrics are asked for */
 	struct topics *topics;
 	const char *event_webhook;   /* NULL: none */
 	void (*on_names)(void *arg); /* rim_names has grown; NULL: nobody cares */

@@ -64,6 +64,13 @@ struct rim {
 	TAILQ_HEAD(, target_poll) targets;
 	LIST_HEAD(, call) calls; /* so that those dropped at the end are freed */
 	struct reach ec2_reach, elb_reach;
+	/* What is asked of a CloudWatch elsewhere: metric_polls.c. */
+	struct aws_client *monitoring; /* NULL: nothing is */
+	struct reach monitoring_reach;
+	LIST_HEAD(, metric_ask) metric_asks; /* under way */
+	json_t *asked_metrics;               /* {key: metric}; NULL none yet */
+	int64_t metrics_asked_ms;
+	uint64_t metrics_occasion;
 	struct call_counts counts;
 	int64_t moving_since_ms;
 	int64_t published_ms, ticked_ms;
@@ -110,6 +117,9 @@ void rim_publish(struct rim *rim, int64_t now_ms);
 /* publish_forecast.c: what a predictive policy expects of the hour. */
 void rim_publish_forecast(struct rim *rim, const struct group *group, const struct policy *policy,
 			  int64_t now_ms);
+/* metric_polls.c */
+void rim_poll_metrics(struct rim *rim, int64_t now_ms);
+void rim_free_metric_polls(struct rim *rim);
 /* metric_source.c */
 int rim_read_metric(void *rim, const struct metric_request *request);
 
