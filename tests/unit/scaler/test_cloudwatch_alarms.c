@@ -272,7 +272,7 @@ static void alarms_are_described_by_filters_and_pages(void **state)
 {
 	struct fixture *f = *state;
 	json_t *output;
-	char name[16];
+	char name[32];
 
 	for (int i = 0; i < 120; i++) {
 		snprintf(name, sizeof(name), "%s-%03d", i % 2 ? "odd" : "even", i);

@@ -76,7 +76,7 @@ static void play(struct fixture *f, const char *events, struct heard *heard)
 	cloudwatch_on_notice(f->cw, hear, heard);
 	heard->text[0] = '\0';
 	for (int second = 0; second < SECONDS; second++) {
-		char key[8];
+		char key[16];
 
 		tick_until(f, from_ms + second * 1000);
 		snprintf(key, sizeof(key), " %d", second);
