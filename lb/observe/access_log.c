@@ -87,15 +87,15 @@ static void add_numbers(struct line *line, const struct access_entry *entry)
 
 static void add_outcome(struct line *line, const struct access_entry *entry)
 {
-	line_quoted_str(line, entry->actions);      /* 23 */
+	line_quoted_own(line, entry->actions);      /* 23 */
 	line_quoted(line, entry->redirect_url);     /* 24 */
-	line_quoted_str(line, entry->error_reason); /* 25 */
-	line_quoted_str(line, entry->target);       /* 26 */
+	line_quoted_own(line, entry->error_reason); /* 25 */
+	line_quoted_own(line, entry->target);       /* 26 */
 	line_literal(line, "\"");
 	add_status(line, entry->target_status); /* 27 */
 	line_literal(line, "\" ");
-	line_quoted_str(line, entry->classification);        /* 28 */
-	line_quoted_str(line, entry->classification_reason); /* 29 */
+	line_quoted_own(line, entry->classification);        /* 28 */
+	line_quoted_own(line, entry->classification_reason); /* 29 */
 }
 
 static size_t format_alb(char *out, struct line_clock *clock, const struct access_entry *entry)
@@ -124,7 +124,7 @@ static size_t format_alb(char *out, struct line_clock *clock, const struct acces
 	line_literal(&line, " ");
 	line_quoted(&line, entry->transformed_host);                                      /* 31 */
 	line_quoted(&line, entry->transformed_uri);                                       /* 32 */
-	line_quoted_str(&line, entry->transform_status);                                  /* 33 */
+	line_quoted_own(&line, entry->transform_status);                                  /* 33 */
 	line_text(&line, entry->node && *entry->node ? text_of(entry->node) : TEXT("-")); /* 34 */
 	*line.at++ = '\n';
 	return (size_t)(line.at - out);

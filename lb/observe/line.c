@@ -20,32 +20,124 @@ static int count_digits(uint64_t number)
 	return n + (number >= 10) + (number >= 100);
 }
 
-/* In place: numbers are short, and a call to copy them costs more than to write them. */
-void line_number(struct line *line, uint64_t number, int min_digits)
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+			    "25262728293031323334353637383940414243444546474849"
+			    "50515253545556575859606162636465666768697071727374"
+			    "75767778798081828384858687888990919293949596979899";
+
+static inline void put_two(char *out, unsigned number)
+{
+	memcpy(out, pairs + (size_t)2 * number, 2);
+}
+
+static inline void put_three(char *out, unsigned number)
+{
+	out[0] = (char)('0' + number / 100);
+	put_two(out + 1, number % 100);
+}
+
+/* Below 1000; returns where it ends. */
+static inline char *put_small(char *out, unsigned number)
+{
+	if (number < 10) {
+		*out = (char)('0' + number);
+		return out + 1;
+	}
+	if (number < 100) {
+		put_two(out, number);
+		return out + 2;
+	}
+	put_three(out, number);
+	return out + 3;
+}
+
+/* What is rare stands apart: the array would cost the common case a stack guard. */
+#define RARE static __attribute__((noinline, cold))
+
+RARE void put_number(struct line *line, uint64_t number, int min_digits)
 {
 	char digits[MAX_DIGITS];
 	int n = count_digits(number);
-	bool is_roomy = line->end - line->at >= MAX_DIGITS;
-	char *at = is_roomy ? line->at : digits;
 
 	n = n > min_digits ? n : min_digits;
 	for (int i = n - 1; i >= 0; i--, number /= 10)
-		at[i] = (char)('0' + number % 10);
-	if (is_roomy)
-		line->at += n;
-	else
-		line_add(line, digits, (size_t)n);
+		digits[i] = (char)('0' + number % 10);
+	line_add(line, digits, (size_t)n);
 }
 
-/* The same, for what is mostly below ten. */
-static void add_seconds(struct line *line, uint64_t seconds)
+/* In place: numbers are short, and a call to copy them costs more than to write them. */
+void line_number(struct line *line, uint64_t number, int min_digits)
 {
-	char digit = (char)('0' + seconds % 10);
+	bool is_small = number < 1000000 && (min_digits == 1 || number >= 100);
 
-	if (seconds < 10)
-		line_add(line, &digit, 1);
-	else
-		line_number(line, seconds, 1);
+	if (!is_small || min_digits > 3 || line->end - line->at < MAX_DIGITS) {
+		put_number(line, number, min_digits);
+		return;
+	}
+	unsigned small = (unsigned)number;
+
+	if (small < 1000) {
+		line->at = put_small(line->at, small);
+		return;
+	}
+	line->at = put_small(line->at, small / 1000);
+	put_three(line->at, small % 1000);
+	line->at += 3;
+}
+
+/* Fewer than eight bytes, as a word filled up with zeros of ASCII; no order, some may come twice.
+ */
+static inline uint64_t copy_short(char *out, const char *from, size_t len)
+{
+	uint64_t word = EACH_BYTE('0');
+
+	if (len >= 4) {
+		memcpy(&word, from, 4);
+		memcpy((char *)&word + 4, from + len - 4, 4);
+		memcpy(out, &word, 4);
+		memcpy(out + len - 4, (char *)&word + 4, 4);
+	} else if (len >= 2) {
+		memcpy(&word, from, 2);
+		memcpy((char *)&word + 2, from + len - 2, 2);
+		memcpy(out, &word, 2);
+		memcpy(out + len - 2, (char *)&word + 2, 2);
+	} else if (len == 1) {
+		memcpy(&word, from, 1);
+		*out = *from;
+	}
+	return word;
+}
+
+/* Most texts are a few dozen bytes: without a call. */
+static inline void copy(char *out, const char *from, size_t len)
+{
+	if (len < 8) {
+		copy_short(out, from, len);
+	} else if (len <= 16) {
+		memcpy(out, from, 8);
+		memcpy(out + len - 8, from + len - 8, 8);
+	} else if (len <= 32) {
+		memcpy(out, from, 16);
+		memcpy(out + len - 16, from + len - 16, 16);
+	} else {
+		memcpy(out, from, len);
+	}
+}
+
+/* Between what stands before and behind it, if all of it fits. */
+static inline bool put_between(struct line *line, const char *text, size_t len, const char *before,
+			       const char *behind)
+{
+	size_t n_before = strlen(before), n_behind = strlen(behind); /* of literals */
+
+	if ((size_t)(line->end - line->at) < n_before + len + n_behind)
+		return false;
+	memcpy(line->at, before, n_before);
+	copy(line->at + n_before, text, len);
+	line->at += n_before + len;
+	memcpy(line->at, behind, n_behind);
+	line->at += n_behind;
+	return true;
 }
 
 void line_or_dash(struct line *line, const char *text)
@@ -54,7 +146,11 @@ void line_or_dash(struct line *line, const char *text)
 		line_literal(line, "- ");
 		return;
 	}
-	line_add(line, text, strlen(text));
+	size_t len = strlen(text);
+
+	if (put_between(line, text, len, "", " "))
+		return;
+	line_add(line, text, len);
 	line_literal(line, " ");
 }
 
@@ -64,49 +160,50 @@ static inline uint64_t has_zero(uint64_t word)
 	return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
 }
 
-static inline bool is_plain(uint64_t word)
+/* Nonzero unless all are plain. */
+static inline uint64_t odd_bytes(uint64_t word)
 {
-	uint64_t is_control = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
+	uint64_t is_control = (word - EACH_BYTE(0x20)) & ~word;
 	uint64_t is_high = (word + EACH_BYTE(0x01)) | word; /* 0x7f and above */
 
-	return ((is_high & EACH_BYTE(0x80)) | is_control | has_zero(word ^ EACH_BYTE('"')) |
-		has_zero(word ^ EACH_BYTE('\\'))) == 0;
-}
-
-/* Fewer than eight bytes, as a word filled up with plain ones.  No order: each byte counts alone.
- */
-static inline uint64_t short_word(struct text text)
-{
-	uint64_t word = EACH_BYTE('0');
-
-	if (text.len >= 4) {
-		memcpy(&word, text.at, 4);
-		memcpy((char *)&word + 4, text.at + text.len - 4, 4);
-	} else if (text.len >= 2) {
-		memcpy(&word, text.at, 2);
-		memcpy((char *)&word + 2, text.at + text.len - 2, 2);
-	} else if (text.len == 1) {
-		memcpy(&word, text.at, 1);
-	}
-	return word;
+	return ((is_high | is_control) & EACH_BYTE(0x80)) | has_zero(word ^ EACH_BYTE('"')) |
+	       has_zero(word ^ EACH_BYTE('\\'));
 }
 
 bool line_is_plain(struct text text)
 {
-	uint64_t word;
+	uint64_t word, odd = 0;
+
+	char unused[8];
 
 	if (text.len < 8)
-		return is_plain(short_word(text));
-	for (size_t n = 0; n + 8 <= text.len; n += 8) {
+		return odd_bytes(copy_short(unused, text.at, text.len)) == 0;
+	for (size_t n = 0; n + 8 < text.len; n += 8) {
 		memcpy(&word, text.at + n, 8);
-		if (!is_plain(word))
-			return false;
+		odd |= odd_bytes(word);
 	}
 	memcpy(&word, text.at + text.len - 8, 8); /* some of it for the second time */
-	return is_plain(word);
+	return (odd | odd_bytes(word)) == 0;
 }
 
-static void escape(struct line *line, struct text text)
+/* Copies while it looks; there is room.  False: not plain, and what was written does not count. */
+static inline bool copy_plain(char *out, struct text text)
+{
+	uint64_t word, odd = 0;
+
+	if (text.len < 8)
+		return odd_bytes(copy_short(out, text.at, text.len)) == 0;
+	for (size_t n = 0; n + 8 < text.len; n += 8) {
+		memcpy(&word, text.at + n, 8);
+		memcpy(out + n, &word, 8);
+		odd |= odd_bytes(word);
+	}
+	memcpy(&word, text.at + text.len - 8, 8);
+	memcpy(out + text.len - 8, &word, 8);
+	return (odd | odd_bytes(word)) == 0;
+}
+
+RARE void escape(struct line *line, struct text text)
 {
 	static const char hex[] = "0123456789abcdef";
 
@@ -121,8 +218,8 @@ static void escape(struct line *line, struct text text)
 
 void line_escaped(struct line *line, struct text text)
 {
-	if (line_is_plain(text))
-		line_text(line, text);
+	if ((size_t)(line->end - line->at) >= text.len && copy_plain(line->at, text))
+		line->at += text.len;
 	else
 		escape(line, text);
 }
@@ -133,20 +230,25 @@ void line_quoted(struct line *line, struct text text)
 		line_literal(line, "\"-\" ");
 		return;
 	}
+	if ((size_t)(line->end - line->at) >= text.len + 3 && copy_plain(line->at + 1, text)) {
+		line->at[0] = '"';
+		memcpy(line->at + 1 + text.len, "\" ", 2);
+		line->at += text.len + 3;
+		return;
+	}
 	line_literal(line, "\"");
-	line_escaped(line, text);
+	escape(line, text);
 	line_literal(line, "\" ");
 }
 
-void line_quoted_str(struct line *line, const char *text)
+void line_quoted_own(struct line *line, const char *text)
 {
-	line_quoted(line, text_of(text));
-}
+	struct text own = text_of(text);
 
-static void put_two(char *out, int64_t number)
-{
-	out[0] = (char)('0' + number / 10);
-	out[1] = (char)('0' + number % 10);
+	if (own.len == 0)
+		own = TEXT("-");
+	if (!put_between(line, own.at, own.len, "\"", "\" "))
+		line_quoted(line, own);
 }
 
 /* gmtime once a day, and nothing at all for lines of the same second. */
@@ -154,7 +256,7 @@ static void set_clock(struct line_clock *clock, int64_t second)
 {
 	bool is_same_day =
 	    clock->text[0] && second / SECONDS_A_DAY == clock->second / SECONDS_A_DAY;
-	int64_t of_day = second % SECONDS_A_DAY;
+	unsigned of_day = (unsigned)(second % SECONDS_A_DAY);
 
 	clock->second = second;
 	if (!is_same_day) {
@@ -172,39 +274,51 @@ static void set_clock(struct line_clock *clock, int64_t second)
 
 void line_time(struct line *line, struct line_clock *clock, int64_t unix_us, bool is_ms)
 {
-	enum { TEXT_LEN = 20 }; /* up to the point */
+	enum { TEXT_LEN = 20, ALL_LEN = TEXT_LEN + 8 }; /* up to the point; in all */
 	int64_t second = unix_us / 1000000;
 	unsigned micros = (unsigned)(unix_us - second * 1000000);
-	char text[TEXT_LEN + 8];
 
 	if (second != clock->second || !clock->text[0])
 		set_clock(clock, second);
-	memcpy(text, clock->text, TEXT_LEN);
-	put_two(text + 20, micros / 10000);
-	put_two(text + 22, micros / 100 % 100);
-	put_two(text + 24, micros % 100);
-	if (is_ms)
-		memset(text + 23, '0', 3);
-	text[26] = 'Z';
-	text[27] = ' ';
-	line_add(line, text, sizeof(text));
+	if (line->end - line->at < ALL_LEN) { /* as far as it goes */
+		line_add(line, clock->text, TEXT_LEN);
+		return;
+	}
+	memcpy(line->at, clock->text, TEXT_LEN);
+	put_three(line->at + TEXT_LEN, micros / 1000);
+	put_three(line->at + TEXT_LEN + 3, is_ms ? 0 : micros % 1000);
+	memcpy(line->at + TEXT_LEN + 6, "Z ", 2);
+	line->at += ALL_LEN;
+}
+
+RARE void put_long_duration(struct line *line, int64_t us)
+{
+	char decimals[] = {'.', 0, 0, 0, ' '};
+
+	put_three(decimals + 1, (unsigned)(us / 1000 % 1000));
+	line_number(line, (uint64_t)us / 1000000, 1);
+	line_add(line, decimals, sizeof(decimals));
 }
 
 /* Seconds with three decimals; -1 when the stage was not reached. */
 void line_duration(struct line *line, int64_t us)
 {
-	unsigned ms;
-	char text[5] = {'.', 0, 0, 0, ' '};
+	enum { SHORT_US = 10000000, SHORT_LEN = 6 }; /* "9.999 " */
+	unsigned ms = (unsigned)us / 1000;
 
 	if (us < 0) {
 		line_literal(line, "-1 ");
 		return;
 	}
-	ms = (unsigned)((uint64_t)us / 1000 % 1000);
-	text[1] = (char)('0' + ms / 100);
-	put_two(text + 2, ms % 100);
-	add_seconds(line, (uint64_t)us / 1000000);
-	line_add(line, text, sizeof(text));
+	if (us >= SHORT_US || line->end - line->at < SHORT_LEN) {
+		put_long_duration(line, us);
+		return;
+	}
+	line->at[0] = (char)('0' + ms / 1000);
+	line->at[1] = '.';
+	put_three(line->at + 2, ms % 1000);
+	line->at[5] = ' ';
+	line->at += SHORT_LEN;
 }
 
 /* Each half byte to a byte of its own, then to a digit. */

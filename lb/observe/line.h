@@ -53,7 +53,8 @@ void line_escaped(struct line *line, struct text text);
 /* The rest put a blank behind; NULL and empty are "-". */
 void line_or_dash(struct line *line, const char *text);
 void line_quoted(struct line *line, struct text text);
-void line_quoted_str(struct line *line, const char *text);
+/* The same for a text of our own, known to need no escape. */
+void line_quoted_own(struct line *line, const char *text);
 /* ISO 8601 with six decimals; is_ms: the last three are 0. */
 void line_time(struct line *line, struct line_clock *clock, int64_t unix_us, bool is_ms);
 /* Seconds with three decimals; negative = "-1". */
