@@ -173,6 +173,19 @@ static int check_maintenance(const json_t *input, struct aws_error *error)
 	return -1;
 }
 
+static int check_lifecycle(const json_t *input, struct aws_error *error)
+{
+	const json_t *triggers =
+	    doc_object(doc_object(input, "InstanceLifecyclePolicy"), "RetentionTriggers");
+	const char *action = doc_str(triggers, "TerminateHookAbandon", "retain");
+
+	if (strcmp(action, "retain") == 0 || strcmp(action, "terminate") == 0)
+		return 0;
+	reply_invalid(error, "TerminateHookAbandon '%s' is not valid: retain and terminate are",
+		      action);
+	return -1;
+}
+
 static int check_common(const json_t *input, struct aws_error *error)
 {
 	const char *member = unsupported_member(input);
@@ -183,7 +196,7 @@ static int check_common(const json_t *input, struct aws_error *error)
 	}
 	if (check_policies(input, error) < 0 || check_health_type(input, error) < 0 ||
 	    check_numbers(input, error) < 0 || check_maintenance(input, error) < 0 ||
-	    check_lifetime(input, error) < 0)
+	    check_lifetime(input, error) < 0 || check_lifecycle(input, error) < 0)
 		return -1;
 	return check_template(input, error);
 }

@@ -51,7 +51,8 @@ json_t *handle_TerminateInstanceInAutoScalingGroup(void *context, const struct a
 	if (!group)
 		return NULL;
 	if (!instance_is_live(instance) && instance->state != INSTANCE_STANDBY &&
-	    instance->state != INSTANCE_WARM && instance->state != INSTANCE_WARMING) {
+	    instance->state != INSTANCE_WARM && instance->state != INSTANCE_WARMING &&
+	    instance->state != INSTANCE_RETAINED) {
 		aws_error_set(error, 400, "ScalingActivityInProgress",
 			      "The instance %s is being terminated already.", instance->id);
 		return NULL;

@@ -368,7 +368,7 @@ json_t *activity_describe(const struct engine *engine, const struct activity *ac
 json_t *attachment_describe(const struct attachment *attachment);
 
 bool instance_is_live(const struct instance *instance); /* Pending or InService */
-/* InService, Standby or warm. */
+/* InService, Standby, warm or retained. */
 bool instance_is_settled(const struct instance *instance);
 /* "Pending:Wait"; returns text. */
 const char *instance_lifecycle(const struct instance *instance, char text[ZONE_MAX]);

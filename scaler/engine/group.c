@@ -29,6 +29,7 @@ static const char *const kept[] = {
     "AvailabilityZoneDistribution",
     "DeletionProtection",
     "InstanceMaintenancePolicy",
+    "InstanceLifecyclePolicy",
 };
 
 int group_actual(const struct group *group)

@@ -18,6 +18,7 @@ static const char *const state_names[] = {
     [INSTANCE_WARMING] = "Pending",
     [INSTANCE_WARM] = "Stopped",
     [INSTANCE_RETURNING] = "Pending",
+    [INSTANCE_RETAINED] = "Terminating:Retained",
 };
 
 static const char *state_name(const struct instance *instance)
@@ -69,7 +70,7 @@ bool instance_is_pooled(const struct instance *instance)
 bool instance_is_settled(const struct instance *instance)
 {
 	return instance->state == INSTANCE_IN_SERVICE || instance->state == INSTANCE_STANDBY ||
-	       instance->state == INSTANCE_WARM;
+	       instance->state == INSTANCE_WARM || instance->state == INSTANCE_RETAINED;
 }
 
 const json_t *instance_dimensions(struct instance *instance)

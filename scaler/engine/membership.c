@@ -185,11 +185,24 @@ static void check_standby(struct tick *tick, struct group *group, struct instanc
 	(void)terminate_begin(tick->engine, group, instance, cause, tick->now_ms);
 }
 
+/* A person has ended it. */
+static void check_retained(struct instance *instance)
+{
+	if (instance->ec2 != EC2_TERMINATED)
+		return;
+	instance->state = INSTANCE_TERMINATED;
+	instance->is_dirty = true;
+}
+
 static void progress_one(struct tick *tick, struct group *group, struct instance *instance)
 {
 	switch (instance->state) {
 	case INSTANCE_PENDING:
-		if (instance->is_attached && !instance->is_tagged)
+		if (instance->is_attached && instance->zone[0] && !zones_have(group, instance))
+			attach_failed(tick->engine, group, instance,
+				      "The instance is in no Availability Zone of the group.",
+				      tick->now_ms);
+		else if (instance->is_attached && !instance->is_tagged)
 			hand_out(tick, group, instance, ACTION_TAG);
 		return;
 	case INSTANCE_ENTERING_STANDBY:
@@ -197,6 +210,9 @@ static void progress_one(struct tick *tick, struct group *group, struct instance
 		return;
 	case INSTANCE_STANDBY:
 		check_standby(tick, group, instance);
+		return;
+	case INSTANCE_RETAINED:
+		check_retained(instance);
 		return;
 	case INSTANCE_DETACHING:
 		if (terminate_has_left(tick, group, instance))

@@ -45,6 +45,7 @@ enum instance_state {
 	INSTANCE_WARMING,   /* on its way into the warm pool */
 	INSTANCE_WARM,      /* in it */
 	INSTANCE_RETURNING, /* from service into the warm pool */
+	INSTANCE_RETAINED,  /* a hook has abandoned its termination: it runs on, for a person */
 };
 
 /* How instances wait in a warm pool. */

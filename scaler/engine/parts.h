@@ -88,6 +88,9 @@ bool instance_may_be_in(const struct instance *instance, const char *arn);
 
 /* zones.c */
 
+/* Is it in a zone of the group, as far as is known? */
+bool zones_have(const struct group *group, const struct instance *instance);
+
 /* The open zone with the fewest in counts; the first of equals; -1: none is open. */
 int zones_poorest(const struct group *group, const int counts[], int64_t now_ms);
 /* The same without those that are barred. */
@@ -161,8 +164,6 @@ void membership_progress(struct tick *tick, struct group *group);
 /* warm_pool.c */
 enum pool_state warm_state(const struct group *group); /* in which newcomers are to wait */
 int warm_count(const struct group *group);             /* how many are pooled */
-/* Is it in a zone of the group, as far as is known? */
-bool warm_is_in_zone(const struct group *group, const struct instance *instance);
 /* The cause's sentence ends in why. */
 void warm_end(struct engine *engine, struct group *group, struct instance *instance,
 	      const char *why, int64_t now_ms);

@@ -226,6 +226,8 @@ struct activity *engine_terminate_instance(struct engine *engine, struct group *
 		  "instance %s was taken out of service in response to a user request, shrinking "
 		  "the capacity from %d to %d",
 		  instance->id, actual, after);
+	/* Its hooks have run. */
+	instance->is_forced |= instance->state == INSTANCE_RETAINED;
 	activity = terminate_begin(engine, group, instance, cause, now_ms);
 	if (!activity) {
 		err_set(err, ENOMEM, "out of memory");
@@ -414,6 +416,40 @@ bool terminate_has_left(struct tick *tick, struct group *group, struct instance 
 	return false;
 }
 
+static bool is_retaining(const struct group *group)
+{
+	const json_t *policy = doc_object(group->document, "InstanceLifecyclePolicy");
+	const char *action =
+	    doc_str(doc_object(policy, "RetentionTriggers"), "TerminateHookAbandon", "terminate");
+
+	return strcmp(action, "retain") == 0;
+}
+
+/* It stays, outside the group's capacity, until a person ends it. */
+static void retain(struct tick *tick, struct group *group, struct instance *instance)
+{
+	struct activity *activity = activity_find(group, instance->end_id);
+
+	activity_say(activity, "A lifecycle hook abandoned the termination: the instance is "
+			       "retained, as the group's InstanceLifecyclePolicy says.");
+	activity_end(activity, ACTIVITY_CANCELLED, tick->now_ms);
+	instance->state = INSTANCE_RETAINED;
+	instance->is_dirty = true;
+}
+
+/* Whatever the hooks say in the end, it goes, unless the group retains what they abandon. */
+static bool have_hooks_let_go(struct tick *tick, struct group *group, struct instance *instance)
+{
+	enum hooks_answer answer =
+	    instance->is_forced ? HOOKS_ASK_CONTINUE : hooks_pass(tick, group, instance);
+
+	if (answer == HOOKS_ASK_ABANDON && is_retaining(group)) {
+		retain(tick, group, instance);
+		return false;
+	}
+	return answer != HOOKS_ASK_WAIT;
+}
+
 static void leave(struct tick *tick, struct group *group, struct instance *instance)
 {
 	struct activity *activity = activity_find(group, instance->end_id);
@@ -429,9 +465,7 @@ static void leave(struct tick *tick, struct group *group, struct instance *insta
 				       "inspection until the next one is tried.");
 		return;
 	}
-	/* Whatever the hooks say in the end, it goes. */
-	if (instance->is_end_asked ||
-	    (!instance->is_forced && hooks_pass(tick, group, instance) == HOOKS_ASK_WAIT))
+	if (instance->is_end_asked || !have_hooks_let_go(tick, group, instance))
 		return;
 	activity_progress(activity, ACTIVITY_IN_PROGRESS, 60);
 	if (activity &&

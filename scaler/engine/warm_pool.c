@@ -202,15 +202,6 @@ bool warm_refresh(struct tick *tick, struct group *group, json_t *refresh)
 
 /* ---- health of those that wait ---- */
 
-bool warm_is_in_zone(const struct group *group, const struct instance *instance)
-{
-	for (int i = 0; i < group->n_zones; i++) {
-		if (strcmp(group->zones[i].name, instance->zone) == 0)
-			return true;
-	}
-	return !group->has_zones;
-}
-
 /* Why it is to be ended; NULL: it is not. */
 static const char *verdict(const struct group *group, const struct instance *instance)
 {
@@ -233,7 +224,7 @@ static void check_one(struct tick *tick, struct group *group, struct instance *i
 	const char *why = verdict(group, instance);
 	bool is_fresh = tick->now_ms - instance->pool_ms < FRESH_MS;
 
-	if (!why && may_replace && !warm_is_in_zone(group, instance)) {
+	if (!why && may_replace && !zones_have(group, instance)) {
 		warm_end(tick->engine, group, instance,
 			 "the removal of its Availability Zone from the group", tick->now_ms);
 		return;

@@ -134,7 +134,7 @@ static struct instance *next_out(const struct group *group, int actual)
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		int n;
 
-		if (!may_take(instance) || !warm_is_in_zone(group, instance))
+		if (!may_take(instance) || !zones_have(group, instance))
 			continue;
 		n = live_in_zone(group, instance->zone);
 		/* What goes beyond the desired capacity may be there for the zones' balance. */
@@ -303,8 +303,9 @@ bool warm_has_room(const struct group *group, const struct instance *instance)
 	const json_t *reuse = doc_object(group_warm_pool(group), "InstanceReusePolicy");
 
 	return doc_bool(reuse, "ReuseOnScaleIn", false) && instance->state == INSTANCE_IN_SERVICE &&
-	       !instance->is_unhealthy && !instance->is_outdated && instance_is_running(instance) &&
-	       warm_count(group) < warm_pool_size(group);
+	       !instance->is_unhealthy && !instance->is_outdated &&
+	       instance->doomed == REPLACE_NOT && instance_is_running(instance) &&
+	       zones_have(group, instance) && warm_count(group) < warm_pool_size(group);
 }
 
 struct activity *warm_return(struct tick *tick, struct group *group, struct instance *instance,

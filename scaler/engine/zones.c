@@ -77,3 +77,12 @@ int zones_poorest_but(const struct group *group, const int counts[], const bool 
 	}
 	return best;
 }
+
+bool zones_have(const struct group *group, const struct instance *instance)
+{
+	for (int i = 0; i < group->n_zones; i++) {
+		if (strcmp(group->zones[i].name, instance->zone) == 0)
+			return true;
+	}
+	return !group->has_zones;
+}

@@ -63,3 +63,39 @@ def test_a_group_and_all_that_hangs_on_it_converge_change_and_go(lab, programs):
     tf.destroy()
     assert api.describe_auto_scaling_groups()["AutoScalingGroups"] == []
     assert lab.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+@pytest.mark.timeout(900)
+def test_a_warm_pool_converges_changes_and_goes(lab, programs):
+    source = shared.ROOT / "tests/data/terraform/warm_pool.tf"
+    tf = terraform.Terraform(pathlib.Path(programs.folder) / "tf", lab.aws)
+    tf.write(source.read_text()).init().apply()
+    tf.plan_is_empty()
+    api = lab.client("autoscaling")
+
+    def pool():
+        return api.describe_warm_pool(AutoScalingGroupName="web")
+
+    shared.wait_for(
+        lambda: [i["LifecycleState"] for i in pool()["Instances"]]
+        == ["Warmed:Stopped"],
+        30,
+        "the pool",
+    )
+    tf.variables(pool=2)
+    tf.apply()
+    tf.plan_is_empty()
+    assert pool()["WarmPoolConfiguration"] == {
+        "MaxGroupPreparedCapacity": 3,
+        "MinSize": 0,
+        "PoolState": "Running",
+        "InstanceReusePolicy": {"ReuseOnScaleIn": False},
+    }
+    tf.variables(pool=0)
+    tf.apply()
+    tf.plan_is_empty()
+    assert "WarmPoolConfiguration" not in pool()
+    tf.variables(pool=1)
+    tf.apply()
+    tf.destroy()
+    assert api.describe_auto_scaling_groups()["AutoScalingGroups"] == []

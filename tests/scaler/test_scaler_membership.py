@@ -1,13 +1,15 @@
 """Protection, standby, attach and detach, hooks, processes and what clients list, through boto3."""
 
-import sys
 import pathlib
+import sys
+import urllib.error
+import urllib.parse
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from conftest import client, refused, wait_for  # noqa: E402
+from conftest import client, http_get, refused, wait_for  # noqa: E402
 from fixtures import ec2, start_scaler  # noqa: E402, F401
 
 GROUP = {
@@ -351,3 +353,42 @@ def test_the_constant_lists_are_there(alone):
     limits = api.describe_account_limits()
     assert limits["NumberOfAutoScalingGroups"] == 1
     assert limits["MaxNumberOfAutoScalingGroups"] == 5000
+
+
+def test_instances_are_retained_where_the_policy_says_so(scaler):
+    # Newer than the boto3 here.
+    def call(action, **more):
+        form = {"Action": action, "Version": "2011-01-01", **more}
+        return http_get(f"{scaler.url}/?{urllib.parse.urlencode(form)}")
+
+    member = "InstanceLifecyclePolicy.RetentionTriggers.TerminateHookAbandon"
+    group = {"AutoScalingGroupName": "web"}
+    with pytest.raises(urllib.error.HTTPError):
+        call("UpdateAutoScalingGroup", **group, **{member: "keep"})
+    call("UpdateAutoScalingGroup", **group, **{member: "retain"})
+    shown = call("DescribeAutoScalingGroups")
+    assert "<TerminateHookAbandon>retain</TerminateHookAbandon>" in shown
+    api = scaler.api
+    scaler.wait_in_service(2)
+    api.put_lifecycle_hook(
+        **group,
+        LifecycleHookName="out",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
+    )
+    [one, _] = scaler.in_service()
+    api.terminate_instance_in_auto_scaling_group(
+        InstanceId=one, ShouldDecrementDesiredCapacity=True
+    )
+
+    wait_for(lambda: state(scaler, one) == "Terminating:Wait", 10, "the hook")
+    api.complete_lifecycle_action(
+        **group,
+        LifecycleHookName="out",
+        InstanceId=one,
+        LifecycleActionResult="ABANDON",
+    )
+    wait_for(lambda: state(scaler, one) == "Terminating:Retained", 10, "its retention")
+    api.terminate_instance_in_auto_scaling_group(
+        InstanceId=one, ShouldDecrementDesiredCapacity=True
+    )
+    wait_for(lambda: state(scaler, one) is None, 10, "its end")

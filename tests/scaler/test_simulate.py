@@ -139,7 +139,9 @@ def test_newcomers_that_boot_do_not_make_requests_per_target_ask_for_more(files)
     (files / "web.json").write_text(json.dumps(config))
     runs = figures(files, "cpu")
     assert runs["cpu"]["NeededPeak"] == 15
-    assert runs["cpu"]["CapacityPeak"] <= 17  # they are in service, and take nothing yet
+    assert (
+        runs["cpu"]["CapacityPeak"] <= 17
+    )  # they are in service, and take nothing yet
 
 
 def test_all_is_the_group_s_policies_together_and_alarms_run_step_policies(files):
