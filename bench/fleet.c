@@ -16,10 +16,11 @@
 #include "common/base/clock.h"
 #include "common/doc/doc.h"
 #include "scaler/api/autoscaling.h"
+#include "scaler/api/metric_source.h"
 #include "scaler/metrics/series.h"
 #include "scaler/sim/world.h"
 
-enum { WARM_S = 120, FILL_S = 40, POINTS_MAX = 512, DIMENSIONS_MAX = 4 };
+enum { WARM_S = 120, FILL_S = 40 };
 
 #define TARGET 50.0
 
@@ -40,30 +41,6 @@ static void die(const char *what)
 }
 
 /* ---- metrics ---- */
-
-static int read_metric(void *arg, const struct metric_request *request)
-{
-	const struct fleet *fleet = arg;
-	struct metric_dimension dimensions[DIMENSIONS_MAX];
-	struct metric_key key = {request->namespace, request->name, dimensions, 0};
-	int64_t period_ms = 1000LL * request->period_s;
-	int64_t start_ms = request->end_ms - request->n * period_ms;
-	struct metric_point points[POINTS_MAX];
-	const json_t *dimension;
-	size_t i, n;
-
-	json_array_foreach (request->dimensions, i, dimension) {
-		if (key.n_dimensions == DIMENSIONS_MAX)
-			return 0;
-		dimensions[key.n_dimensions++] = (struct metric_dimension){
-		    doc_str(dimension, "Name", ""), doc_str(dimension, "Value", "")};
-	}
-	n = metrics_statistic(fleet->metrics, &key, request->statistic, request->period_s, start_ms,
-			      request->end_ms, points, POINTS_MAX);
-	for (i = 0; i < n; i++)
-		request->values[(points[i].at_ms - start_ms) / period_ms] = points[i].value;
-	return (int)n;
-}
 
 static void put_cpu(struct fleet *fleet, const char *id, double value)
 {
@@ -253,7 +230,8 @@ static void measure_one(struct fleet *fleet, const struct metric_source *metrics
 
 static json_t *measure(struct fleet *fleet)
 {
-	struct metric_source metrics = {read_metric, fleet};
+	struct metric_store store = {fleet->metrics, 0};
+	struct metric_source metrics = {metric_source_read, &store};
 	double *tick_ms = calloc((size_t)fleet->ticks, sizeof(double));
 	double *changes_ms = calloc((size_t)fleet->ticks, sizeof(double));
 	json_t *out;
@@ -264,6 +242,7 @@ static json_t *measure(struct fleet *fleet)
 		pass(fleet, &metrics);
 	for (int i = 0; i < fleet->ticks; i++) {
 		pass(fleet, NULL);
+		store.now_ms = fleet->world->now_ms;
 		measure_one(fleet, &metrics, &tick_ms[i], &changes_ms[i]);
 	}
 	out = json_pack("{s:i, s:i, s:f, s:i, s:o, s:o}", "groups", fleet->groups, "instances",

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/time_zone.h"
 #include "common/doc/doc.h"
+#include "scaler/api/metric_source.h"
 #include "scaler/cloud/rim_parts.h"
 
 enum {
@@ -140,6 +141,14 @@ static bool load_one(void *arg, const char *key, const json_t *document, int64_t
 }
 
 /* ---- the cycle ---- */
+
+int rim_read_metric(void *arg, const struct metric_request *request)
+{
+	const struct rim *rim = arg;
+	struct metric_store store = {cloudwatch_metrics(rim->config.cloudwatch), rim_now_ms()};
+
+	return metric_source_read(&store, request);
+}
 
 static void tick(struct rim *rim)
 {

@@ -120,7 +120,7 @@ void rim_publish_forecast(struct rim *rim, const struct group *group, const stru
 /* metric_polls.c */
 void rim_poll_metrics(struct rim *rim, int64_t now_ms);
 void rim_free_metric_polls(struct rim *rim);
-/* metric_source.c */
+/* An engine_metric_fn over the scaler's own metrics. */
 int rim_read_metric(void *rim, const struct metric_request *request);
 
 #endif

@@ -177,24 +177,123 @@ static int long_period_ms(const struct tracker *tracker)
 	return periods[i];
 }
 
+/* The last values of a series, at most WINDOW_MAX: their sum, or in order of size. */
+struct sliding {
+	const struct series *series;
+	int size, n;
+	bool is_median;
+	double sum, sorted[WINDOW_MAX];
+};
+
+static void sliding_init(struct sliding *sliding, const struct series *series, int size,
+			 bool is_median)
+{
+	sliding->series = series;
+	sliding->size = size < 1 ? 1 : size < WINDOW_MAX ? size : WINDOW_MAX;
+	sliding->is_median = is_median;
+	sliding->n = 0;
+	sliding->sum = 0;
+}
+
+/* Where the value stands, or would. */
+static int place_of(const struct sliding *sliding, double value)
+{
+	int i = 0;
+
+	while (i < sliding->n && sliding->sorted[i] < value)
+		i++;
+	return i;
+}
+
+static void take_out(struct sliding *sliding, double value)
+{
+	int place;
+
+	sliding->n--;
+	sliding->sum -= value;
+	if (!sliding->is_median)
+		return;
+	for (place = place_of(sliding, value); place < sliding->n; place++)
+		sliding->sorted[place] = sliding->sorted[place + 1];
+}
+
+static void put_in(struct sliding *sliding, double value)
+{
+	int place = sliding->n++;
+
+	sliding->sum += value;
+	if (!sliding->is_median)
+		return;
+	for (; place > 0 && sliding->sorted[place - 1] > value; place--)
+		sliding->sorted[place] = sliding->sorted[place - 1];
+	sliding->sorted[place] = value;
+}
+
+/* The window's last point is i now; it was the one before. */
+static void slide(struct sliding *sliding, int i)
+{
+	const double *values = sliding->series->values;
+
+	if (i >= sliding->size && !isnan(values[i - sliding->size]))
+		take_out(sliding, values[i - sliding->size]);
+	if (!isnan(values[i]))
+		put_in(sliding, values[i]);
+}
+
+/* NAN: fewer than half are there. */
+static double sliding_value(const struct sliding *sliding)
+{
+	if (2 * sliding->n < sliding->size)
+		return NAN;
+	return sliding->is_median ? sliding->sorted[sliding->n / 2] : sliding->sum / sliding->n;
+}
+
+/* The largest of what was seen at each of the last points; NAN: a part of that is not known. */
+static double peak_in(const struct tracker *tracker, const struct series *series, int points)
+{
+	int period_s = series->period_ms / 1000, unknown = 0;
+	double peak = 0, seen = NAN;
+	struct sliding few, many;
+
+	sliding_init(&few, series, tracker->out_s / period_s, true);
+	sliding_init(&many, series, tracker->mean_s / period_s, false);
+	for (int i = 0; i < series->n; i++) {
+		slide(&few, i);
+		slide(&many, i);
+		if (i < series->n - points)
+			continue;
+		/* fmax passes over what is not known. */
+		seen = fmax(sliding_value(&few), sliding_value(&many));
+		unknown += isnan(seen);
+		peak = fmax(peak, seen);
+	}
+	return 10 * unknown > points || isnan(seen) ? NAN : peak;
+}
+
 /* The peak of the window; NAN: a part of it is not known. */
 static double peak_of(const struct tick *tick, const struct group *group, struct tracker *tracker,
 		      const struct load *load)
 {
 	struct series series = {.period_ms = long_period_ms(tracker), .lag_ms = LAG_MS};
-	int points = 1000 * tracker->in_s / series.period_ms, unknown = 0;
-	double peak = 0;
+	int points = 1000 * tracker->in_s / series.period_ms;
 
 	series.n = points + 1000 * tracker->mean_s / series.period_ms;
 	if (read_load(tick, group, tracker, load, &series) == 0)
 		return NAN;
-	for (int i = series.n - points; i < series.n; i++) {
-		double seen = seen_at(tracker, &series, i);
+	return peak_in(tracker, &series, points);
+}
 
-		unknown += isnan(seen);
-		peak = fmax(peak, seen);
+/* What comes now is a part of the peak: does it need all there are? */
+static bool is_all_needed(const struct tracker *tracker, const struct group *group)
+{
+	for (int i = 0; i < LOADS; i++) {
+		const struct load *load = &tracker->loads[i];
+
+		if (load->per_target > 0 && needed(load, load->now, tracker->margin) >=
+						group->desired * (1 - tracker->tolerance))
+			return true;
 	}
-	return 10 * unknown > points || isnan(seen_at(tracker, &series, series.n - 1)) ? NAN : peak;
+	return false;
 }
 
 /* Once a second: nothing that is this long changes sooner. */
@@ -298,7 +397,7 @@ static void judge(struct tick *tick, struct group *group, struct tracker *tracke
 		explain(tracker, "a load", false, verdict);
 		return;
 	}
-	if (counted->warming > 0 || !is_known(tracker, false))
+	if (counted->warming > 0 || !is_known(tracker, false) || is_all_needed(tracker, group))
 		return;
 	look_back(tick, group, tracker);
 	if (!is_known(tracker, true) || tick->now_ms - group->scaled_in_ms < RATE_MS)

@@ -84,7 +84,7 @@ static bool is_watched(const struct sim_alarms *alarms, const json_t *metric)
 	return false;
 }
 
-static void watch(struct sim_alarms *alarms, const json_t *metric, const char *alarm,
+static void watch(struct sim_alarms *alarms, const json_t *metric, const char *who,
 		  struct sim_run *run)
 {
 	const char *namespace = doc_str(metric, "Namespace", "");
@@ -100,9 +100,9 @@ static void watch(struct sim_alarms *alarms, const json_t *metric, const char *a
 	if (watched->figure < 0 || alarms->n_watched == WATCHED_MAX ||
 	    json_array_size(doc_array(metric, "Dimensions")) > DIMENSIONS_MAX) {
 		sim_run_note(run,
-			     "alarm %.60s watches %.60s %.60s, which is not simulated: it "
+			     "%.60s watches %.60s %.60s, which is not simulated: it "
 			     "stays without data",
-			     alarm, namespace, name);
+			     who, namespace, name);
 		return;
 	}
 	alarms->config.feed->wants_cpu |= watched->figure == FIGURE_CPU;
@@ -116,19 +116,27 @@ static void watch(struct sim_alarms *alarms, const json_t *metric, const char *a
 	alarms->n_watched++;
 }
 
+void sim_alarms_watch(struct sim_alarms *alarms, const json_t *queries, const char *policy,
+		      struct sim_run *run)
+{
+	const json_t *query;
+	size_t i;
+
+	json_array_foreach (queries, i, query)
+		watch(alarms, doc_object(doc_object(query, "MetricStat"), "Metric"), policy, run);
+}
+
 int sim_alarms_add(struct sim_alarms *alarms, const json_t *list, struct sim_run *run,
 		   struct err *err)
 {
-	const json_t *alarm, *query;
-	size_t i, k;
+	const json_t *alarm;
+	size_t i;
 
 	json_array_foreach (list, i, alarm) {
 		const char *name = doc_str(alarm, "AlarmName", "");
 
 		watch(alarms, alarm, name, run);
-		json_array_foreach (doc_array(alarm, "Metrics"), k, query)
-			watch(alarms, doc_object(doc_object(query, "MetricStat"), "Metric"), name,
-			      run);
+		sim_alarms_watch(alarms, doc_array(alarm, "Metrics"), name, run);
 		if (cloudwatch_put_alarm(alarms->cloudwatch, alarm, err) < 0) {
 			err_wrap(err, "alarm %s: ", name);
 			return -1;

@@ -27,6 +27,10 @@ void sim_alarms_free(struct sim_alarms *alarms); /* NULL is fine */
 /* list: MetricAlarms, actions as ARNs; what they watch and nobody measures is noted in the run. */
 MUST_CHECK int sim_alarms_add(struct sim_alarms *alarms, const json_t *list, struct sim_run *run,
 			      struct err *err);
+/* What metric math (MetricDataQueries) of a policy reads is put into the store of datapoints too.
+ */
+void sim_alarms_watch(struct sim_alarms *alarms, const json_t *queries, const char *policy,
+		      struct sim_run *run);
 struct cloudwatch *sim_alarms_cloudwatch(struct sim_alarms *alarms);
 /* After each second of the feed. */
 void sim_alarms_pass(struct sim_alarms *alarms, int64_t now_ms);

@@ -19,6 +19,7 @@ static const struct {
     {"AWS/ApplicationELB", "RequestCountPerTarget", FIGURE_REQUESTS_PER_TARGET},
     {"AWS/ApplicationELB", "TargetResponseTime", FIGURE_RESPONSE_TIME},
     {"AWS/ApplicationELB", "ActiveConnectionCount", FIGURE_IN_FLIGHT},
+    {"AWS/ApplicationELB", "InFlightRequestCount", FIGURE_IN_FLIGHT},
     {"AWS/ApplicationELB", "HealthyHostCount", FIGURE_HEALTHY},
     {"AWS/ApplicationELB", "UnHealthyHostCount", FIGURE_UNHEALTHY},
     {"AWS/AutoScaling", "GroupMinSize", FIGURE_MIN},
@@ -251,24 +252,40 @@ static int read_figure(const struct sim_feed *feed, const struct metric_request 
 	return found;
 }
 
+static bool has_cpu(const struct sim_load *load, int64_t second)
+{
+	return second > load->from_s && second <= load->newest_s &&
+	       second > load->newest_s - FEED_CPU_SECONDS;
+}
+
+static double cpu_of(const struct sim_load *load, const char *name, int64_t from_s, int period_s)
+{
+	struct sim_minute set = {0};
+
+	if (period_s == 1)
+		return has_cpu(load, from_s) ? (double)load->cpu[from_s % FEED_CPU_SECONDS] : NAN;
+	for (int64_t at = from_s; at < from_s + period_s; at++) {
+		if (has_cpu(load, at))
+			add_to_minute(&set, (double)load->cpu[at % FEED_CPU_SECONDS]);
+	}
+	return statistic(name, &set);
+}
+
 static int read_cpu(const struct sim_feed *feed, const char *id,
 		    const struct metric_request *request)
 {
-	int64_t from_s = request->end_ms / 1000 - request->n;
+	int64_t from_s = request->end_ms / 1000 - (int64_t)request->n * request->period_s;
 	const struct sim_instance *instance = sim_world_instance(feed->world, id);
-	const struct sim_load *load;
+	const struct sim_load *load = instance ? instance->load : NULL;
 	int found = 0;
 
-	load = instance ? instance->load : NULL;
-	if (!load || request->period_s != 1)
-		return 0;
-	for (int i = 0; i < request->n; i++) {
-		int64_t at_s = from_s + i;
+	for (int i = 0; load && i < request->n; i++) {
+		double value = cpu_of(load, request->statistic,
+				      from_s + (int64_t)i * request->period_s, request->period_s);
 
-		if (at_s <= load->from_s || at_s > load->newest_s ||
-		    at_s <= load->newest_s - FEED_CPU_SECONDS)
+		if (isnan(value))
 			continue;
-		request->values[i] = (double)load->cpu[at_s % FEED_CPU_SECONDS];
+		request->values[i] = value;
 		found++;
 	}
 	return found;
@@ -278,8 +295,11 @@ int sim_feed_read(void *arg, const struct metric_request *request)
 {
 	struct sim_feed *feed = arg;
 	const json_t *first = json_array_get(request->dimensions, 0);
+	struct metric_store store = {feed->metrics, feed->world->now_ms};
 	int figure;
 
+	if (request->queries)
+		return feed->metrics ? metric_source_read(&store, request) : 0;
 	if (strcmp(doc_str(first, "Name", ""), "InstanceId") == 0)
 		return strcmp(request->name, "CPUUtilization") == 0
 			   ? read_cpu(feed, doc_str(first, "Value", ""), request)

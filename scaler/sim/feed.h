@@ -1,11 +1,13 @@
 /*
  * What a run measures of its group, second by second, under AWS's names: the engine reads it as
  * its metric_source, alarms are fed from it.  Seconds are kept for about an hour, minutes for the
- * whole run; an instance's CPU for a minute.  Pure.
+ * whole run; an instance's CPU for some minutes.  Metric math is worked out from what the owner
+ * puts into a store of datapoints.  Pure.
  */
 #ifndef SCALER_SIM_FEED_H
 #define SCALER_SIM_FEED_H
 
+#include "scaler/api/metric_source.h"
 #include "scaler/sim/world.h"
 
 enum sim_figure {
@@ -26,7 +28,7 @@ enum sim_figure {
 	FIGURES
 };
 
-enum { FEED_SECONDS = 4096, FEED_CPU_SECONDS = 64 };
+enum { FEED_SECONDS = 4096, FEED_CPU_SECONDS = 512 };
 
 /* What hangs on each instance (sim_instance.load). */
 struct sim_load {
@@ -48,7 +50,8 @@ struct sim_feed {
 	double *seconds[FIGURES];
 	struct sim_minute *minutes[FIGURES];
 	size_t n_minutes, cap_minutes;
-	bool wants_cpu; /* somebody asks for FIGURE_CPU */
+	bool wants_cpu;                /* somebody asks for FIGURE_CPU */
+	const struct metrics *metrics; /* for metric math; borrowed, NULL: none */
 };
 
 MUST_CHECK int sim_feed_init(struct sim_feed *feed, const struct sim_world *world,

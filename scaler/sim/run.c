@@ -143,6 +143,34 @@ static json_t *resolved_alarms(const struct runner *runner)
 	return alarms;
 }
 
+/* Metrics that policies read themselves: those that nobody makes are said, once. */
+static void check_metrics(struct runner *runner)
+{
+	const json_t *policy;
+	size_t i;
+
+	json_array_foreach (doc_array(runner->choice->config, "ScalingPolicies"), i, policy) {
+		const json_t *config = doc_object(policy, "TargetTrackingConfiguration");
+		const json_t *custom = doc_object(config, "CustomizedMetricSpecification");
+		const json_t *given = doc_object(config, "PredefinedMetricSpecification");
+		const char *name = doc_str(policy, "PolicyName", "");
+
+		sim_alarms_watch(runner->alarms, doc_array(custom, "Metrics"), name, runner->run);
+		if (doc_has(custom, "MetricName") &&
+		    sim_figure_of(&runner->feed, doc_str(custom, "Namespace", ""),
+				  doc_str(custom, "MetricName", ""),
+				  doc_array(custom, "Dimensions")) < 0)
+			sim_run_note(runner->run,
+				     "%.60s watches %.60s, which is not simulated: it does nothing",
+				     name, doc_str(custom, "MetricName", ""));
+		if (strstr(doc_str(given, "PredefinedMetricType", ""), "Network"))
+			sim_run_note(runner->run,
+				     "%.60s watches the network, which is not simulated: it does "
+				     "nothing",
+				     name);
+	}
+}
+
 static int set_alarms(struct runner *runner, struct err *err)
 {
 	struct sim_alarms_config config = {
@@ -163,6 +191,10 @@ static int set_alarms(struct runner *runner, struct err *err)
 		result = runner->aws ? 0 : -1;
 	}
 	json_decref(trackers);
+	if (result == 0 && !runner->choice->is_aws) {
+		check_metrics(runner);
+		runner->feed.metrics = cloudwatch_metrics(sim_alarms_cloudwatch(runner->alarms));
+	}
 	return result;
 }
 

@@ -111,6 +111,10 @@ static double utilization_of(const struct sim_plan *plan, const json_t *config)
 			part = target / 100;
 		else if (strcmp(type, "ALBRequestCountPerTarget") == 0)
 			part = target / 60 / plan->capacity.rps;
+		else
+			part = doc_num(doc_object(policy, "LoadTrackingConfiguration"),
+				       "RequestsPerTarget", 0) /
+			       plan->capacity.rps;
 		if (part > 0)
 			return part < 1 ? part : 1;
 	}
@@ -185,6 +189,9 @@ static void label(const struct sim_plan *plan, const json_t *group, json_t *poli
 
 		if (strcmp(doc_str(spec, "PredefinedMetricType", ""), "ALBRequestCountPerTarget") ==
 		    0)
+			json_object_set_new(spec, "ResourceLabel", json_string(text));
+		spec = doc_object(policy, "LoadTrackingConfiguration");
+		if (spec)
 			json_object_set_new(spec, "ResourceLabel", json_string(text));
 	}
 }

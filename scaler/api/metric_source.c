@@ -2,11 +2,10 @@
  * Datapoints for the engine, out of what PutMetricData has brought: of one metric, or of metric
  * math over several.
  */
-#include <math.h>
+#include "scaler/api/metric_source.h"
 
 #include "common/base/log.h"
 #include "common/doc/doc.h"
-#include "scaler/cloud/rim_parts.h"
 #include "scaler/metrics/math.h"
 
 enum { DIMENSIONS_MAX = METRIC_DIMENSIONS_MAX, POINTS_MAX = 512 };
@@ -45,14 +44,14 @@ static json_t *with_period(const struct metric_request *request)
 	return queries;
 }
 
-static int read_set(const struct rim *rim, const struct math_set *set,
+static int read_set(const struct metric_store *store, const struct math_set *set,
 		    const struct metric_request *request, struct err *err)
 {
 	struct math_results results;
 	int found = 0;
 
-	if (math_set_evaluate(set, cloudwatch_metrics(rim->config.cloudwatch), start_of(request),
-			      request->end_ms, rim_now_ms(), &results, err) < 0)
+	if (math_set_evaluate(set, store->metrics, start_of(request), request->end_ms,
+			      store->now_ms, &results, err) < 0)
 		return 0;
 	for (size_t i = 0; results.n > 0 && i < results.list[0].n; i++)
 		found +=
@@ -61,12 +60,12 @@ static int read_set(const struct rim *rim, const struct math_set *set,
 	return found;
 }
 
-static int read_math(const struct rim *rim, const struct metric_request *request)
+static int read_math(const struct metric_store *store, const struct metric_request *request)
 {
 	json_t *queries = with_period(request);
 	struct err err = {0};
 	struct math_set *set = queries ? math_set_new(queries, &err) : NULL;
-	int found = set ? read_set(rim, set, request, &err) : 0;
+	int found = set ? read_set(store, set, request, &err) : 0;
 
 	if (err.text[0])
 		log_debug("metric-math-failed", "why=\"%s\"", err.text);
@@ -77,9 +76,9 @@ static int read_math(const struct rim *rim, const struct metric_request *request
 
 /* ---- one metric ---- */
 
-int rim_read_metric(void *arg, const struct metric_request *request)
+int metric_source_read(void *arg, const struct metric_request *request)
 {
-	const struct rim *rim = arg;
+	const struct metric_store *store = arg;
 	struct metric_dimension dimensions[DIMENSIONS_MAX];
 	struct metric_query query = {
 	    .key = {request->namespace, request->name, dimensions, 0},
@@ -94,7 +93,7 @@ int rim_read_metric(void *arg, const struct metric_request *request)
 	size_t i, n;
 
 	if (request->queries)
-		return read_math(rim, request);
+		return read_math(store, request);
 	json_array_foreach (request->dimensions, i, dimension) {
 		if (query.key.n_dimensions == DIMENSIONS_MAX)
 			return 0;
@@ -103,7 +102,7 @@ int rim_read_metric(void *arg, const struct metric_request *request)
 	}
 	if (statistic_parse(request->statistic, &query.statistic) != 0)
 		return 0;
-	n = metrics_query(cloudwatch_metrics(rim->config.cloudwatch), &query, points, POINTS_MAX);
+	n = metrics_query(store->metrics, &query, points, POINTS_MAX);
 	for (i = 0; i < n; i++)
 		found += take(request, points[i].at_ms, points[i].value);
 	return found;
