@@ -41,16 +41,29 @@ static struct cell *cell_at(struct reading *reading, int64_t at_ms, int unit)
 static void read_slot(struct reading *reading, const struct chunk *chunk, int slot)
 {
 	int64_t at_ms = chunk->start_ms + slot * chunk_levels[chunk->level].slot_ms;
-	struct stat_set set;
-	struct cell *cell;
+	struct cell *cell = cell_at(reading, at_ms, chunk->stream->unit);
+	struct stat_set set = chunk_slot(chunk, slot);
 
-	if (at_ms < reading->start_ms || at_ms >= reading->end_ms)
-		return;
-	cell = cell_at(reading, at_ms, chunk->stream->unit);
-	set = chunk_slot(chunk, slot);
 	stat_set_merge(&cell->set, &set);
 	if (reading->wants_dist && chunk_slot_dist(chunk, slot, &cell->dist) != 0)
 		reading->is_out_of_memory = true;
+}
+
+/* Those of the chunk's slots with data that begin in [start, end), as bits. */
+static uint64_t slots_inside(const struct reading *reading, const struct chunk *chunk)
+{
+	int64_t slot_ms = chunk_levels[chunk->level].slot_ms;
+	int64_t before = (reading->start_ms - chunk->start_ms + slot_ms - 1) / slot_ms;
+	int64_t up_to = (reading->end_ms - chunk->start_ms + slot_ms - 1) / slot_ms;
+	uint64_t slots = chunk->present;
+
+	if (before >= 64 || up_to <= 0)
+		return 0;
+	if (before > 0)
+		slots &= ~UINT64_C(0) << before;
+	if (up_to < 64)
+		slots &= ~(~UINT64_C(0) << up_to);
+	return slots;
 }
 
 static void read_chunk(struct reading *reading, const struct chunk *chunk)
@@ -65,7 +78,7 @@ static void read_chunk(struct reading *reading, const struct chunk *chunk)
 		stat_set_merge(&cell->set, &chunk->total);
 		return;
 	}
-	for (uint64_t left = chunk->present; left != 0; left &= left - 1)
+	for (uint64_t left = slots_inside(reading, chunk); left != 0; left &= left - 1)
 		read_slot(reading, chunk, __builtin_ctzll(left));
 }
 
