@@ -264,9 +264,9 @@ static void read_options(int argc, char **argv, struct fleet *fleet)
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		long value = strtol(optarg ? optarg : "", NULL, 10);
+		long value = optarg ? strtol(optarg, NULL, 10) : 0;
 
-		if (option == 'b')
+		if (option == 'b' && optarg)
 			fleet->busy = strtod(optarg, NULL) / 100;
 		else if (option == '?' || value < 1 || value > 1000000)
 			die("usage: fleet [--groups N] [--instances N] [--ticks N] [--busy "

@@ -421,6 +421,12 @@ static int make_samples(struct sim_run *run, size_t seconds, struct err *err)
 
 /* ---- time ---- */
 
+/* Noise is chance: what is needed goes by the load behind it. */
+static int needed_at(const struct sim_plan *plan, size_t at)
+{
+	return (int)ceil(plan->curve->rps[at] / (plan->capacity.rps * plan->utilization) - 1e-9);
+}
+
 static void note(struct runner *runner, size_t at, double load, const struct flows *flows,
 		 const struct group_counts *counts, bool has_launched)
 {
@@ -435,7 +441,7 @@ static void note(struct runner *runner, size_t at, double load, const struct flo
 	    .desired = runner->group->group->desired,
 	    .in_service = counts->in_service,
 	    .serving = flows->serving,
-	    .needed = (int)ceil(load / (plan->capacity.rps * plan->utilization) - 1e-9),
+	    .needed = needed_at(plan, at),
 	    .has_launched = has_launched,
 	};
 
