@@ -14,6 +14,7 @@
 #   make bench-scaler   the autoscaler: a tick of 1,000 groups, and policies over load curves beside
 #                   simulated AWS
 #   make bench-instructions   its user instructions a request, against those of bench/instructions.txt
+#   make bench-reaction   from a step in load to RunInstances, with the real load balancer and scaler; 2 minutes
 #   make shapes     re-extracts the AWS shape tables from python3-botocore
 #   make deps       installs the Debian packages to build and run; make test-deps those to test
 #   make install    into $(DESTDIR)$(PREFIX)
@@ -76,7 +77,7 @@ UNIT := $(patsubst tests/unit/%.c,$(OBJ)/tests/unit/%,$(shell find tests/unit -n
 BENCHES := $(addprefix $(BIN)/bench/,load relay rules target)
 LLHTTP_OBJECTS := $(OBJ)/llhttp/llhttp.o $(OBJ)/llhttp/api.o $(OBJ)/llhttp/http.o
 
-.PHONY: all lab test test-clients unit asan tsan fuzz lint format bench bench-quick bench-instructions bench-scaler shapes deps test-deps install clean \
+.PHONY: all lab test test-clients unit asan tsan fuzz lint format bench bench-quick bench-instructions bench-scaler bench-reaction shapes deps test-deps install clean \
 	pytest unit-programs bench-programs
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -219,6 +220,11 @@ bench-instructions: deps
 bench-scaler: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BIN)/albatross-scaler $(BIN)/bench/fleet
 	@$(PYTHON) bench/scaler.py --bin $(BIN) $(ARGS)
+
+bench-reaction: deps
+	@tools/deps.sh python3-boto3
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
+	@$(PYTHON) bench/reaction.py --bin $(BIN) $(ARGS)
 
 shapes:
 	@tools/deps.sh python3-botocore

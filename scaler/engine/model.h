@@ -344,6 +344,10 @@ struct group {
 		char event[4 * NAME_MAX_LEN]; /* for the cause */
 		json_t *alarm;                /* owned; NULL none */
 	} proposal;
+	/* Target tracking by the second: when it last took something away; how long it waits before
+	 * it does again, as it was sorry for that, and since when; 0 not. */
+	int64_t shrunk_ms, sorry_ms;
+	int patience_s;
 	int wanted;                /* what the policies would have, limits or not; -1 unknown */
 	int64_t short_ms;          /* the owner: that was above max when last told; 0 not */
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "scaler/engine/parts.h"
+#include "scaler/engine/watch.h"
 
 enum { WANTED_MS = 70 * 1000 }; /* while the alarm lasts, it runs the policy once a minute */
 
@@ -229,6 +229,8 @@ void policies_run(struct tick *tick, struct group *group)
 			begin_cooldown(group, proposal->policy, tick->now_ms);
 		if (is_type(proposal->policy, "LoadTracking") && wanted < group->desired)
 			group->scaled_in_ms = tick->now_ms;
+		if (is_type(proposal->policy, "TargetTrackingScaling"))
+			tracking_note(group, wanted > group->desired, tick->now_ms);
 		group_change_desired(group, wanted, tick->now_ms, proposal->event);
 		group_note_alarm(group, proposal->alarm);
 	}

@@ -20,6 +20,9 @@ enum {
 	POINTS_RANGE = 34, /* seconds: those of the slowest rule, and what noise is known by */
 	POINTS_WINDOW = 60,
 	LAG_MATH_MS = 1300,
+	SORRY_MS = 120 * 1000, /* out so soon after in: in was too early */
+	SORRY_MAX_MS = 3600 * 1000,
+	PATIENCE_MAX_S = 300,
 };
 
 /* Part of the target below which an instance can be spared, as the alarms of AWS have it. */
@@ -112,7 +115,7 @@ static int read_newest(const struct tick *tick, const struct group *group,
 /* ---- out ---- */
 
 /* Of seconds: so many in a row whose mean is so much above the target, in standard deviations of
- * that mean, each at least at so many times the target. */
+ * that mean, each at least at so many times the target.  Of many, half must be above it. */
 struct rule {
 	int n;
 	double deviations, steep;
@@ -141,7 +144,8 @@ static bool passes(const struct rule *rule, const struct watch *watch, const str
 
 	return series_newest(series, rule->n, 0, stretch) &&
 	       stretch->least > rule->steep * watch->target - 1e-9 &&
-	       stretch->mean > watch->target + above && stretch->mean > watch->target;
+	       stretch->mean > watch->target + above && stretch->mean > watch->target &&
+	       2 * series_above(series, rule->n, watch->target) >= rule->n;
 }
 
 /* Without enough values to know the noise by. */
@@ -206,6 +210,33 @@ static bool asks_for_more(const struct newest *at, struct policy *policy, struct
 
 /* ---- in ---- */
 
+/* In, and out again soon after: the next time it takes twice as long. */
+void tracking_note(struct group *group, bool is_out, int64_t now_ms)
+{
+	bool is_again = group->patience_s && now_ms - group->sorry_ms <= SORRY_MAX_MS;
+	int patience_s = 2 * (is_again ? group->patience_s : POINTS_IN);
+
+	if (!is_out) {
+		group->shrunk_ms = now_ms;
+		return;
+	}
+	if (group->shrunk_ms == 0 || now_ms - group->shrunk_ms > SORRY_MS)
+		return;
+	group->shrunk_ms = 0;
+	group->sorry_ms = now_ms;
+	group->patience_s = patience_s < PATIENCE_MAX_S ? patience_s : PATIENCE_MAX_S;
+}
+
+static int in_window_s(const struct newest *at)
+{
+	const struct group *group = at->group;
+
+	if (at->watch->in_window_s || at->watch->period_s || at->series->period_ms != 1000 ||
+	    at->tick->now_ms - group->sorry_ms > SORRY_MAX_MS)
+		return at->watch->in_window_s;
+	return group->patience_s;
+}
+
 /* Instances without figures might be busy: each counts as one at the target. */
 static void suspect_silent(const struct watch *watch, const struct counted *counted,
 			   struct series *series)
@@ -242,12 +273,12 @@ static double asks_for_less(const struct newest *at, const struct policy *policy
 	double low = watch->target * tracking_low_fraction(counted->in_service);
 	struct stretch stretch;
 	struct series series = {.lag_ms = watch->queries ? LAG_MATH_MS : LAG_MS};
-	int points;
+	int points, window_s = in_window_s(at);
 
-	series.period_ms = window_period_ms(watch, watch->in_window_s, at->series->period_ms);
+	series.period_ms = window_period_ms(watch, window_s, at->series->period_ms);
 	if (watch->is_per_instance && series.period_ms == 1000)
 		series.lag_ms = 0; /* an instance's second is one datapoint: there or not */
-	points = points_of(watch->in_window_s, series.period_ms, POINTS_IN);
+	points = points_of(window_s, series.period_ms, POINTS_IN);
 	series.n = points + SERIES_SPARE;
 	if (read_again(at, &series) == 0)
 		return NAN;

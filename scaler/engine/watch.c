@@ -368,6 +368,17 @@ bool series_newest(const struct series *series, int n, int64_t since_ms, struct 
 	return found == n;
 }
 
+int series_above(const struct series *series, int n, double limit)
+{
+	int found = 0, above = 0;
+
+	for (int i = series->n - 1; i >= 0 && found < n; i--) {
+		found += !isnan(series->values[i]);
+		above += series->values[i] > limit; /* no NAN is */
+	}
+	return above;
+}
+
 /* Differences from one value to the next: a slow rise is no noise. */
 double series_noise(const struct series *series)
 {

@@ -67,6 +67,8 @@ struct stretch {
 };
 /* False: there are not so many since since_ms, or the newest is too old. */
 bool series_newest(const struct series *series, int n, int64_t since_ms, struct stretch *stretch);
+/* How many of the newest n values are above the limit. */
+int series_above(const struct series *series, int n, double limit);
 double series_last(const struct series *series); /* NAN: there is none */
 /* How far a value strays from the one before, as a standard deviation, in the half minute before
  * the newest two; NAN: too few values. */
@@ -92,7 +94,8 @@ struct verdict {
 	char why[160]; /* of load tracking */
 };
 
-/* tracking.c */
+/* tracking.c: what was proposed has been done, out or in. */
+void tracking_note(struct group *group, bool is_out, int64_t now_ms);
 struct verdict target_tracking_judge(struct tick *tick, struct group *group, struct policy *policy);
 /* load_tracking.c */
 struct verdict load_tracking_judge(struct tick *tick, struct group *group, struct policy *policy);
