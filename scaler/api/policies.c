@@ -135,8 +135,7 @@ static int overwrite(struct autoscaling *as, struct group *group, struct policy 
 	policy->document = document;
 	policy->is_dirty = true;
 	policy->is_alarm_stale = true;
-	policy->wanted = -1;
-	policy->sudden_ms = policy->sudden_after_ms = policy->calm_ms = policy->peaks_at_s = 0;
+	engine_policy_changed(policy);
 	if (is_tracking(document))
 		return policy_alarms_put(as->engine, as->cloudwatch, group, policy, err);
 	return 0;

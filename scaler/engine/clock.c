@@ -14,6 +14,7 @@ enum {
 	CLOSED_MAX_MS = 900 * 1000,
 	BREAKER_MAX_MS = 3600 * 1000,
 	WANTED_MAX_MS = 3600 * 1000,
+	CALM_MAX_MS = 24 * 3600 * 1000,
 	DRAIN_MS = 300 * 1000, /* AWS's default, where the delay is not known */
 };
 
@@ -97,12 +98,10 @@ static void set_back_policy(struct policy *policy, int64_t now_ms)
 {
 	(void)has_happened(&policy->steady_since_ms, now_ms);
 	(void)has_happened(&policy->sudden_ms, now_ms);
-	(void)has_happened(&policy->calm_ms, now_ms);
+	(void)waits_until(&policy->sudden_after_ms, now_ms, CALM_MAX_MS);
 	(void)waits_until(&policy->wanted_until_ms, now_ms, WANTED_MAX_MS);
 	for (int i = 0; i < MAX_SERVED; i++)
 		(void)has_happened(&policy->served[i].since_ms, now_ms);
-	if (policy->peaks_at_s > now_ms / 1000)
-		policy->peaks_at_s = 0;
 }
 
 static void set_back_parts(struct engine *engine, struct group *group, int64_t now_ms)
@@ -137,6 +136,8 @@ static void set_back_group(struct engine *engine, struct group *group, int64_t n
 	is_changed |= has_happened(&group->breaker.since_ms, now_ms);
 	is_changed |= waits_until(&group->breaker.after_ms, now_ms, BREAKER_MAX_MS);
 	group->is_dirty |= is_changed;
+	(void)has_happened(&group->shrunk_ms, now_ms);
+	(void)has_happened(&group->sorry_ms, now_ms);
 	(void)has_happened(&group->uneven_since_ms, now_ms);
 	(void)has_happened(&group->zoneless_since_ms, now_ms);
 	(void)has_happened(&group->template_seen_ms, now_ms);

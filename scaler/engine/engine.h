@@ -203,6 +203,8 @@ MUST_CHECK int engine_put_schedule(struct engine *engine, struct group *group, c
 				   int64_t now_ms, struct err *err);
 void engine_remove_schedule(struct engine *engine, struct group *group, struct schedule *schedule);
 json_t *schedule_describe(const struct schedule *schedule);
+/* Its document is another one: what was remembered for the old one is forgotten. */
+void engine_policy_changed(struct policy *policy);
 void engine_remove_policy(struct engine *engine, struct group *group, struct policy *policy);
 /* Into standby, or (is_for_good) out of the group; it keeps running.  The instance is settled.  The
  * activity, borrowed; NULL without memory.  Desired is the caller's. */

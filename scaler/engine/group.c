@@ -160,6 +160,7 @@ void policy_free(struct policy *policy)
 		return;
 	json_decref(policy->document);
 	prediction_free(policy->prediction);
+	load_memory_free(policy->memory);
 	free(policy);
 }
 

@@ -17,8 +17,11 @@
 enum {
 	LOADS = 2,
 	WINDOW_MAX = 64,     /* points of the two short windows */
+	RECALL_S = 400,      /* seconds that are read at once */
 	RATE_MS = 60 * 1000, /* scaling in is limited by the minute */
 };
+
+#define FALLING 0.9
 
 /* What is measured, and what one instance takes of it. */
 struct load {
@@ -26,6 +29,7 @@ struct load {
 	double per_target; /* 0: not looked at */
 	double now;        /* through the short windows; NAN unknown */
 	double peak;       /* the largest of that in the long window; NAN unknown */
+	bool is_falling;   /* the shorter window shows less than the longer one */
 };
 
 struct tracker {
@@ -33,6 +37,7 @@ struct tracker {
 	struct load loads[LOADS];
 	int out_s, mean_s, in_s;
 	double margin, tolerance, rate, utilization; /* parts of 1 */
+	bool is_relieved; /* newcomers are on their way, or have just come */
 	struct policy *policy;
 };
 
@@ -53,9 +58,9 @@ static int tracker_init(struct tracker *tracker, struct policy *policy)
 	tracker->watch.statistic = "Sum";
 	tracker->watch.dimensions = watch_label_dimensions(doc_str(config, "ResourceLabel", ""));
 	tracker->loads[REQUESTS] =
-	    (struct load){"RequestCount", doc_num(config, "RequestsPerTarget", 0), NAN, NAN};
+	    (struct load){"RequestCount", doc_num(config, "RequestsPerTarget", 0), NAN, NAN, false};
 	tracker->loads[IN_FLIGHT] = (struct load){
-	    "InFlightRequestCount", doc_num(config, "InFlightPerTarget", 0), NAN, NAN};
+	    "InFlightRequestCount", doc_num(config, "InFlightPerTarget", 0), NAN, NAN, false};
 	tracker->out_s = (int)doc_int(config, "ScaleOutWindow", 5);
 	tracker->mean_s = (int)doc_int(config, "MeanWindow", 30);
 	tracker->in_s = (int)doc_int(config, "ScaleInWindow", 300);
@@ -106,11 +111,9 @@ static double window(const struct series *series, int last, int n, bool is_media
 /* Both windows up to a point, the larger. */
 static double seen_at(const struct tracker *tracker, const struct series *series, int last)
 {
-	int period_s = series->period_ms / 1000;
-
 	/* fmax passes over what is not known. */
-	return fmax(window(series, last, tracker->out_s / period_s, true),
-		    window(series, last, tracker->mean_s / period_s, false));
+	return fmax(window(series, last, tracker->out_s, true),
+		    window(series, last, tracker->mean_s, false));
 }
 
 static int read_load(const struct tick *tick, const struct group *group, struct tracker *tracker,
@@ -121,6 +124,107 @@ static int read_load(const struct tick *tick, const struct group *group, struct 
 	tracker->watch.name = load->metric;
 	tracker->watch.sum_s = 1;
 	return watch_read(tick, group, &tracker->watch, &nobody, series);
+}
+
+/* ---- what has been seen ---- */
+
+/* What each second of the long window has shown, at second % n. */
+struct load_memory {
+	int n;
+	int64_t newest_s[LOADS]; /* since the epoch; 0: nothing is known */
+	double *seen[LOADS];
+};
+
+void load_memory_free(struct load_memory *memory)
+{
+	for (int i = 0; memory && i < LOADS; i++)
+		free(memory->seen[i]);
+	free(memory);
+}
+
+/* NULL without memory. */
+static struct load_memory *memory_of(const struct tracker *tracker)
+{
+	struct load_memory *memory = tracker->policy->memory;
+
+	if (memory && memory->n == tracker->in_s)
+		return memory;
+	load_memory_free(memory);
+	tracker->policy->memory = memory = calloc(1, sizeof *memory);
+	if (!memory)
+		return NULL;
+	memory->n = tracker->in_s;
+	for (int i = 0; i < LOADS; i++) {
+		memory->seen[i] = calloc((size_t)memory->n, sizeof(double));
+		if (memory->seen[i])
+			continue;
+		load_memory_free(memory);
+		tracker->policy->memory = NULL;
+		return NULL;
+	}
+	return memory;
+}
+
+/* The seconds from first to last, out of a series that has them and what is before them. */
+static void remember(const struct tracker *tracker, int which, const struct series *series,
+		     int64_t first_s, int64_t last_s)
+{
+	struct load_memory *memory = tracker->policy->memory;
+	int64_t start_s = series->end_ms / 1000 - series->n;
+
+	for (int64_t at_s = first_s; at_s <= last_s; at_s++)
+		memory->seen[which][at_s % memory->n] =
+		    seen_at(tracker, series, (int)(at_s - start_s));
+	memory->newest_s[which] = last_s;
+}
+
+/* After a start, or a pause. */
+static void recall(const struct tick *tick, const struct group *group, struct tracker *tracker,
+		   int which, int64_t last_s)
+{
+	int64_t first_s = last_s - tracker->in_s + 1;
+
+	while (first_s <= last_s) {
+		int64_t end_s = first_s + RECALL_S < last_s + 1 ? first_s + RECALL_S : last_s + 1;
+		struct series series = {.n = (int)(end_s - first_s) + tracker->mean_s,
+					.period_ms = 1000,
+					.lag_ms = (int)(tick->now_ms - 1000 * end_s)};
+
+		(void)read_load(tick, group, tracker, &tracker->loads[which], &series);
+		remember(tracker, which, &series, first_s, end_s - 1);
+		first_s = end_s;
+	}
+}
+
+/* series: the newest seconds.  What comes in parts is whole after a while. */
+static void keep_up(const struct tick *tick, const struct group *group, struct tracker *tracker,
+		    int which, const struct series *series)
+{
+	int64_t last_s = (tick->now_ms - LAG_MS) / 1000 - 1;
+	struct load_memory *memory = memory_of(tracker);
+
+	if (!memory || memory->newest_s[which] == last_s)
+		return;
+	if (last_s > memory->newest_s[which] && last_s - memory->newest_s[which] < SERIES_SPARE)
+		remember(tracker, which, series, memory->newest_s[which] + 1, last_s);
+	else
+		recall(tick, group, tracker, which, last_s);
+}
+
+/* The peak of the window; NAN: a part of it is not known. */
+static double peak_of(const struct tracker *tracker, int which)
+{
+	const struct load_memory *memory = tracker->policy->memory;
+	double peak = 0;
+	int unknown = 0;
+
+	if (!memory || isnan(memory->seen[which][memory->newest_s[which] % memory->n]))
+		return NAN;
+	for (int i = 0; i < memory->n; i++) {
+		unknown += isnan(memory->seen[which][i]);
+		peak = fmax(peak, memory->seen[which][i]);
+	}
+	return 10 * unknown > memory->n ? NAN : peak;
 }
 
 /* ---- now ---- */
@@ -143,189 +247,65 @@ static bool is_sudden(const struct tick *tick, const struct group *group, struct
 }
 
 static void look_at(const struct tick *tick, const struct group *group, struct tracker *tracker,
-		    struct load *load)
+		    int which)
 {
+	struct load *load = &tracker->loads[which];
 	double carried = load->per_target * group->desired;
 	struct series series = {.period_ms = 1000};
 	struct stretch newest;
 	int last;
 
+	if (load->per_target <= 0)
+		return;
 	series.n = tracker->mean_s > tracker->out_s ? tracker->mean_s : tracker->out_s;
-	series.n += SERIES_SPARE;
-	if (load->per_target <= 0 || read_load(tick, group, tracker, load, &series) == 0 ||
-	    !series_newest(&series, 1, 0, &newest))
+	series.n += 2 * SERIES_SPARE;
+	(void)read_load(tick, group, tracker, load, &series);
+	keep_up(tick, group, tracker, which, &series);
+	if (!series_newest(&series, 1, 0, &newest))
 		return;
 	for (last = series.n - 1; isnan(series.values[last]);)
 		last--;
 	load->now = seen_at(tracker, &series, last);
-	if (load != &tracker->loads[REQUESTS] || !is_sudden(tick, group, tracker, &series, carried))
+	load->is_falling = window(&series, last, tracker->out_s, true) <
+			   FALLING * window(&series, last, tracker->mean_s, false);
+	if (which != REQUESTS || !is_sudden(tick, group, tracker, &series, carried))
 		return;
 	sudden_note(tracker->policy, &series);
 	load->now = fmax(load->now, newest.newest);
 }
 
-/* ---- the long window ---- */
-
-static int long_period_ms(const struct tracker *tracker)
-{
-	static const int periods[] = {1000, 5000, 10000, 30000};
-	size_t i = 0;
-
-	while (i < sizeof periods / sizeof periods[0] - 1 &&
-	       1000 * (tracker->in_s + tracker->mean_s) > periods[i] * (SERIES_MAX - SERIES_SPARE))
-		i++;
-	return periods[i];
-}
-
-/* The last values of a series, at most WINDOW_MAX: their sum, or in order of size. */
-struct sliding {
-	const struct series *series;
-	int size, n;
-	bool is_median;
-	double sum, sorted[WINDOW_MAX];
-};
-
-static void sliding_init(struct sliding *sliding, const struct series *series, int size,
-			 bool is_median)
-{
-	sliding->series = series;
-	sliding->size = size < 1 ? 1 : size < WINDOW_MAX ? size : WINDOW_MAX;
-	sliding->is_median = is_median;
-	sliding->n = 0;
-	sliding->sum = 0;
-}
-
-/* Where the value stands, or would. */
-static int place_of(const struct sliding *sliding, double value)
-{
-	int i = 0;
-
-	while (i < sliding->n && sliding->sorted[i] < value)
-		i++;
-	return i;
-}
-
-static void take_out(struct sliding *sliding, double value)
-{
-	int place;
-
-	sliding->n--;
-	sliding->sum -= value;
-	if (!sliding->is_median)
-		return;
-	for (place = place_of(sliding, value); place < sliding->n; place++)
-		sliding->sorted[place] = sliding->sorted[place + 1];
-}
-
-static void put_in(struct sliding *sliding, double value)
-{
-	int place = sliding->n++;
-
-	sliding->sum += value;
-	if (!sliding->is_median)
-		return;
-	for (; place > 0 && sliding->sorted[place - 1] > value; place--)
-		sliding->sorted[place] = sliding->sorted[place - 1];
-	sliding->sorted[place] = value;
-}
-
-/* The window's last point is i now; it was the one before. */
-static void slide(struct sliding *sliding, int i)
-{
-	const double *values = sliding->series->values;
-
-	if (i >= sliding->size && !isnan(values[i - sliding->size]))
-		take_out(sliding, values[i - sliding->size]);
-	if (!isnan(values[i]))
-		put_in(sliding, values[i]);
-}
-
-/* NAN: fewer than half are there. */
-static double sliding_value(const struct sliding *sliding)
-{
-	if (2 * sliding->n < sliding->size)
-		return NAN;
-	return sliding->is_median ? sliding->sorted[sliding->n / 2] : sliding->sum / sliding->n;
-}
-
-/* The largest of what was seen at each of the last points; NAN: a part of that is not known. */
-static double peak_in(const struct tracker *tracker, const struct series *series, int points)
-{
-	int period_s = series->period_ms / 1000, unknown = 0;
-	double peak = 0, seen = NAN;
-	struct sliding few, many;
-
-	sliding_init(&few, series, tracker->out_s / period_s, true);
-	sliding_init(&many, series, tracker->mean_s / period_s, false);
-	for (int i = 0; i < series->n; i++) {
-		slide(&few, i);
-		slide(&many, i);
-		if (i < series->n - points)
-			continue;
-		/* fmax passes over what is not known. */
-		seen = fmax(sliding_value(&few), sliding_value(&many));
-		unknown += isnan(seen);
-		peak = fmax(peak, seen);
-	}
-	return 10 * unknown > points || isnan(seen) ? NAN : peak;
-}
-
-/* The peak of the window; NAN: a part of it is not known. */
-static double peak_of(const struct tick *tick, const struct group *group, struct tracker *tracker,
-		      const struct load *load)
-{
-	struct series series = {.period_ms = long_period_ms(tracker), .lag_ms = LAG_MS};
-	int points = 1000 * tracker->in_s / series.period_ms;
-
-	series.n = points + 1000 * tracker->mean_s / series.period_ms;
-	if (read_load(tick, group, tracker, load, &series) == 0)
-		return NAN;
-	return peak_in(tracker, &series, points);
-}
-
-/* What comes now is a part of the peak: does it need all there are? */
-static bool is_all_needed(const struct tracker *tracker, const struct group *group)
-{
-	for (int i = 0; i < LOADS; i++) {
-		const struct load *load = &tracker->loads[i];
-
-		if (load->per_target > 0 && needed(load, load->now, tracker->margin) >=
-						group->desired * (1 - tracker->tolerance))
-			return true;
-	}
-	return false;
-}
-
-/* Once a second: nothing that is this long changes sooner. */
-static void look_back(const struct tick *tick, const struct group *group, struct tracker *tracker)
-{
-	struct policy *policy = tracker->policy;
-	int64_t second = tick->now_ms / 1000;
-
-	for (int i = 0; i < LOADS; i++) {
-		struct load *load = &tracker->loads[i];
-
-		if (policy->peaks_at_s != second)
-			policy->peaks[i] =
-			    load->per_target > 0 ? peak_of(tick, group, tracker, load) : NAN;
-		load->peak = policy->peaks[i];
-	}
-	policy->peaks_at_s = second;
-}
-
 /* ---- what is needed ---- */
 
-/* What waits because too few serve is in flight too, and more with each second: it asks for no more
- * than twice those that serve. */
+/* Are there some that have not had the time to work off what had to wait for them? */
+static bool is_relieved(const struct tracker *tracker, const struct counted *counted,
+			int64_t now_ms)
+{
+	for (int i = 0; i < counted->n; i++) {
+		if (now_ms - counted->items[i]->in_service_ms < 1000LL * tracker->mean_s)
+			return true;
+	}
+	return counted->warming > 0;
+}
+
+/* What is in flight when too few serve waits, and is no measure of what is needed: it asks for no
+ * more than twice those that serve, and for none while newcomers are to relieve them or it falls.
+ */
+static int needed_in_flight(const struct tracker *tracker, const struct counted *counted,
+			    double in_flight)
+{
+	int need = needed(&tracker->loads[IN_FLIGHT], in_flight, tracker->margin);
+	bool is_worked_off = tracker->is_relieved || tracker->loads[IN_FLIGHT].is_falling;
+	int most = is_worked_off ? 0 : 2 * counted->in_service;
+
+	return need < most ? need : most;
+}
+
 static int needed_now(const struct tracker *tracker, const struct counted *counted)
 {
-	int requests =
-	    needed(&tracker->loads[REQUESTS], tracker->loads[REQUESTS].now, tracker->margin);
-	int in_flight =
-	    needed(&tracker->loads[IN_FLIGHT], tracker->loads[IN_FLIGHT].now, tracker->margin);
-	int most = 2 * (counted->in_service > 1 ? counted->in_service : 1);
+	double now = tracker->loads[REQUESTS].now;
+	int requests = needed(&tracker->loads[REQUESTS], now, tracker->margin);
+	int in_flight = needed_in_flight(tracker, counted, tracker->loads[IN_FLIGHT].now);
 
-	in_flight = in_flight < most ? in_flight : most;
 	return requests > in_flight ? requests : in_flight;
 }
 
@@ -342,22 +322,24 @@ static bool is_known(const struct tracker *tracker, bool is_peak)
 
 /* The capacity to go down to: what the peak needs, no more than the rate at once, and such that
  * those who are left carry the peak with room to spare. */
-static int reduced(const struct tracker *tracker, const struct group *group)
+static int reduced(const struct tracker *tracker, const struct group *group,
+		   const struct counted *counted)
 {
-	int desired = group->desired, most = (int)(desired * tracker->rate), left = 0;
+	int desired = group->desired, most = (int)(desired * tracker->rate);
+	double requests = tracker->loads[REQUESTS].peak, in_flight = tracker->loads[IN_FLIGHT].peak;
+	double room = 1 / tracker->utilization;
+	int need = needed(&tracker->loads[REQUESTS], requests, tracker->margin);
+	int other = needed_in_flight(tracker, counted, in_flight), roomy;
 
-	for (int i = 0; i < LOADS; i++) {
-		const struct load *load = &tracker->loads[i];
-		int need = needed(load, load->peak, tracker->margin);
-		int roomy = needed(load, load->peak / tracker->utilization, 0);
-
-		if (load->per_target > 0 && need >= desired * (1 - tracker->tolerance))
-			return desired;
-		left = need > left ? need : left;
-		left = roomy > left ? roomy : left;
-	}
+	need = need > other ? need : other;
+	if (need >= desired * (1 - tracker->tolerance))
+		return desired;
+	roomy = needed(&tracker->loads[REQUESTS], requests * room, 0);
+	other = needed_in_flight(tracker, counted, in_flight * room);
+	need = need > roomy ? need : roomy;
+	need = need > other ? need : other;
 	most = most > 1 ? most : 1;
-	return left > desired - most ? left : desired - most;
+	return need > desired - most ? need : desired - most;
 }
 
 static int64_t warmup_ms(const struct group *group, const struct policy *policy)
@@ -397,12 +379,13 @@ static void judge(struct tick *tick, struct group *group, struct tracker *tracke
 		explain(tracker, "a load", false, verdict);
 		return;
 	}
-	if (counted->warming > 0 || !is_known(tracker, false) || is_all_needed(tracker, group))
+	if (tracker->is_relieved || !is_known(tracker, false))
 		return;
-	look_back(tick, group, tracker);
+	for (int i = 0; i < LOADS; i++)
+		tracker->loads[i].peak = peak_of(tracker, i);
 	if (!is_known(tracker, true) || tick->now_ms - group->scaled_in_ms < RATE_MS)
 		return;
-	left = reduced(tracker, group);
+	left = reduced(tracker, group, counted);
 	if (left >= group->desired)
 		return;
 	tracker->policy->wanted = left;
@@ -424,9 +407,10 @@ struct verdict load_tracking_judge(struct tick *tick, struct group *group, struc
 	    counted_init(&counted, group, warmup_ms(group, policy), tick->now_ms) < 0)
 		goto out;
 	for (int i = 0; i < LOADS; i++) {
-		look_at(tick, group, &tracker, &tracker.loads[i]);
+		look_at(tick, group, &tracker, i);
 		is_any |= !isnan(tracker.loads[i].now);
 	}
+	tracker.is_relieved = is_relieved(&tracker, &counted, tick->now_ms);
 	policy->metric = tracker.loads[REQUESTS].now;
 	policy->period_s = 1;
 	if (is_any)

@@ -221,9 +221,8 @@ struct policy {
 		int64_t since_ms;
 		int units;
 	} served[MAX_SERVED];
-	/* Not stored: load tracking's peaks of the long window, as of that second. */
-	double peaks[2];
-	int64_t peaks_at_s;
+	/* Not stored: what load tracking has seen of its long window; owned, NULL: nothing yet. */
+	struct load_memory *memory;
 	/* Not stored: what its alarms were last made to say, by the owner. */
 	bool is_alarm_stale;
 	int shown_period_s;

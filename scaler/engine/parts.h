@@ -8,6 +8,8 @@
 #include "common/doc/doc.h"
 #include "scaler/engine/engine.h"
 
+struct load_memory;
+
 /* What every part of a tick needs. */
 struct tick {
 	struct engine *engine;
@@ -273,6 +275,9 @@ bool replace_write_launch(const struct tick *tick, const struct group *group,
 
 /* weigh.c: policies that track something */
 void tracking_run(struct tick *tick, struct group *group);
+
+/* load_tracking.c: NULL is fine. */
+void load_memory_free(struct load_memory *memory);
 
 /* predict.c */
 void predict_run(struct tick *tick, struct group *group);

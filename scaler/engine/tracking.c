@@ -20,9 +20,9 @@ enum {
 	POINTS_RANGE = 34, /* seconds: those of the slowest rule, and what noise is known by */
 	POINTS_WINDOW = 60,
 	LAG_MATH_MS = 1300,
-	SORRY_MS = 120 * 1000, /* out so soon after in: in was too early */
+	SORRY_MS = 300 * 1000, /* out so soon after in: in was too early */
 	SORRY_MAX_MS = 3600 * 1000,
-	PATIENCE_MAX_S = 300,
+	PATIENCE_MAX_S = 900,
 };
 
 /* Part of the target below which an instance can be spared, as the alarms of AWS have it. */

@@ -75,6 +75,14 @@ static struct verdict judge(struct tick *tick, struct group *group, struct polic
 	return target_tracking_judge(tick, group, policy);
 }
 
+void engine_policy_changed(struct policy *policy)
+{
+	policy->wanted = -1;
+	policy->sudden_ms = policy->sudden_after_ms = policy->calm_ms = 0;
+	load_memory_free(policy->memory);
+	policy->memory = NULL;
+}
+
 /* The largest capacity that a policy wants, whatever the limits; -1: none says. */
 static int wanted_of(const struct group *group, int64_t now_ms)
 {

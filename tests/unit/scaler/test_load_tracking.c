@@ -231,17 +231,21 @@ static void what_takes_long_is_seen_by_what_is_in_flight(void **state)
 
 	(void)state;
 	constant = 50;
-	world = loaded(1, 20, 2, steady, "{\"RequestsPerTarget\": 100, \"InFlightPerTarget\": 8}");
+	world = loaded(2, 20, 2, steady, "{\"RequestsPerTarget\": 100, \"InFlightPerTarget\": 8}");
 	in_flight_at = slow_service;
-	world_pass(world, 10);
+	world_pass(world, 20); /* newcomers first have time to work off what waits */
+	assert_int_equal(world->group->desired, 2);
+	world_pass(world, 15);
 	assert_int_equal(world->group->desired, 4); /* 30 / 8 */
 	world_free(world);
 
 	/* What piles up in front of too few is no demand: no more than twice those in service. */
 	world = loaded(1, 50, 2, steady, "{\"InFlightPerTarget\": 8}");
 	in_flight_at = pile;
-	world_pass(world, 5);
-	assert_in_range(world->group->desired, 3, 8);
+	world_pass(world, 45);
+	assert_int_equal(world->group->desired, 4);
+	world_pass(world, 40);
+	assert_int_equal(world->group->desired, 8);
 	world_free(world);
 }
 

@@ -7,7 +7,7 @@
 #include "scaler/engine/parts.h"
 #include "tests/unit/scaler/engine_world.h"
 
-enum { MINUTE = 60, QUARTER = 15 * 60 };
+enum { MINUTE = 60, QUARTER = 15 * 60, WARMUP = 7200 };
 
 /* Of each instance, each minute; sparse: only every so many minutes has a datapoint. */
 static double value;
@@ -18,7 +18,7 @@ static bool is_warm(const char *id)
 {
 	const struct instance *instance = group_instance(shared->group, id);
 
-	return instance && shared->now_ms - instance->in_service_ms >= 300000;
+	return instance && shared->now_ms - instance->in_service_ms >= 1000 * WARMUP;
 }
 
 static int by_the_minute(void *arg, const struct metric_request *request)
@@ -52,7 +52,7 @@ static struct world *measured(int max, int warm, int warming)
 	assert_int_equal(group_count(world->group).in_service, warm + warming);
 	world->now_ms = (world->now_ms + 599999) / 600000 * 600000;
 	TAILQ_FOREACH (instance, &world->group->instances, link)
-		instance->in_service_ms = world->now_ms - (i++ < warm ? 400000 : -86400000);
+		instance->in_service_ms = world->now_ms - (i++ < warm ? 2000 * WARMUP : 0);
 	world->metric = by_the_minute;
 	world->data_from_ms = world->now_ms;
 	sparse_min = 1;
@@ -81,7 +81,7 @@ static void the_table_of_needs_comes_out_of_the_engine(void **state)
 		struct world *world = measured(100, table[i].warm, table[i].warming);
 
 		value = table[i].metric;
-		world_cpu_policy(world, "cpu", table[i].target, 300, false);
+		world_cpu_policy(world, "cpu", table[i].target, WARMUP, false);
 		while (world->group->desired == table[i].warm + table[i].warming &&
 		       world->now_ms < world->data_from_ms + (QUARTER + 70) * 1000)
 			world_pass(world, 1);
@@ -106,13 +106,13 @@ static void a_fresh_policy_takes_three_minutes_out_and_fifteen_in(void **state)
 
 	(void)state;
 	value = 80;
-	world_cpu_policy(world, "cpu", 50, 300, false);
+	world_cpu_policy(world, "cpu", 50, WARMUP, false);
 	assert_in_range(seconds_to_change(world), 3 * MINUTE, 3 * MINUTE + 2);
 	world_free(world);
 
 	world = measured(100, 10, 0);
 	value = 20;
-	world_cpu_policy(world, "cpu", 50, 300, false);
+	world_cpu_policy(world, "cpu", 50, WARMUP, false);
 	/* The minute in which the policy came is not wholly its own. */
 	assert_in_range(seconds_to_change(world), QUARTER, QUARTER + MINUTE + 2);
 	world_free(world);
@@ -126,7 +126,7 @@ static void a_datapoint_each_five_minutes_moves_nothing(void **state)
 	(void)state;
 	value = 80;
 	sparse_min = 5;
-	world_cpu_policy(world, "cpu", 50, 300, false);
+	world_cpu_policy(world, "cpu", 50, WARMUP, false);
 	assert_true(seconds_to_change(world) >= 3600);
 	world_free(world);
 }
@@ -146,7 +146,7 @@ static void thresholds_of_the_low_alarm_are_those_that_were_seen(void **state)
 		struct world *world = measured(100, table[i].n, 0);
 		json_t *alarm;
 
-		world_cpu_policy(world, "cpu", table[i].target, 300, false);
+		world_cpu_policy(world, "cpu", table[i].target, WARMUP, false);
 		alarm = tracking_alarm(world->group, group_policy(world->group, "cpu"), false);
 		assert_true(fabs(doc_num(alarm, "Threshold", 0) - table[i].low) < 1e-6);
 		assert_int_equal(doc_int(alarm, "EvaluationPeriods", 0), 15);
@@ -170,7 +170,7 @@ static void add_wish(struct world *world, const char *name, double capacity, boo
 {
 	double n = group_count(world->group).in_service;
 
-	world_cpu_policy(world, name, value * n / (capacity - 0.1), 300, disables_in);
+	world_cpu_policy(world, name, value * n / (capacity - 0.1), WARMUP, disables_in);
 }
 
 static void two_that_track_go_in_only_as_far_as_both_agree(void **state)
@@ -282,7 +282,7 @@ static void target_tracking_acts_while_simple_scaling_cools_down(void **state)
 	world_pass(world, 10);
 	assert_true(group_is_cooling_down(world->group, world->now_ms));
 	value = 100;
-	world_cpu_policy(world, "cpu", 50, 300, false);
+	world_cpu_policy(world, "cpu", 50, WARMUP, false);
 	world_pass(world, 3 * MINUTE + 5);
 	assert_int_equal(world->group->desired, 8); /* 4 warm at 100 */
 	world_free(world);
@@ -332,12 +332,13 @@ static void weights_make_a_small_decrement_nothing(void **state)
 {
 	struct world *world = measured(100, 8, 0);
 	struct instance *instance;
-	struct policy *policy = add_policy(
-	    world, json_pack("{s:s, s:s, s:s, s:i, s:[{s:f, s:i}, {s:f, s:i}]}", "PolicyName",
-			     "step", "PolicyType", "StepScaling", "AdjustmentType",
-			     "ChangeInCapacity", "EstimatedInstanceWarmup", 300, "StepAdjustments",
-			     "MetricIntervalUpperBound", 0.0, "ScalingAdjustment", -1,
-			     "MetricIntervalLowerBound", 0.0, "ScalingAdjustment", 1));
+	struct policy *policy =
+	    add_policy(world, json_pack("{s:s, s:s, s:s, s:i, s:[{s:f, s:i}, {s:f, s:i}]}",
+					"PolicyName", "step", "PolicyType", "StepScaling",
+					"AdjustmentType", "ChangeInCapacity",
+					"EstimatedInstanceWarmup", WARMUP, "StepAdjustments",
+					"MetricIntervalUpperBound", 0.0, "ScalingAdjustment", -1,
+					"MetricIntervalLowerBound", 0.0, "ScalingAdjustment", 1));
 
 	(void)state;
 	TAILQ_FOREACH (instance, &world->group->instances, link)
@@ -397,7 +398,7 @@ static void people_and_schedules_take_away_while_something_warms_up(void **state
 
 	(void)state;
 	value = 5;
-	world_cpu_policy(world, "cpu", 50, 300, false);
+	world_cpu_policy(world, "cpu", 50, WARMUP, false);
 	world_pass(world, QUARTER + 70);
 	assert_int_equal(world->group->desired, 6);
 	assert_int_equal(engine_set_desired(world->group, 5, world->now_ms, &err), 0);
