@@ -161,6 +161,7 @@ static void tick(struct rim *rim)
 	rim->ticked_ms = now_ms;
 	cloudwatch_tick(rim->config.cloudwatch, now_ms);
 	rim_publish(rim, now_ms);
+	rim_find_flaps(rim, now_ms);
 	engine_tick(rim->engine, &metrics, now_ms, &actions);
 	is_written = write_noting(rim, &err) == 0;
 	for (size_t i = 0; i < actions.n; i++) {

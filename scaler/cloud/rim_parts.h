@@ -73,7 +73,7 @@ struct rim {
 	uint64_t metrics_occasion;
 	struct call_counts counts;
 	int64_t moving_since_ms;
-	int64_t published_ms, ticked_ms;
+	int64_t published_ms, ticked_ms, flaps_ms;
 	bool is_store_down;
 };
 
@@ -114,6 +114,8 @@ void rim_poll_targets(struct rim *rim, int64_t now_ms);
 void rim_free_targets(struct rim *rim);
 /* publish.c: groups' own metrics and averages, once a second. */
 void rim_publish(struct rim *rim, int64_t now_ms);
+/* flaps.c: policies that would undo each other, once a minute. */
+void rim_find_flaps(struct rim *rim, int64_t now_ms);
 /* publish_forecast.c: what a predictive policy expects of the hour. */
 void rim_publish_forecast(struct rim *rim, const struct group *group, const struct policy *policy,
 			  int64_t now_ms);

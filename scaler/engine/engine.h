@@ -341,6 +341,20 @@ bool policy_prediction_figures(const struct policy *policy, int64_t now_ms,
 /* PredictedCapacity; -1: none. */
 int group_predicted_capacity(const struct group *group);
 
+/* Two policies that alarms on one metric run, one above and one below a threshold. */
+struct flap_side {
+	const json_t *policy; /* its document, borrowed */
+	double threshold;
+};
+/* At this capacity the metric, at the one threshold, lands beyond the other. */
+struct flap {
+	int capacity, becomes;
+	double from, lands;
+};
+/* The first capacity of the group at which one would call the other. */
+bool flap_find(const struct group *group, const struct flap_side *out, const struct flap_side *in,
+	       struct flap *flap);
+
 /* ---- documents ---- */
 
 /*

@@ -348,6 +348,7 @@ struct group {
 	int64_t shrunk_ms, sorry_ms;
 	int patience_s;
 	int wanted;                /* what the policies would have, limits or not; -1 unknown */
+	uint64_t flap_told;        /* the owner: which policies that flap, as a hash */
 	int64_t short_ms;          /* the owner: that was above max when last told; 0 not */
 	int64_t zoneless_since_ms; /* launches wait for EC2 to tell the zones */
 	int pool_surge; /* instances beyond the warm pool's size, for the refresh under way */

@@ -380,6 +380,40 @@ static void text_that_is_cut_ends_with_a_whole_character(void **state)
 	assert_string_equal(text, "plain");
 }
 
+static void policies_that_would_undo_each_other_are_found(void **state)
+{
+	static const struct {
+		int min, max;
+		double high, low;
+		int out, in;
+		int capacity; /* at which they do; 0: never */
+	} table[] = {
+	    {1, 10, 70, 50, 1, -1, 1}, /* 70 on one is 35 on two */
+	    {3, 10, 70, 50, 1, -1, 0}, /* 70 on three is 52.5 on four; 50 on three 75 on two */
+	    {4, 10, 70, 30, 1, -1, 0}, {2, 10, 60, 50, 3, -1, 2},
+	    {5, 5, 60, 59, 1, -1, 0},  /* there is nowhere to go */
+	    {4, 10, 60, 50, 0, -2, 5}, /* 50 on five is 62.5 on four */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		struct group group = {.min = table[i].min, .max = table[i].max};
+		json_t *out = json_pack("{s:s, s:i}", "AdjustmentType", "ChangeInCapacity",
+					"ScalingAdjustment", table[i].out);
+		json_t *in =
+		    json_pack("{s:s, s:[{s:i, s:i}]}", "AdjustmentType", "ChangeInCapacity",
+			      "StepAdjustments", "MetricIntervalUpperBound", 0, "ScalingAdjustment",
+			      table[i].in);
+		struct flap_side above = {out, table[i].high}, below = {in, table[i].low};
+		struct flap flap = {0};
+
+		assert_int_equal(flap_find(&group, &above, &below, &flap), table[i].capacity != 0);
+		assert_int_equal(flap.capacity, table[i].capacity);
+		json_decref(out);
+		json_decref(in);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +428,7 @@ int main(void)
 	    cmocka_unit_test(of_policies_that_fire_together_the_largest_capacity_wins),
 	    cmocka_unit_test(tracking_and_a_step_are_weighed_together),
 	    cmocka_unit_test(activities_name_the_alarm_behind_them),
+	    cmocka_unit_test(policies_that_would_undo_each_other_are_found),
 	    cmocka_unit_test(a_disabled_or_suspended_policy_does_nothing),
 	    cmocka_unit_test(an_instance_that_dies_right_after_it_was_healthy_slows_launches_down),
 	    cmocka_unit_test(an_ec2_that_is_down_from_the_start_is_told_in_an_activity),

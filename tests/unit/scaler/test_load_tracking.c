@@ -188,18 +188,17 @@ static void the_formula_with_margin_and_tolerance(void **state)
 {
 	static const struct {
 		double load;
-		int desired;
 		const char *config;
-		int result;
+		int desired, result;
 	} table[] = {
-	    {900, 4, "{\"RequestsPerTarget\": 100}", 9},
-	    {900, 4, "{\"RequestsPerTarget\": 100, \"Margin\": 25}", 12},
+	    {900, "{\"RequestsPerTarget\": 100}", 4, 9},
+	    {900, "{\"RequestsPerTarget\": 100, \"Margin\": 25}", 4, 12},
 	    /* 21 is no more than 20 x 1.1. */
-	    {2050, 20, "{\"RequestsPerTarget\": 100}", 20},
-	    {2050, 20, "{\"RequestsPerTarget\": 100, \"Tolerance\": 0}", 21},
-	    {2250, 20, "{\"RequestsPerTarget\": 100}", 23},
-	    {420, 4, "{\"RequestsPerTarget\": 100}", 5},
-	    {9000, 4, "{\"RequestsPerTarget\": 100}", 30},
+	    {2050, "{\"RequestsPerTarget\": 100}", 20, 20},
+	    {2050, "{\"RequestsPerTarget\": 100, \"Tolerance\": 0}", 20, 21},
+	    {2250, "{\"RequestsPerTarget\": 100}", 20, 23},
+	    {420, "{\"RequestsPerTarget\": 100}", 4, 5},
+	    {9000, "{\"RequestsPerTarget\": 100}", 4, 30},
 	};
 
 	(void)state;
