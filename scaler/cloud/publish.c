@@ -73,8 +73,12 @@ static void put_figures(struct rim *rim, const struct group *group, int64_t at_m
 	put(rim, group, "GroupTerminatingInstances", counts.terminating, at_ms);
 	put(rim, group, "GroupStandbyInstances", counts.standby, at_ms);
 	put(rim, group, "GroupTotalInstances", counts_total(&counts), at_ms);
-	/* Without weights capacity is the number of instances: only for who asks. */
-	put_enabled(rim, group, "GroupInServiceCapacity", units.in_service, at_ms);
+	/* Without weights capacity is the number of instances: only for who asks.  With them
+	 * forecasts ask. */
+	if (units.in_service != counts.in_service)
+		put(rim, group, "GroupInServiceCapacity", units.in_service, at_ms);
+	else
+		put_enabled(rim, group, "GroupInServiceCapacity", units.in_service, at_ms);
 	put_enabled(rim, group, "GroupPendingCapacity", units.pending, at_ms);
 	put_enabled(rim, group, "GroupTerminatingCapacity", units.terminating, at_ms);
 	put_enabled(rim, group, "GroupStandbyCapacity", units.standby, at_ms);

@@ -137,6 +137,21 @@ static void next_of_schedules(const struct explanation *out)
 			 clock_format_iso(first->next_ms, at));
 }
 
+static void next_of_forecasts(const struct explanation *out)
+{
+	const struct policy *policy;
+	char at[CLOCK_TEXT_MAX];
+
+	TAILQ_FOREACH (policy, &out->group->policies, link) {
+		int64_t at_ms;
+		int capacity = predict_next(out->group, policy, out->tick->now_ms, &at_ms);
+
+		if (capacity > out->group->desired)
+			say_next(out, "have %d at %s, as policy %s forecasts", capacity,
+				 clock_format_iso(at_ms, at), policy->name);
+	}
+}
+
 static void find_next(const struct explanation *out)
 {
 	if (out->group->is_deleting) {
@@ -147,6 +162,7 @@ static void find_next(const struct explanation *out)
 	next_of_replacements(out);
 	next_of_refresh(out);
 	next_of_schedules(out);
+	next_of_forecasts(out);
 }
 
 /* ---- what holds it back ---- */
@@ -265,6 +281,18 @@ static void holds_of_scaling(const struct explanation *out)
 			 group->min);
 }
 
+static void holds_of_forecasts(const struct explanation *out)
+{
+	const struct policy *policy;
+
+	TAILQ_FOREACH (policy, &out->group->policies, link) {
+		const char *note = policy_prediction_note(policy);
+
+		if (note && note[0])
+			say_hold(out, "Forecast", 0, "policy %s: %s", policy->name, note);
+	}
+}
+
 static void holds_of_replacements(const struct explanation *out)
 {
 	static const char *const balance[] = {
@@ -295,6 +323,7 @@ static void find_holds(const struct explanation *out)
 	holds_of_launches(out);
 	holds_of_people(out);
 	holds_of_scaling(out);
+	holds_of_forecasts(out);
 	holds_of_replacements(out);
 	holds_of_instances(out);
 }

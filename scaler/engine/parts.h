@@ -283,6 +283,9 @@ void load_memory_free(struct load_memory *memory);
 void predict_run(struct tick *tick, struct group *group);
 /* What was forecast for now: other policies do not take away below that. */
 int predict_floor(const struct group *group, int64_t now_ms);
+/* The capacity that the policy will next have, and when it will ask for it; -1: it will not. */
+int predict_next(const struct group *group, const struct policy *policy, int64_t now_ms,
+		 int64_t *at_ms);
 /* The policy predicts no more. */
 void prediction_drop(struct engine *engine, const struct group *group, struct policy *policy);
 

@@ -13,6 +13,7 @@
 #include "scaler/engine/predict.h"
 
 enum {
+	WANTED_MS = 10 * 1000, /* it says again in each tick what it wants */
 	SETTLE_MS = 10 * 1000, /* an hour's last figures may be late */
 	RETRY_MS = 10 * 1000,  /* while there is too little to forecast from */
 	BUFFER_S = 300,        /* SchedulingBufferTime's default */
@@ -311,6 +312,9 @@ static void act(struct tick *tick, struct group *group, struct policy *policy)
 	int capacity = wanted(policy, tick->now_ms);
 	char event[NAME_MAX_LEN + 64];
 
+	/* An hour that is far ahead was acted on by a clock that was. */
+	if (p->acted_hour > hour + 1)
+		p->acted_hour = 0;
 	if (capacity < 0 || p->acted_hour >= hour)
 		return;
 	p->acted_hour = hour;
@@ -336,6 +340,19 @@ int predict_floor(const struct group *group, int64_t now_ms)
 	return most;
 }
 
+int predict_next(const struct group *group, const struct policy *policy, int64_t now_ms,
+		 int64_t *at_ms)
+{
+	int64_t hour;
+
+	if (!does_scale(group, policy))
+		return -1;
+	hour = coming_hour(policy, now_ms) + 1;
+	*at_ms =
+	    hour * HOUR_MS - 1000 * doc_int(config_of(policy), "SchedulingBufferTime", BUFFER_S);
+	return capacity_of(policy->prediction, hour);
+}
+
 static void run_policy(struct tick *tick, struct group *group, struct policy *policy)
 {
 	struct predict_config config;
@@ -348,8 +365,11 @@ static void run_policy(struct tick *tick, struct group *group, struct policy *po
 		return;
 	keep_up(tick, group, &config, policy->prediction);
 	policy->prediction->current = wanted(policy, tick->now_ms);
-	if (does_scale(group, policy))
-		act(tick, group, policy);
+	if (!does_scale(group, policy))
+		return;
+	policy->wanted = policy->prediction->current;
+	policy->wanted_until_ms = tick->now_ms + WANTED_MS;
+	act(tick, group, policy);
 }
 
 void predict_run(struct tick *tick, struct group *group)

@@ -135,13 +135,19 @@ static double count_speakers(const struct reader *reader, int hour)
 	return known > 0 ? samples / known : NAN;
 }
 
+/* In units where types have weights: desired capacity is. */
 static void read_capacity(const struct reader *reader, double values[])
 {
-	if (reader->config->capacity_queries)
+	double units[FORECAST_HISTORY];
+
+	if (reader->config->capacity_queries) {
 		read_queries(reader, reader->config->capacity_queries, values);
-	else
-		read_of_group(reader, "AWS/AutoScaling", "GroupInServiceInstances", "Average",
-			      values);
+		return;
+	}
+	read_of_group(reader, "AWS/AutoScaling", "GroupInServiceInstances", "Average", values);
+	read_of_group(reader, "AWS/AutoScaling", "GroupInServiceCapacity", "Average", units);
+	for (int i = 0; i < FORECAST_HISTORY; i++)
+		values[i] = isnan(units[i]) ? values[i] : units[i];
 }
 
 /* ---- load and the scaling metric ---- */

@@ -9,6 +9,7 @@
 
 static int64_t known_from_ms, known_to_ms; /* the metrics have data of */
 static double counted;                     /* GroupInServiceInstances; NAN: not known */
+static double weighed;                     /* GroupInServiceCapacity; 0: not known */
 static int reads;
 
 /* Of the whole group: 90 at night, 390 from 8 to 18 hours UTC. */
@@ -48,6 +49,8 @@ static double value_of(const struct metric_request *request, int64_t at_ms)
 		return 4;
 	if (strcmp(request->name, "GroupInServiceInstances") == 0)
 		return has_dimension(request, "AutoScalingGroupName", "web") ? counted : NAN;
+	if (strcmp(request->name, "GroupInServiceCapacity") == 0)
+		return weighed > 0 ? weighed : NAN;
 	if (strcmp(request->name, "CPUUtilization") == 0 &&
 	    strcmp(request->statistic, "SampleCount") == 0)
 		return 3;
@@ -116,6 +119,7 @@ static struct world *with_past(int hours, int minute)
 	known_to_ms = world->now_ms;
 	known_from_ms = world->now_ms / HOUR * HOUR - hours * HOUR;
 	counted = 3;
+	weighed = 0;
 	world->metric = hourly;
 	world_view(world);
 	return world;
@@ -395,6 +399,59 @@ static void where_nobody_counts_instances_those_that_speak_are_counted(void **st
 	world_free(world);
 }
 
+/* Three instances of two units each, at 130 %: 16 units at 50. */
+static void weights_make_units(void **state)
+{
+	struct world *world = with_past(72, 8 * 60 + 30);
+
+	(void)state;
+	weighed = 6;
+	predictive(world, pair("ASGCPUUtilization"), "ForecastOnly");
+	world_tick(world);
+	assert_int_equal(group_predicted_capacity(world->group), 16);
+	world_free(world);
+}
+
+static void what_is_next_and_what_is_wrong_is_explained(void **state)
+{
+	struct world *world = with_past(72, 7 * 60 + 30);
+	json_t *told;
+	char *text;
+
+	(void)state;
+	predictive(world, pair("ASGCPUUtilization"), "ForecastAndScale");
+	world_tick(world);
+	told = group_explain(world->engine, world->group, NULL, world->now_ms);
+	text = json_dumps(told, 0);
+	assert_non_null(strstr(text, "have 8 at 2026-08-08T07:55:00Z, as policy ahead forecasts"));
+	json_decref(told);
+	free(text);
+	known_from_ms = known_to_ms;
+	engine_remove_policy(world->engine, world->group, group_policy(world->group, "ahead"));
+	predictive(world, pair("ASGNetworkIn"), "ForecastAndScale");
+	world_tick(world);
+	told = group_explain(world->engine, world->group, NULL, world->now_ms);
+	text = json_dumps(told, 0);
+	assert_non_null(strstr(text, "policy ahead: 0 hours of the load metric are known"));
+	json_decref(told);
+	free(text);
+	world_free(world);
+}
+
+/* More than there may be is wanted. */
+static void what_is_wanted_beyond_the_limits_shows(void **state)
+{
+	struct world *world = with_past(72, 8 * 60 + 30);
+
+	(void)state;
+	world->group->max = 6;
+	predictive(world, pair("ASGCPUUtilization"), "ForecastAndScale");
+	world_pass(world, 3);
+	assert_int_equal(world->group->desired, 6);
+	assert_int_equal(world->group->wanted, 8);
+	world_free(world);
+}
+
 static void what_is_known_outlives_the_metrics_and_the_program(void **state)
 {
 	struct world *world = with_past(72, 7 * 60 + 30);
@@ -428,15 +485,15 @@ static void metrics_are_read_once_an_hour(void **state)
 	predictive(world, pair("ASGCPUUtilization"), "ForecastOnly");
 	reads = 0;
 	world_tick(world);
-	assert_int_equal(reads, 3);
+	assert_int_equal(reads, 4);
 	world_pass(world, 20);
-	assert_int_equal(reads, 3);
+	assert_int_equal(reads, 4);
 	known_to_ms += HOUR;
 	world->now_ms = (world->now_ms / HOUR + 1) * HOUR + 9000;
 	world_tick(world);
-	assert_int_equal(reads, 3);
+	assert_int_equal(reads, 4);
 	world_pass(world, 1);
-	assert_int_equal(reads, 6);
+	assert_int_equal(reads, 8);
 	world_free(world);
 }
 
@@ -550,6 +607,9 @@ int main(void)
 	    cmocka_unit_test(a_forecast_of_50_and_a_buffer_of_10_percent_make_a_maximum_of_55),
 	    cmocka_unit_test(every_pair_of_metrics_gives_a_capacity),
 	    cmocka_unit_test(where_nobody_counts_instances_those_that_speak_are_counted),
+	    cmocka_unit_test(weights_make_units),
+	    cmocka_unit_test(what_is_next_and_what_is_wrong_is_explained),
+	    cmocka_unit_test(what_is_wanted_beyond_the_limits_shows),
 	    cmocka_unit_test(what_is_known_outlives_the_metrics_and_the_program),
 	    cmocka_unit_test(metrics_are_read_once_an_hour),
 	    cmocka_unit_test(a_change_of_target_counts_at_once),
