@@ -190,6 +190,79 @@ def test_a_policy_may_come_from_a_file_of_its_own(files):
     assert "low.json" in done.stderr and "TargetValue" in done.stderr
 
 
+def test_load_tracking_and_metric_math_are_simulated_too(files):
+    group = {"Name": "AutoScalingGroupName", "Value": "web"}
+    targets = {"Name": "TargetGroup", "Value": "targetgroup/web/0123456789abcdef"}
+
+    def stat(name, namespace, metric, dimension, how):
+        return {
+            "Id": name,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": namespace,
+                    "MetricName": metric,
+                    "Dimensions": [dimension],
+                },
+                "Stat": how,
+                "Period": 10,
+            },
+            "ReturnData": False,
+        }
+
+    math = {
+        **TRACKING,
+        "PolicyName": "math",
+        "TargetTrackingConfiguration": {
+            "CustomizedMetricSpecification": {
+                "Metrics": [
+                    stat("r", "AWS/ApplicationELB", "RequestCount", targets, "Sum"),
+                    stat(
+                        "n",
+                        "AWS/AutoScaling",
+                        "GroupInServiceInstances",
+                        group,
+                        "Average",
+                    ),
+                    {"Id": "each", "Expression": "r / 10 / n", "ReturnData": True},
+                ]
+            },
+            "TargetValue": 60,
+        },
+    }
+    load = {
+        "AutoScalingGroupName": "web",
+        "PolicyName": "load",
+        "PolicyType": "LoadTracking",
+        "LoadTrackingConfiguration": {"RequestsPerTarget": 60},
+    }
+    (files / "math.json").write_text(json.dumps(math))
+    (files / "load.json").write_text(json.dumps(load))
+    runs = figures(files, str(files / "math.json"), str(files / "load.json"))
+    for run in runs.values():
+        assert "Notes" not in run
+        assert run["CapacityPeak"] >= run["NeededPeak"] == 15
+    assert runs["load.json"]["ReactionMedian"] <= 3
+    assert runs["load.json"]["CapacityPeak"] == 15
+
+
+def test_a_metric_that_is_not_simulated_is_noted(files):
+    policy = {
+        **TRACKING,
+        "PolicyName": "queue",
+        "TargetTrackingConfiguration": {
+            "CustomizedMetricSpecification": {
+                "Namespace": "Mine",
+                "MetricName": "Backlog",
+                "Statistic": "Average",
+            },
+            "TargetValue": 5,
+        },
+    }
+    (files / "queue.json").write_text(json.dumps(policy))
+    out = run(files, "--policy", files / "queue.json")
+    assert "note: queue.json: queue watches Backlog, which is not simulated" in out
+
+
 def test_an_access_log_is_counted_by_second_gzipped_or_not(files):
     lines = []
     for second in range(60):
