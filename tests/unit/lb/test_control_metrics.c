@@ -120,10 +120,12 @@ static void c14_20_states_of_a_group_are_numbers_of_zones(void **state)
 	    .resource = "targetgroup/g/1",
 	    .load_balancer = "app/a/1",
 	    .counts = &counts,
+	    .in_flight = 7,
 	    .hosts = {.anomalous = 2, .mitigated = 1, .is_routing_healthy = true}};
 
 	(void)state;
 	metric_add_group(&context, &second);
+	assert_true(value_of(&context, "InFlightRequestCount") == 7);
 	assert_true(value_of(&context, "AnomalousHostCount") == 2);
 	assert_true(value_of(&context, "MitigatedHostCount") == 1);
 	assert_true(value_of(&context, "HealthyStateRouting") == 1);
