@@ -146,6 +146,7 @@ static int collect_names(struct scope *scope)
 			      "AutoScalingGroupName") != 0 ||
 	    check_unique_only(scope, "LifecycleHooks", "LifecycleHookName",
 			      "AutoScalingGroupName") != 0 ||
+	    check_unique_only(scope, "WarmPools", "AutoScalingGroupName", NULL) != 0 ||
 	    check_unique_only(scope, "MetricAlarms", "AlarmName", NULL) != 0)
 		return -1;
 	if (check_each(scope, scope->config, "ScalingPolicies", collect_policy) != 0)
@@ -422,7 +423,8 @@ static int check_all(struct scope *scope)
 	} sections[] = {
 	    {"LoadBalancers", check_load_balancer}, {"AutoScalingGroups", check_group},
 	    {"ScalingPolicies", check_group_name},  {"ScheduledActions", check_scheduled_action},
-	    {"LifecycleHooks", check_group_name},   {"MetricAlarms", check_alarm},
+	    {"LifecycleHooks", check_group_name},   {"WarmPools", check_group_name},
+	    {"MetricAlarms", check_alarm},
 	};
 
 	if (scope->target_groups == NULL || scope->launch_templates == NULL ||

@@ -113,6 +113,29 @@ static int check_hooks(struct autoscaling *as, const json_t *config, struct err 
 	return 0;
 }
 
+static int check_pools(struct autoscaling *as, const json_t *config, struct err *err)
+{
+	const json_t *input;
+	size_t i;
+
+	json_array_foreach (doc_array(config, "WarmPools"), i, input) {
+		const char *name = doc_str(input, "AutoScalingGroupName", "");
+		const struct group *group = engine_group(as->engine, name);
+
+		if (check_group_of(as, config, "WarmPools", i, err) < 0)
+			return -1;
+		if (doc_has(doc_find(doc_array(config, "AutoScalingGroups"), "AutoScalingGroupName",
+				     name),
+			    "MixedInstancesPolicy"))
+			return refuse(err, "WarmPools", i,
+				      "a group with a mixed instances policy cannot have a pool");
+		if (group && doc_has(group_warm_pool(group), "Status"))
+			return refuse(err, "WarmPools", i,
+				      "the group's pool is still being deleted");
+	}
+	return 0;
+}
+
 static int check_alarms(const json_t *config, struct err *err)
 {
 	const json_t *input;
@@ -132,7 +155,8 @@ static int check_alarms(const json_t *config, struct err *err)
 int autoscaling_check_file(struct autoscaling *as, const json_t *config, struct err *err)
 {
 	if (check_groups(as, config, err) < 0 || check_policies(as, config, err) < 0 ||
-	    check_schedules(as, config, err) < 0 || check_hooks(as, config, err) < 0)
+	    check_schedules(as, config, err) < 0 || check_hooks(as, config, err) < 0 ||
+	    check_pools(as, config, err) < 0)
 		return -1;
 	return check_alarms(config, err);
 }
@@ -406,11 +430,46 @@ static int apply_hook(struct autoscaling *as, const json_t *input, struct err *e
 	return 0;
 }
 
+/* ---- applying: warm pools ---- */
+
+static void drop_pools(struct autoscaling *as, const json_t *config)
+{
+	struct group *group;
+
+	TAILQ_FOREACH (group, &as->engine->groups, link) {
+		if (doc_bool(group_warm_pool(group), FROM_FILE, false) &&
+		    !doc_find(doc_array(config, "WarmPools"), "AutoScalingGroupName", group->name))
+			(void)!engine_delete_warm_pool(as->engine, group, false, reply_now_ms(as));
+	}
+}
+
+static int apply_pool(struct autoscaling *as, const json_t *input, struct err *err)
+{
+	struct group *group = engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
+	json_t *copy = json_copy((json_t *)input);
+	int result = -1;
+
+	/* The file is the whole truth: what it leaves out does not stay. */
+	if (copy && !doc_has(copy, "MaxGroupPreparedCapacity"))
+		json_object_set_new(copy, "MaxGroupPreparedCapacity", json_integer(-1));
+	if (!group)
+		err_set(err, EINVAL, "its group is gone");
+	else if (!copy)
+		err_set(err, ENOMEM, "out of memory");
+	else
+		result = engine_put_warm_pool(group, copy, err);
+	json_decref(copy);
+	if (result == 0)
+		json_object_set_new((json_t *)group_warm_pool(group), FROM_FILE, json_true());
+	return result;
+}
+
 int autoscaling_apply_file(struct autoscaling *as, const json_t *config, struct err *err)
 {
 	const json_t *input;
 	size_t i;
 
+	drop_pools(as, config);
 	drop_hooks(as, config);
 	drop_schedules(as, config);
 	drop_policies(as, config);
@@ -424,6 +483,12 @@ int autoscaling_apply_file(struct autoscaling *as, const json_t *config, struct 
 	json_array_foreach (doc_array(config, "LifecycleHooks"), i, input) {
 		if (apply_hook(as, input, err) < 0) {
 			err_wrap(err, "LifecycleHooks[%zu]: ", i);
+			return -1;
+		}
+	}
+	json_array_foreach (doc_array(config, "WarmPools"), i, input) {
+		if (apply_pool(as, input, err) < 0) {
+			err_wrap(err, "WarmPools[%zu]: ", i);
 			return -1;
 		}
 	}

@@ -147,3 +147,26 @@ def test_a_mixed_policy_and_a_pool_exclude_each_other(scaler):
         scaler.api.update_auto_scaling_group,
         MixedInstancesPolicy=mixed,
     )
+
+
+def test_the_files_pool_comes_changes_and_goes_with_it(ec2, start_scaler):
+    pool = {"AutoScalingGroupName": "web", "MinSize": 1, "MaxGroupPreparedCapacity": 0}
+    scaler = start_scaler(ec2.url, {**DOCUMENT, "WarmPools": [pool]})
+    wait_states(scaler, "Warmed:Stopped")
+
+    def reload(pools):
+        scaler.document["WarmPools"] = pools
+        scaler.write()
+        n = scaler.program.log().count("reloaded")
+        scaler.program.send(signal.SIGHUP)
+        wait_for(lambda: scaler.program.log().count("reloaded") > n, 10, "the file")
+
+    reload([{"AutoScalingGroupName": "web", "MinSize": 2, "PoolState": "Running"}])
+    assert scaler.group()["WarmPoolConfiguration"] == {
+        "MinSize": 2,
+        "PoolState": "Running",
+    }
+    wait_states(scaler, "Warmed:Running", "Warmed:Stopped")
+    reload([])
+    wait_for(lambda: "WarmPoolConfiguration" not in scaler.group(), 10, "no pool")
+    assert len(ec2.running()) == 2
