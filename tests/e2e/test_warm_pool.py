@@ -12,7 +12,8 @@ imds="$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest"
     token=$(curl -s -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" "$imds/api/token")
     state=$(curl -sf -H "X-aws-ec2-metadata-token: $token" \\
       "$imds/meta-data/autoscaling/target-lifecycle-state") || state=unknown
-    echo "$state" > target
+    echo "$state" > target.new
+    mv target.new target
   done
 ) &
 exec /usr/bin/python3 -m http.server --bind "$HOST" 8000
