@@ -1,5 +1,5 @@
 /*
- * The security policies of HTTPS listeners, as AWS documents them (alb.md 8.3, 8.4): a constant
+ * The security policies of HTTPS listeners, as AWS documents them: a constant
  * list, for who asks what there would be.  albatross-lb has no HTTPS listeners yet.
  */
 #include <string.h>

@@ -1,5 +1,5 @@
 /*
- * The attributes of target groups (alb.md 3.1), and which of them exclude each other.  Those that
+ * The attributes of target groups, and which of them exclude each other.  Those that
  * start with health_check. are ours, and routing.http.hold_seconds: AWS has none of that name.
  */
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
  * How many targets of a group are in which condition, and whether they are enough: what the metrics
- * by target group say of its hosts (alb.md 10, 3.8).  Control thread only.
+ * by target group say of its hosts.  Control thread only.
  */
 #ifndef LB_CONTROL_HOST_COUNTS_H
 #define LB_CONTROL_HOST_COUNTS_H

@@ -33,7 +33,7 @@ static void add_one(const struct metric_context *context, const char *name, cons
 	json_array_append_new(context->data, datum);
 }
 
-/* Which dimensions beside at: alb.md 10. */
+/* Which dimensions, beside at. */
 enum zones { WITH_AND_WITHOUT_ZONE, WITHOUT_ZONE, WITH_ZONE /* if it is known */ };
 
 static void add_in_zones(const struct metric_context *context, const char *name, const char *unit,

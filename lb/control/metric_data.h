@@ -1,6 +1,6 @@
 /*
  * From counters to CloudWatch's MetricData: which metrics, with which dimensions, and
- * which of them also when nothing happened (alb.md 10).  Pure.
+ * which of them also when nothing happened.  Pure.
  */
 #ifndef LB_CONTROL_METRIC_DATA_H
 #define LB_CONTROL_METRIC_DATA_H

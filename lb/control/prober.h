@@ -1,5 +1,5 @@
 /*
- * Active health checks with libcurl (alb.md 4.2): first probe at once, the next at a random
+ * Active health checks with libcurl: first probe at once, the next at a random
  * part of the interval, then one an interval, from start to start.  A bounded number run at a time;
  * the others wait their turn.  Control thread only.
  */

@@ -1,5 +1,5 @@
 /*
- * The health check log: one line a probe, in ALB's field order (alb.md 9.4; AWS "Health check
+ * The health check log: one line a probe, in ALB's field order (AWS "Health check
  * logs for your Application Load Balancer").  Control thread; lines are written as they come.
  */
 #ifndef LB_OBSERVE_HEALTH_LOG_H

@@ -1,6 +1,6 @@
 /*
  * Which target and which target group a client is bound to, for one exchange: reads the stickiness
- * cookies of the request, and makes those of the response (alb.md 3.9).  Worker's thread.  What
+ * cookies of the request, and makes those of the response.  Worker's thread.  What
  * cookies are, lb/routing/sticky.h knows; who is a candidate, lb/routing/balance.h.
  */
 #ifndef LB_PROXY_AFFINITY_H

@@ -1,5 +1,5 @@
 /*
- * Automatic Target Weights (alb.md 3.5): which targets fail more often than their peers, and how
+ * Automatic Target Weights: which targets fail more often than their peers, and how
  * little traffic these get while that lasts.  Pure: the caller counts, every ANOMALY_WINDOW_MS.
  * AWS does not tell its formula; ours is a one-sided test of the target's failure rate against
  * that of its peers, over counts that halve each window.

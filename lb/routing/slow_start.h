@@ -1,5 +1,5 @@
 /*
- * Slow start (alb.md 3.6): who enters it, and what share of the traffic a target gets in it.
+ * Slow start: who enters it, and what share of the traffic a target gets in it.
  * Pure: the time is handed in.
  */
 #ifndef LB_ROUTING_SLOW_START_H

@@ -1,5 +1,5 @@
 /*
- * Stickiness cookies (alb.md 3.9): what a client is bound to, sealed with AES-256-GCM, so that
+ * Stickiness cookies: what a client is bound to, sealed with AES-256-GCM, so that
  * nobody else can read or make one.  One cookie remembers a few bindings, newest first: of a
  * target group to a target (AWSALB, AWSALBAPP-0), of a forward action to a target group
  * (AWSALBTG).  What is forged, garbled or of another kind reads as if it were not there.

@@ -1,5 +1,5 @@
 /*
- * Availability zones (alb.md 3.8, 1.7): which targets a load balancer in one zone sends to.  Pure.
+ * Availability zones: which targets a load balancer in one zone sends to.  Pure.
  */
 #ifndef LB_ROUTING_ZONES_H
 #define LB_ROUTING_ZONES_H

@@ -58,7 +58,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("00000004000000000
 
 
 def test_c14_18_http2_without_tls_is_505(start_lb, backends):
-    """alb.md 7.1: an HTTP/2 preface on an HTTP/1 connection."""
+    """An HTTP/2 preface on an HTTP/1 connection."""
     backend = backends()
     lb = start_lb(backend)
     with lb.wire() as wire:

@@ -61,7 +61,7 @@ def explain(lb, url="/", *headers, **more):
 
 
 def test_c14_6_conditions_of_every_kind_choose_the_rule(start_lb):
-    """alb.md 14, 6: case, wildcards, any and all, the default."""
+    """Case, wildcards, any and all, the default."""
     lb = start_lb(
         actions=fixed(404),
         rules=[
@@ -200,8 +200,6 @@ def test_transform_replaces_only_what_matched_and_survives_a_long_url(
 
 
 def test_c14_7_redirect_fills_in_the_keywords(start_lb):
-    """alb.md 14, 7."""
-
     def to(**config):
         return [
             {"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301", **config}}
@@ -238,7 +236,6 @@ def test_c14_7_redirect_fills_in_the_keywords(start_lb):
 
 
 def test_c14_9_weighted_groups_share_and_zero_gets_nothing(start_lb, backends):
-    """alb.md 14, 9."""
     one, two, three = backends(3)
     config = {
         "TargetGroups": [

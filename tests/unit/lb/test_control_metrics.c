@@ -81,7 +81,7 @@ static void quiet_seconds_report_only_what_is_always_reported(void **state)
 	json_decref(context.data);
 }
 
-/* alb.md 10: rules have no zone, odd headers nothing but one. */
+/* Rules have no zone, odd headers nothing but one. */
 static void c14_20_metrics_have_the_dimensions_of_the_table(void **state)
 {
 	static struct group_counters counts;

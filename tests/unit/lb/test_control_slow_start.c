@@ -1,5 +1,5 @@
 /*
- * Who enters slow start and who leaves it (lb/control/registry_watch.h, alb.md 3.6).
+ * Who enters slow start and who leaves it (lb/control/registry_watch.h).
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -58,7 +58,7 @@ static void assert_host(const char *request, bool preserves, const char *port, c
 		fail_msg("%sis sent on as\n%sand has no %s", request, out, line);
 }
 
-/* alb.md 6.3, row by row */
+/* What ALB makes of Host: port, case, absolute target, preserve_host_header. */
 static void c14_2_host_follows_the_table(void **state)
 {
 	(void)state;
@@ -94,7 +94,6 @@ static void assert_trace(const char *header, const char *expected)
 	assert_memory_equal(trace.at, expected, trace.len);
 }
 
-/* alb.md 6.5 */
 static void c14_4_trace_id_follows_the_rules(void **state)
 {
 	static char large[9000];
@@ -179,7 +178,7 @@ static void generated_page(unsigned status, bool keeps_alive, bool hides_server)
 	*writer.at = '\0';
 }
 
-/* alb.md 7.2: the whole of one, and the logged sizes of two. */
+/* The whole of one, and the logged sizes of two. */
 static void c14_1_generated_pages_are_albs_to_the_byte(void **state)
 {
 	(void)state;
