@@ -109,14 +109,14 @@ json_t *handle_SetInstanceProtection(void *context, const struct aws_call *call,
 
 /* ---- out ---- */
 
-/* How many of them count as capacity. */
-static int count_live(struct instance *const found[], int n)
+/* What they count for in the group's capacity. */
+static int count_units(struct instance *const found[], int n)
 {
-	int live = 0;
+	int units = 0;
 
 	for (int i = 0; i < n; i++)
-		live += instance_is_live(found[i]);
-	return live;
+		units += instance_is_live(found[i]) ? instance_units(found[i]) : 0;
+	return units;
 }
 
 static json_t *take_out(struct autoscaling *as, struct group *group, const json_t *input,
@@ -124,13 +124,13 @@ static json_t *take_out(struct autoscaling *as, struct group *group, const json_
 {
 	bool decrements = doc_bool(input, "ShouldDecrementDesiredCapacity", false);
 	struct instance *found[LISTS_MAX] = {NULL};
-	int n = find_all(group, input, IDS_MAX, found, error), live;
+	int n = find_all(group, input, IDS_MAX, found, error), units;
 	json_t *shown;
 
 	if (n < 0 || check_states(found, n, INSTANCE_IN_SERVICE, is_for_good, error) < 0)
 		return NULL;
-	live = count_live(found, n);
-	if (decrements && group->desired - live < group->min)
+	units = count_units(found, n);
+	if (decrements && group->desired - units < group->min)
 		return out_of_limits(group, is_for_good ? "detach" : "place into standby", n,
 				     error);
 	shown = json_array();
@@ -142,7 +142,7 @@ static json_t *take_out(struct autoscaling *as, struct group *group, const json_
 			json_array_append_new(shown, activity_describe(as->engine, activity));
 	}
 	if (decrements)
-		shift_desired(group, -live);
+		shift_desired(group, -units);
 	return reply_written(as, json_pack("{s:o}", "Activities", shown), error);
 }
 
@@ -185,13 +185,16 @@ json_t *handle_ExitStandby(void *context, const struct aws_call *call, const jso
 	struct group *group = reply_group(as, input, error);
 	struct instance *found[LISTS_MAX] = {NULL};
 	int n = group ? find_all(group, input, IDS_MAX, found, error) : -1;
+	int units = 0;
 	json_t *shown;
 
 	(void)call;
 	if (n < 0 || check_launch(group, error) < 0 ||
 	    check_states(found, n, INSTANCE_STANDBY, false, error) < 0)
 		return NULL;
-	if (group->desired + n > group->max)
+	for (int i = 0; i < n; i++)
+		units += instance_units(found[i]);
+	if (group->desired + units > group->max)
 		return out_of_limits(group, "move out of standby", n, error);
 	shown = json_array();
 	for (int i = 0; i < n; i++) {
@@ -201,7 +204,7 @@ json_t *handle_ExitStandby(void *context, const struct aws_call *call, const jso
 		if (activity)
 			json_array_append_new(shown, activity_describe(as->engine, activity));
 	}
-	shift_desired(group, n);
+	shift_desired(group, units);
 	return reply_written(as, json_pack("{s:o}", "Activities", shown), error);
 }
 

@@ -384,6 +384,8 @@ json_t *activity_describe(const struct engine *engine, const struct activity *ac
 json_t *attachment_describe(const struct attachment *attachment);
 
 bool instance_is_live(const struct instance *instance); /* Pending or InService */
+/* What it counts for in a capacity: its type's weight, else 1. */
+int instance_units(const struct instance *instance);
 /* InService, Standby, warm or retained. */
 bool instance_is_settled(const struct instance *instance);
 /* "Pending:Wait"; returns text. */

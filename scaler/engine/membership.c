@@ -55,7 +55,8 @@ struct activity *engine_take_out(struct engine *engine, struct group *group,
 				 struct instance *instance, bool is_for_good, int64_t now_ms)
 {
 	const struct way *way = is_for_good ? &to_detached : &to_standby;
-	int actual = group_actual(group), after = actual - instance_is_live(instance);
+	int units = instance_is_live(instance) ? instance_units(instance) : 0;
+	int actual = group_actual(group), after = actual - units;
 	char cause[CAUSE_MAX] = "";
 
 	cause_add(cause, now_ms,
@@ -118,7 +119,7 @@ struct activity *engine_exit_standby(struct engine *engine, struct group *group,
 	cause_add(cause, now_ms,
 		  "instance %s was moved out of standby in response to a user request, increasing "
 		  "the capacity from %d to %d",
-		  instance->id, actual, actual + 1);
+		  instance->id, actual, actual + instance_units(instance));
 	return enter(engine, group, instance, cause, "Moving EC2 instance out of Standby", now_ms);
 }
 

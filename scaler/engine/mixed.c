@@ -168,6 +168,11 @@ bool mixed_is_fixed(const json_t *object)
 
 /* ---- what there is ---- */
 
+static int least(int a, int b)
+{
+	return a < b ? a : b;
+}
+
 struct mixed_units mixed_count(const struct group *group)
 {
 	const struct instance *instance;
@@ -212,6 +217,21 @@ void mixed_reweigh(struct group *group)
 		instance->is_dirty |= weight != instance->weight;
 		instance->weight = weight;
 	}
+}
+
+void mixed_weigh(struct group *group, struct instance *instance)
+{
+	const json_t *policy = group_mixed(group);
+	int place, more;
+	const json_t *override = mixed_override(policy, instance->type, &place);
+
+	if (!mixed_has_weights(policy))
+		return;
+	instance->weight = mixed_weight(override);
+	more = least(instance->weight - 1, group->max - group->desired);
+	if (more > 0)
+		group->desired += more;
+	group->is_dirty = true;
 }
 
 static bool is_same_template(const json_t *spec, const struct instance *instance)

@@ -36,6 +36,9 @@ enum mixed_excess { MIXED_FITS, MIXED_EXCESS_ON_DEMAND, MIXED_EXCESS_SPOT };
 enum mixed_excess mixed_excess(const struct group *group);
 /* A new policy gives the types other weights: the instances there are take them too. */
 void mixed_reweigh(struct group *group);
+/* One was attached as a unit, and EC2 has told its type: it counts for that type's weight, in the
+ * desired capacity too. */
+void mixed_weigh(struct group *group, struct instance *instance);
 /* Is the instance what the policy would launch, as far as is known? */
 bool mixed_matches(const struct group *group, const struct instance *instance);
 /* < 0: a fits the allocation strategy of its market less than b, so it goes first. */

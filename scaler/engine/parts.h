@@ -74,8 +74,6 @@ void group_read_zones(struct group *group);
 void policy_free(struct policy *policy);
 
 /* instance.c */
-/* What it counts for in a capacity: its type's weight, else 1. */
-int instance_units(const struct instance *instance);
 /* [{Name: InstanceId, Value}], borrowed; NULL without memory. */
 const json_t *instance_dimensions(struct instance *instance);
 MUST_CHECK struct instance *instance_new(struct group *group);

@@ -209,12 +209,13 @@ struct activity *engine_terminate_instance(struct engine *engine, struct group *
 					   int64_t now_ms, struct err *err)
 {
 	char cause[CAUSE_MAX] = "";
-	int actual = group_actual(group), after = actual - instance_is_live(instance);
+	int units = instance_is_live(instance) ? instance_units(instance) : 0;
+	int actual = group_actual(group), after = actual - units;
 	struct activity *activity;
 
 	/* Who stands by is no part of the capacity. */
 	decrements_desired &= after < actual;
-	if (decrements_desired && group->desired - 1 < group->min) {
+	if (decrements_desired && group->desired - units < group->min) {
 		err_set(err, ERANGE,
 			"Currently, desiredSize equals minSize (%d). Terminating instance without "
 			"replacement will violate group's min size constraint. Either set "
@@ -234,7 +235,7 @@ struct activity *engine_terminate_instance(struct engine *engine, struct group *
 		return NULL;
 	}
 	if (decrements_desired) {
-		group->desired--;
+		group->desired -= units;
 		group->is_dirty = true;
 	}
 	return activity;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "scaler/engine/parts.h"
+#include "scaler/engine/mixed.h"
 
 enum {
 	GONE_MISSES = 3,
@@ -155,8 +155,10 @@ static void see_one(struct group *group, const json_t *ec2, int64_t asked_ms, in
 			group->launched++;
 		}
 	}
-	if (instance && instance->is_attached && !instance->zone[0])
+	if (instance && instance->is_attached && !instance->zone[0]) {
 		launch_take_facts(instance, ec2);
+		mixed_weigh(group, instance);
+	}
 	if (instance && instance->is_attached && !instance->is_tagged)
 		instance->is_tagged = instance->is_dirty = true; /* or it would not be listed */
 	if (instance) {

@@ -235,6 +235,54 @@ static void new_weights_hold_for_the_instances_there_are(void **state)
 	world_free(world);
 }
 
+static struct instance *first_of(const struct world *world)
+{
+	return TAILQ_FIRST(&world->group->instances);
+}
+
+static void who_is_ended_takes_its_weight_along(void **state)
+{
+	struct world *world = mixed_world(
+	    8, "[{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"4\"}]", "{}");
+	struct err err = {0};
+
+	(void)state;
+	world_pass(world, 3);
+	assert_non_null(engine_terminate_instance(world->engine, world->group, first_of(world),
+						  true, world->now_ms, &err));
+	assert_int_equal(world->group->desired, 4);
+	world->group->min = 2;
+	world_pass(world, 5);
+	assert_null(engine_terminate_instance(world->engine, world->group, first_of(world), true,
+					      world->now_ms, &err));
+	assert_int_equal(world->group->desired, 4);
+	assert_int_equal(group_actual(world->group), 4);
+	world_free(world);
+}
+
+static void who_is_attached_counts_for_the_weight_of_its_type(void **state)
+{
+	struct world *world =
+	    mixed_world(4, "[{\"InstanceType\": \"t2.micro\", \"WeightedCapacity\": \"2\"}]", "{}");
+	const char *id = "i-0123456789abcdef0";
+	struct err err = {0};
+
+	(void)state;
+	world_pass(world, 3);
+	world->foreign =
+	    json_pack("{s:s, s:s, s:s, s:s, s:{s:s}, s:{s:s}}", "InstanceId", id, "InstanceType",
+		      "t2.micro", "SubnetId", "subnet-a", "LaunchTime", "2026-08-07T09:00:00Z",
+		      "Placement", "AvailabilityZone", "us-east-1a", "State", "Name", "running");
+	assert_int_equal(
+	    engine_attach_instance(world->engine, world->group, id, world->now_ms, &err), 0);
+	world->group->desired++;
+	world_pass(world, 5);
+	assert_int_equal(world->group->desired, 6);
+	assert_int_equal(group_actual(world->group), 6);
+	assert_int_equal(count(world, NULL, NULL, NULL), 3);
+	world_free(world);
+}
+
 /* ---- strategies ---- */
 
 static void on_demand_types_are_taken_in_their_order_or_by_price(void **state)
@@ -486,7 +534,8 @@ static void balanced_only_accepts_a_shortfall(void **state)
 	world_free(world);
 }
 
-/* 5 calls at once, then two a second; a thousand instances are not many more calls than it takes. */
+/* 5 calls at once, then two a second; a thousand instances are not many more calls than it takes.
+ */
 static void calls_are_no_more_than_ec2_takes(void **state)
 {
 	struct world *world = world_new(0, 1000, 0);
@@ -665,6 +714,8 @@ int main(void)
 	    cmocka_unit_test(a_decrement_smaller_than_the_overshoot_does_nothing),
 	    cmocka_unit_test(a_light_instance_goes_where_a_heavy_one_is_too_much),
 	    cmocka_unit_test(new_weights_hold_for_the_instances_there_are),
+	    cmocka_unit_test(who_is_ended_takes_its_weight_along),
+	    cmocka_unit_test(who_is_attached_counts_for_the_weight_of_its_type),
 	    cmocka_unit_test(on_demand_types_are_taken_in_their_order_or_by_price),
 	    cmocka_unit_test(the_lowest_price_is_that_of_a_unit),
 	    cmocka_unit_test(the_files_prices_win),
