@@ -333,8 +333,10 @@ void rim_set_templates(struct rim *rim, const json_t *templates)
 
 	/* Groups whose template has changed try again at once. */
 	if (rim->templates && !json_equal(rim->templates, templates)) {
-		TAILQ_FOREACH (group, &rim->engine->groups, link)
+		TAILQ_FOREACH (group, &rim->engine->groups, link) {
 			breaker_reset(group);
+			pools_forget(group);
+		}
 	}
 	json_decref(rim->templates);
 	rim->templates = json_deep_copy(templates);

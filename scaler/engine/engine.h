@@ -221,6 +221,8 @@ MUST_CHECK int engine_attach_instance(struct engine *engine, struct group *group
 const json_t *group_config(const struct group *group);
 /* Launches are tried again at once: the template, the zones or a person's mind has changed. */
 void breaker_reset(struct group *group);
+/* What had no room may have it now: all are asked again. */
+void pools_forget(struct group *group);
 /* Why launches are held, in a sentence put into text, which is returned; NULL: they are not. */
 const char *breaker_hold(const struct group *group, int64_t now_ms, char text[MESSAGE_MAX]);
 

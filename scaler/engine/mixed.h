@@ -83,7 +83,6 @@ void pool_failed(struct group *group, const struct pool *pool, int64_t now_ms);
 /* EC2 wants instances of it back: no reason not to ask, but one to prefer others. */
 void pool_interrupted(struct group *group, const struct pool *pool, int64_t now_ms);
 void pool_succeeded(struct group *group, const struct pool *pool);
-void pools_forget(struct group *group);
 bool pool_is_open(const struct group *group, const struct pool *pool, int64_t now_ms);
 /* How much trouble there was lately: 0 none; it halves every half hour. */
 int pool_trouble(const struct group *group, const struct pool *pool, int64_t now_ms);

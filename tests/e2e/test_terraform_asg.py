@@ -99,3 +99,35 @@ def test_a_warm_pool_converges_changes_and_goes(lab, programs):
     tf.apply()
     tf.destroy()
     assert api.describe_auto_scaling_groups()["AutoScalingGroups"] == []
+
+
+@pytest.mark.timeout(900)
+def test_a_group_of_several_types_converges_changes_and_goes(lab, programs):
+    tf = terraform.Terraform(pathlib.Path(programs.folder) / "tf", lab.aws)
+    source = SOURCE.with_name("mixed.tf").read_text()
+    tf.write(source).init().apply()
+    tf.plan_is_empty()
+    api = lab.client("autoscaling")
+    [group] = api.describe_auto_scaling_groups()["AutoScalingGroups"]
+    weights = {i["InstanceType"]: i["WeightedCapacity"] for i in group["Instances"]}
+    assert weights.items() <= {"t3.micro": "1", "t3.small": "2"}.items()
+    markets = {i.get("InstanceLifecycle") for i in lab.running_instances()}
+    assert markets == {None, "spot"}
+    tf.variables(changed=True)
+    assert [how for how in tf.plan().values()] == [["update"]]
+    tf.apply()
+    tf.plan_is_empty()
+    shared.wait_for(
+        lambda: api.describe_instance_refreshes(AutoScalingGroupName="web")[
+            "InstanceRefreshes"
+        ][0]["Status"]
+        == "Successful",
+        240,
+        "the refresh",
+        interval=1,
+    )
+    [group] = api.describe_auto_scaling_groups()["AutoScalingGroups"]
+    kinds = {i["InstanceType"] for i in group["Instances"]}
+    assert "t3.small" not in kinds
+    tf.destroy()
+    assert api.describe_auto_scaling_groups()["AutoScalingGroups"] == []
