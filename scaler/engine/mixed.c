@@ -192,11 +192,13 @@ struct mixed_units mixed_count(const struct group *group)
 enum mixed_excess mixed_excess(const struct group *group)
 {
 	const json_t *policy = group_mixed(group);
-	struct mixed_units units = mixed_count(group);
-	int on_demand = mixed_on_demand(policy, group->desired);
+	struct mixed_units units;
+	int on_demand;
 
 	if (!policy)
 		return MIXED_FITS;
+	units = mixed_count(group);
+	on_demand = mixed_on_demand(policy, group->desired);
 	if (units.on_demand > on_demand)
 		return MIXED_EXCESS_ON_DEMAND;
 	return units.spot > group->desired - on_demand ? MIXED_EXCESS_SPOT : MIXED_FITS;

@@ -163,12 +163,32 @@ static bool goes_before(const struct tick *tick, const struct group *group,
 	return order ? order < 0 : strcmp(a->id, b->id) < 0;
 }
 
+static bool is_in_excess(enum mixed_excess excess, const struct instance *instance)
+{
+	return excess == (instance->is_spot ? MIXED_EXCESS_SPOT : MIXED_EXCESS_ON_DEMAND);
+}
+
+/* Where the market over its share has only too heavy ones, the other need not give for it. */
+static enum mixed_excess only_market(const struct group *group)
+{
+	enum mixed_excess excess = mixed_excess(group);
+	const struct instance *instance;
+
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (is_candidate(instance) && is_in_excess(excess, instance))
+			return excess;
+	}
+	return MIXED_FITS;
+}
+
 struct instance *terminate_choose(const struct tick *tick, const struct group *group, int units)
 {
+	enum mixed_excess only = only_market(group);
 	struct instance *instance, *best = NULL;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		bool fits = is_candidate(instance) && instance_units(instance) <= units;
+		bool fits = is_candidate(instance) && instance_units(instance) <= units &&
+			    (only == MIXED_FITS || is_in_excess(only, instance));
 
 		if (fits && (!best || goes_before(tick, group, instance, best)))
 			best = instance;

@@ -556,6 +556,62 @@ static void calls_are_no_more_than_ec2_takes(void **state)
 	world_free(world);
 }
 
+/* ---- crashes ---- */
+
+/* Killed after a commit, with what was handed out lost. */
+static void die(struct world *world)
+{
+	struct actions actions = {0};
+
+	world_tick_only(world, &actions);
+	actions_fini(&actions);
+	world_restart(world);
+}
+
+static int market_units(const struct world *world, bool is_spot)
+{
+	struct mixed_units units = mixed_count(world->group);
+
+	return is_spot ? units.spot : units.on_demand;
+}
+
+/* Up, without room for some, down again: wherever it is killed, twice, all is accounted for. */
+static void killed_at_every_step_a_mixed_group_is_as_it_should_be(void **state)
+{
+	(void)state;
+	for (int step = 0; step < 24; step++) {
+		struct world *world =
+		    mixed_world(10,
+				"[{\"InstanceType\": \"m5.large\", \"WeightedCapacity\": \"1\"}, "
+				"{\"InstanceType\": \"m5.xlarge\", \"WeightedCapacity\": \"2\"}]",
+				HALF_SPOT);
+		const struct instance *instance;
+
+		world->full_type = "m5.large";
+		world->full_market = "spot";
+		world->room = 2;
+		for (int i = 0; i < 24; i++) {
+			if (i == step || i == step + 3)
+				die(world);
+			world->loses_run_answers = i == step + 1;
+			if (i == 12)
+				set_desired(world, 6);
+			world_pass(world, 1);
+		}
+		world->loses_run_answers = false;
+		world->room = 0;
+		world_restart(world); /* an answer that was lost is waited for by who asked */
+		world_pass(world, 200);
+		TAILQ_FOREACH (instance, &world->group->instances, link)
+			assert_true(instance_is_settled(instance));
+		assert_in_range(group_actual(world->group), 6, 7);
+		assert_int_equal(count(world, NULL, NULL, NULL), world_in_state(world, "running"));
+		assert_int_equal(market_units(world, false), 3);
+		assert_in_range(market_units(world, true), 3, 4);
+		world_free(world);
+	}
+}
+
 /* ---- scale-in ---- */
 
 static void the_market_over_its_share_gives_first(void **state)
@@ -734,6 +790,7 @@ int main(void)
 		fewer_instances_than_asked_for_are_taken_and_the_rest_sought_elsewhere),
 	    cmocka_unit_test(balanced_only_accepts_a_shortfall),
 	    cmocka_unit_test(calls_are_no_more_than_ec2_takes),
+	    cmocka_unit_test(killed_at_every_step_a_mixed_group_is_as_it_should_be),
 	    cmocka_unit_test(the_market_over_its_share_gives_first),
 	    cmocka_unit_test(the_allocation_strategy_policy_ends_what_fits_least),
 	    cmocka_unit_test(a_refresh_brings_another_policy_and_skips_what_matches_it),
