@@ -217,6 +217,13 @@ static bool is_plainly_even(const struct group *group)
 	return most - least <= 1;
 }
 
+/* Would the next one be from the warm pool, where it is, because none may be launched first? */
+static bool is_for_the_pool(const struct group *group)
+{
+	return warm_count(group) > 0 &&
+	       replace_bounds(group, REPLACE_CROWDED).ceiling <= group->desired;
+}
+
 static enum balance_state move_one(struct tick *tick, struct group *group)
 {
 	const char *to, *from;
@@ -240,7 +247,7 @@ static enum balance_state move_one(struct tick *tick, struct group *group)
 		return BALANCE_PROTECTED;
 	if (!has_budget(group, tick->now_ms))
 		return BALANCE_SPENT;
-	if (room(group, REPLACE_CROWDED) <= 0 ||
+	if (room(group, REPLACE_CROWDED) <= 0 || is_for_the_pool(group) ||
 	    tick->now_ms - group->uneven_since_ms < SETTLE_MS || !is_settled(group, tick->now_ms))
 		return BALANCE_WAITING;
 	replace_mark(idlest(tick, group, from), REPLACE_CROWDED, "");
@@ -276,7 +283,7 @@ static void revise(struct tick *tick, struct group *group)
 void balance_run(struct tick *tick, struct group *group)
 {
 	if (!group->has_zones || group_is_suspended(group, "AZRebalance") ||
-	    !replace_may_begin(group)) {
+	    !replace_may_begin(group, tick->now_ms)) {
 		replace_forget(group, REPLACE_STRANDED);
 		replace_forget(group, REPLACE_CROWDED);
 		group->balance = BALANCE_OFF;

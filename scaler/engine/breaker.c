@@ -47,7 +47,7 @@ static const struct instance *probe_of(const struct group *group)
 	const struct instance *instance;
 
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		if (instance_is_live(instance) && !instance->is_proven)
+		if (instance_is_live(instance) && !instance->is_proven && !instance->is_unhealthy)
 			return instance;
 	}
 	return NULL;
@@ -60,6 +60,11 @@ int breaker_may_launch(const struct group *group, int needed, int64_t now_ms)
 	if (!breaker_is_open(group))
 		return needed;
 	return probe_of(group) ? 0 : 1;
+}
+
+bool breaker_holds(const struct group *group, int64_t now_ms)
+{
+	return group->breaker.row > 0 && (group->breaker.after_ms > now_ms || probe_of(group));
 }
 
 static void keep(struct group *group, const struct instance *instance)

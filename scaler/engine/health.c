@@ -153,7 +153,8 @@ static bool may_replace_condemned(const struct tick *tick, const struct group *g
 	if (!instance->is_proven)
 		return true;
 	/* Without launches that work there would be one less. */
-	if (group->breaker.row > 0)
+	if (breaker_holds(group, tick->now_ms) ||
+	    (group->breaker.row > 0 && group_actual(group) < group->desired))
 		return false;
 	if (group->fleet.state == FLEET_PROBED)
 		return replace_count(group, REPLACE_UNHEALTHY) == 0 && group->replacing == 0;

@@ -131,7 +131,7 @@ void lifetime_run(struct tick *tick, struct group *group)
 	bool is_protected;
 	int room;
 
-	if (plan.lifetime_ms == 0 || !replace_may_begin(group)) {
+	if (plan.lifetime_ms == 0 || !replace_may_begin(group, tick->now_ms)) {
 		replace_forget(group, REPLACE_AGED);
 		return;
 	}

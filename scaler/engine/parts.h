@@ -113,6 +113,9 @@ void breaker_succeeded(struct group *group, const struct instance *instance);
 void breaker_launched(struct group *group); /* a launch has been decided */
 /* Three in a row have failed: launches are probes. */
 bool breaker_is_open(const struct group *group);
+/* Launches have failed, and the next one is waited for or being watched.  (When it might be tried
+ * but nobody needs one, nothing is held.) */
+bool breaker_holds(const struct group *group, int64_t now_ms);
 /* Does it stay, drained, to be looked at? */
 bool breaker_keeps(const struct group *group, const struct instance *instance, int64_t now_ms);
 /* How long to wait after so many failures before this one: for other things that are tried again,

@@ -375,7 +375,8 @@ static void replace_some(struct tick *tick, struct group *group, json_t *refresh
 	if (group->surge < 0)
 		group->surge = 0;
 	/* While launches fail nothing more is taken away. */
-	if (group->breaker.row > 0)
+	if (breaker_holds(group, tick->now_ms) ||
+	    (group->breaker.row > 0 && group_actual(group) < group->desired))
 		return;
 	/* Those on their way out are not healthy any more, and their successors not yet. */
 	if (fits)

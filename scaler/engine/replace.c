@@ -44,6 +44,9 @@ struct replace_bounds replace_bounds(const struct group *group, enum replace_rea
 	if (policy) {
 		bounds.floor = ceil_percent(desired, doc_int(policy, "MinHealthyPercentage", 90));
 		bounds.ceiling = max > 100 ? ceil_percent(desired, max) : desired;
+		/* What is missing comes from the warm pool, whatever the zone: no gain. */
+		if (reason == REPLACE_CROWDED && warm_count(group) > 0)
+			bounds.floor = desired;
 		return bounds;
 	}
 	switch (reason) {
@@ -100,11 +103,11 @@ void replace_forget(struct group *group, enum replace_reason reason)
 	}
 }
 
-bool replace_may_begin(const struct group *group)
+bool replace_may_begin(const struct group *group, int64_t now_ms)
 {
 	return !group->is_deleting && !group_is_suspended(group, "Launch") &&
 	       !group_is_suspended(group, "Terminate") && !group_is_refreshing(group) &&
-	       group->breaker.row == 0;
+	       !breaker_holds(group, now_ms);
 }
 
 /* ---- who is how ---- */

@@ -16,7 +16,7 @@ void replace_mark(struct instance *instance, enum replace_reason reason, const c
 /* The reason holds no more: marks go, unless a successor is there already. */
 void replace_forget(struct group *group, enum replace_reason reason);
 /* May anything that can wait be begun now? */
-bool replace_may_begin(const struct group *group);
+bool replace_may_begin(const struct group *group, int64_t now_ms);
 
 /* Units of capacity: never fewer ready than floor, never more live than ceiling. */
 struct replace_bounds {

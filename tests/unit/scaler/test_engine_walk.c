@@ -3,7 +3,7 @@
  * invariants hold at every step, and when nothing more is asked the group comes to rest as it
  * should be.
  */
-#include "scaler/engine/parts.h"
+#include "scaler/engine/replace.h"
 #include "tests/unit/scaler/engine_world.h"
 
 enum { WALKS = 80, STEPS = 250, MAX_SIZE = 8 };
@@ -195,11 +195,60 @@ static void fault(struct world *world)
 	world->stop_error = dice(4) == 0 ? "UnsupportedOperation" : NULL;
 }
 
+static void maintain(struct world *world)
+{
+	json_t *policy = json_pack("{s:i, s:i}", "MinHealthyPercentage", 50 + dice(51),
+				   "MaxHealthyPercentage", 100 + dice(51));
+
+	json_object_set_new(world->group->document, "InstanceMaintenancePolicy", policy);
+	if (dice(2))
+		json_object_del(world->group->document, "InstanceMaintenancePolicy");
+}
+
+/* The load balancer's check fails for one, or for all, or for nobody any more. */
+static void sicken(struct world *world)
+{
+	const char *state = dice(2) ? "unhealthy" : "healthy", *id;
+	const struct instance *one = any(world, INSTANCE_IN_SERVICE);
+	bool is_for_all = dice(3) == 0;
+	json_t *target;
+
+	json_object_foreach (world->targets, id, target) {
+		bool is_it = one && strcmp(one->id, id) == 0;
+
+		if (strcmp(json_string_value(target), "draining") != 0 && (is_for_all || is_it))
+			json_object_set_new(world->targets, id, json_string(state));
+	}
+	world->sickly = dice(4) == 0 ? "unhealthy" : NULL;
+}
+
+static void rezone(struct world *world)
+{
+	int gone = dice(4);
+	json_t *subnets =
+	    json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "AvailabilityZone", "us-east-1a",
+		      "SubnetId", "subnet-a", "AvailabilityZone", "us-east-1b", "SubnetId",
+		      "subnet-b", "AvailabilityZone", "us-east-1c", "SubnetId", "subnet-c");
+
+	if (gone < 3)
+		json_array_remove(subnets, (size_t)gone);
+	engine_zones_seen(world->group, subnets);
+	json_decref(subnets);
+}
+
+static void age(struct world *world)
+{
+	json_object_set_new(world->group->document, "MaxInstanceLifetime",
+			    json_integer(dice(2) ? 86400 : 0));
+	if (dice(3) == 0)
+		world->now_ms += 80000LL * 1000;
+}
+
 static void ask(struct world *world)
 {
 	static void (*const wishes[])(struct world *) = {
-	    stand_by, come_back, resize,   relimit, suspend, hook, refresh,
-	    hurt,     protect,   schedule, die,     fault,   pool};
+	    stand_by, come_back, resize, relimit, suspend,  hook,   refresh, hurt, protect,
+	    schedule, die,       fault,  pool,    maintain, sicken, rezone,  age};
 
 	wishes[dice((int)(sizeof wishes / sizeof wishes[0]))](world);
 	save(world);
@@ -238,10 +287,20 @@ static void rest(struct world *world)
 {
 	struct instance *instance;
 	struct err err = {0};
+	json_t *target;
+	const char *id;
 
 	world->is_ec2_down = world->loses_run_answers = false;
+	world->sickly = NULL;
+	json_object_foreach (world->targets, id, target)
+		if (strcmp(json_string_value(target), "draining") != 0)
+			json_object_set_new(world->targets, id, json_string("healthy"));
 	world->run_error = world->full_zone = world->start_error = world->stop_error = NULL;
 	world_restart(world); /* answers that were lost are waited for by the one that asked */
+	json_object_set_new(world->group->document, "MaxInstanceLifetime", json_integer(0));
+	json_object_set_new(
+	    world->group->document, "Tags",
+	    json_pack("[{s:s, s:s}]", "Key", "albatross:zone-moves-per-hour", "Value", "1000"));
 	json_object_set_new(world->group->document, "SuspendedProcesses", json_array());
 	(void)!engine_remove_hook(world->group, "in");
 	(void)!engine_remove_hook(world->group, "out");
@@ -253,6 +312,23 @@ static void rest(struct world *world)
 		instance->is_protected = false;
 	world->group->is_dirty = true;
 	world_pass(world, 2400);
+}
+
+static void assert_zones_even(const struct group *group)
+{
+	const json_t *policy = doc_object(group->document, "InstanceMaintenancePolicy");
+	int counts[MAX_ZONES], most = 0, least = 1000;
+
+	/* Without room above, what is missing comes from the warm pool, wherever that is. */
+	if (warm_count(group) > 0 && doc_int(policy, "MaxHealthyPercentage", 200) == 100)
+		return;
+
+	zones_count(group, counts);
+	for (int i = 0; i < group->n_zones; i++) {
+		most = counts[i] > most ? counts[i] : most;
+		least = counts[i] < least ? counts[i] : least;
+	}
+	assert_true(most - least <= 1);
 }
 
 static void check_rest(const struct world *world)
@@ -272,6 +348,8 @@ static void check_rest(const struct world *world)
 	assert_int_equal(group_actual(world->group), world->group->desired);
 	assert_int_equal(n_running, world->group->desired + n_standby + n_warm_running);
 	assert_int_equal(world->group->surge, 0);
+	assert_true(replace_count(world->group, REPLACE_NOT) == 0);
+	assert_zones_even(world->group);
 	assert_false(group_is_refreshing(world->group));
 }
 
@@ -282,6 +360,8 @@ static void walk(uint64_t start)
 	seed = start;
 	if (dice(2))
 		engine_attach(world->group, WORLD_TARGET_GROUP);
+	if (dice(2))
+		json_object_set_new(world->group->document, "HealthCheckType", json_string("ELB"));
 	for (int i = 0; i < STEPS; i++) {
 		if (dice(3) == 0)
 			ask(world);
