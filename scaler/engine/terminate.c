@@ -41,15 +41,22 @@ static int compare_configs(const struct instance *a, const struct instance *b)
 	return (a->config_ms > b->config_ms) - (a->config_ms < b->config_ms);
 }
 
+/* Is it of the group's template, of whatever version? */
+static bool is_current(const json_t *template, const struct instance *instance)
+{
+	const char *id = doc_str(template, "LaunchTemplateId", "");
+	const char *name = doc_str(template, "LaunchTemplateName", "");
+
+	return (id[0] && strcmp(instance->template_id, id) == 0) ||
+	       (name[0] && strcmp(instance->template_name, name) == 0);
+}
+
 /* Noncurrent template before current, then the oldest version; < 0: a goes before b. */
 static int compare_templates(const struct group *group, const struct instance *a,
 			     const struct instance *b)
 {
 	const json_t *template = group_template(group);
-	const char *id = doc_str(template, "LaunchTemplateId", "");
-	const char *name = doc_str(template, "LaunchTemplateName", "");
-	bool a_is_current = strcmp(a->template_id, id) == 0 || strcmp(a->template_name, name) == 0;
-	bool b_is_current = strcmp(b->template_id, id) == 0 || strcmp(b->template_name, name) == 0;
+	bool a_is_current = is_current(template, a), b_is_current = is_current(template, b);
 
 	if (a_is_current != b_is_current)
 		return a_is_current ? 1 : -1;

@@ -305,6 +305,7 @@ static void rest(struct world *world)
 	(void)!engine_remove_hook(world->group, "in");
 	(void)!engine_remove_hook(world->group, "out");
 	(void)!engine_cancel_refresh(world->group, &err);
+	breaker_reset(world->group); /* a day may have gone by without a launch that worked */
 	if (group_schedule(world->group, "s"))
 		engine_remove_schedule(world->engine, world->group,
 				       group_schedule(world->group, "s"));
