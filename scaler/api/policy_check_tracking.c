@@ -10,6 +10,8 @@
 #include "scaler/api/reply.h"
 #include "scaler/metrics/math.h"
 
+enum { PERIODS_MAX = 500 }; /* of a window */
+
 static int refuse(struct aws_error *error, const char *why)
 {
 	reply_invalid(error, "%s", why);
@@ -156,6 +158,31 @@ static int check_customized(const json_t *spec, struct aws_error *error)
 	return check_period(spec, error) < 0 ? -1 : check_unit(spec, error);
 }
 
+/* With a Period of its own a window is looked at in no longer ones. */
+static int check_windows(const json_t *config, const json_t *customized, struct aws_error *error)
+{
+	int64_t period = doc_int(customized, "Period", 0), window = 0;
+	const json_t *query;
+	size_t i;
+
+	json_array_foreach (doc_array(customized, "Metrics"), i, query) {
+		const json_t *stat = doc_object(query, "MetricStat");
+		int64_t own = doc_int(stat ? stat : query, "Period", 0);
+
+		period = own > period ? own : period;
+	}
+	window = doc_int(config, "ScaleOutWindow", 0);
+	if (doc_int(config, "ScaleInWindow", 0) > window)
+		window = doc_int(config, "ScaleInWindow", 0);
+	if (period == 0 || window <= PERIODS_MAX * period)
+		return 0;
+	reply_invalid(error,
+		      "A window has %d periods at most: ScaleOutWindow and ScaleInWindow "
+		      "are too long for a Period of %d seconds",
+		      PERIODS_MAX, (int)period);
+	return -1;
+}
+
 int policy_check_tracking(const json_t *input, bool is_from_file, struct aws_error *error)
 {
 	const json_t *config = doc_object(input, "TargetTrackingConfiguration");
@@ -167,8 +194,10 @@ int policy_check_tracking(const json_t *input, bool is_from_file, struct aws_err
 				     "with a predefined or a customized metric, not both");
 	if (!(doc_num(config, "TargetValue", 0) > 0))
 		return refuse(error, "TargetValue must be greater than 0");
-	return predefined ? check_predefined(predefined, is_from_file, error)
-			  : check_customized(customized, error);
+	if (predefined)
+		return check_predefined(predefined, is_from_file, error);
+	return check_customized(customized, error) < 0 ? -1
+						       : check_windows(config, customized, error);
 }
 
 /* ---- load tracking ---- */

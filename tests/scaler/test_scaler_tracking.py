@@ -300,6 +300,9 @@ def test_periods_and_windows_show_in_the_alarms(scaler):
     spec["CustomizedMetricSpecification"]["Period"] = 7
     status, text = query(scaler, "PutScalingPolicy", tracking(spec))
     assert status == 400 and "10, 30 or 60" in text
+    spec["CustomizedMetricSpecification"]["Period"] = 5
+    status, text = query(scaler, "PutScalingPolicy", tracking(spec, ScaleInWindow=2501))
+    assert status == 400 and "500 periods at most" in text
 
 
 LOAD = {
