@@ -2,7 +2,7 @@
  * Lifecycle hooks: instances wait on their way in and out until every hook has answered, or its
  * heartbeat has run out.  Definitions stand in the group's document, what an instance waits for in
  * its own list: {LifecycleHookName, LifecycleActionToken, DefaultResult, HeartbeatS, DeadlineMs,
- * LastMs, Result}.  Pure.  AWS: "Lifecycle hooks"; asg.md 2.3.
+ * LastMs, Result}.  Pure.  AWS: "Lifecycle hooks".
  */
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * Instances that come and go by a person's hand: standby, detaching and attaching.  Who leaves is
  * deregistered and drained first, as before a termination, and goes on running.  Being the
  * group's is the tag: attached ones get it before anything else, detached ones lose it last.
- * Pure.  AWS: "Temporarily removing instances", "Detach or attach instances"; asg.md 2.6.
+ * Pure.  AWS: "Temporarily removing instances", "Detach or attach instances".
  */
 #include <errno.h>
 #include <stdio.h>

@@ -292,7 +292,7 @@ static void a_launch_waits_for_its_hook_before_it_is_registered(void **state)
 
 static void an_unanswered_hook_takes_its_default_result(void **state)
 {
-	struct world *world = hooked(launching, 60, "CONTINUE"); /* asg.md 11, vector 5 */
+	struct world *world = hooked(launching, 60, "CONTINUE");
 
 	(void)state;
 	world_pass(world, 50);
@@ -319,7 +319,7 @@ static void heartbeats_prolong_a_hook_up_to_a_hundred_times(void **state)
 
 static void an_abandoned_launch_is_ended_cancelled_and_replaced_later(void **state)
 {
-	struct world *world = hooked(launching, 600, "ABANDON"); /* asg.md 11, vector 6 */
+	struct world *world = hooked(launching, 600, "ABANDON");
 	struct activity *activity;
 
 	(void)state;
