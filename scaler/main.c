@@ -256,6 +256,7 @@ static int start_clients(struct scaler *scaler, struct err *err)
 	    .elb_endpoint = doc_str(own, "ElbEndpoint", NULL),
 	    .cloudwatch_endpoint = doc_str(own, "CloudWatchEndpoint", NULL),
 	    .event_webhook = doc_str(own, "EventWebhook", NULL),
+	    .is_dry_run = doc_bool(own, "DryRun", false),
 	};
 
 	scaler->curl_loop = curl_loop_new(scaler->base, err);

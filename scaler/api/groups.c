@@ -441,6 +441,8 @@ json_t *handle_DeleteAutoScalingGroup(void *context, const struct aws_call *call
 			      "activities in progress for that group.");
 		return NULL;
 	}
+	if (!TAILQ_EMPTY(&group->instances) && !reply_may_touch(as, error))
+		return NULL;
 	group_delete(as, group);
 	return reply_written(as, json_object(), error);
 }

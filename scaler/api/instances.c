@@ -48,7 +48,7 @@ json_t *handle_TerminateInstanceInAutoScalingGroup(void *context, const struct a
 	json_t *shown;
 
 	(void)call;
-	if (!group)
+	if (!group || !reply_may_touch(as, error))
 		return NULL;
 	if (!instance_is_live(instance) && instance->state != INSTANCE_STANDBY &&
 	    instance->state != INSTANCE_WARM && instance->state != INSTANCE_WARMING &&

@@ -150,7 +150,7 @@ json_t *handle_EnterStandby(void *context, const struct aws_call *call, const js
 			    struct aws_error *error)
 {
 	struct autoscaling *as = context;
-	struct group *group = reply_group(as, input, error);
+	struct group *group = reply_group_to_touch(as, input, error);
 
 	(void)call;
 	return group ? take_out(as, group, input, false, error) : NULL;
@@ -160,7 +160,7 @@ json_t *handle_DetachInstances(void *context, const struct aws_call *call, const
 			       struct aws_error *error)
 {
 	struct autoscaling *as = context;
-	struct group *group = reply_group(as, input, error);
+	struct group *group = reply_group_to_touch(as, input, error);
 
 	(void)call;
 	return group ? take_out(as, group, input, true, error) : NULL;
@@ -182,7 +182,7 @@ json_t *handle_ExitStandby(void *context, const struct aws_call *call, const jso
 			   struct aws_error *error)
 {
 	struct autoscaling *as = context;
-	struct group *group = reply_group(as, input, error);
+	struct group *group = reply_group_to_touch(as, input, error);
 	struct instance *found[LISTS_MAX] = {NULL};
 	int n = group ? find_all(group, input, IDS_MAX, found, error) : -1;
 	int units = 0;
@@ -251,7 +251,7 @@ json_t *handle_AttachInstances(void *context, const struct aws_call *call, const
 {
 	const json_t *ids = doc_array(input, "InstanceIds"), *id;
 	struct autoscaling *as = context;
-	struct group *group = reply_group(as, input, error);
+	struct group *group = reply_group_to_touch(as, input, error);
 	int n = (int)json_array_size(ids);
 	struct err err = {0};
 	size_t i;

@@ -116,7 +116,7 @@ json_t *handle_StartInstanceRefresh(void *context, const struct aws_call *call, 
 				    struct aws_error *error)
 {
 	struct autoscaling *as = context;
-	struct group *group = reply_group(as, input, error);
+	struct group *group = reply_group_to_touch(as, input, error);
 	struct err err = {0};
 	const char *id;
 
@@ -156,7 +156,7 @@ json_t *handle_RollbackInstanceRefresh(void *context, const struct aws_call *cal
 				       const json_t *input, struct aws_error *error)
 {
 	struct autoscaling *as = context;
-	struct group *group = reply_group(as, input, error);
+	struct group *group = reply_group_to_touch(as, input, error);
 	struct err err = {0};
 	const char *id;
 

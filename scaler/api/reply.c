@@ -44,6 +44,23 @@ struct group *reply_group(struct autoscaling *as, const json_t *input, struct aw
 	return group;
 }
 
+bool reply_may_touch(const struct autoscaling *as, struct aws_error *error)
+{
+	if (!engine_is_dry_run(as->engine))
+		return true;
+	reply_invalid(error, "Scaler.DryRun is on: no instance is touched. Turn it off in the "
+			     "configuration file, and start anew.");
+	return false;
+}
+
+struct group *reply_group_to_touch(struct autoscaling *as, const json_t *input,
+				   struct aws_error *error)
+{
+	struct group *group = reply_group(as, input, error);
+
+	return group && reply_may_touch(as, error) ? group : NULL;
+}
+
 json_t *reply_written(struct autoscaling *as, json_t *output, struct aws_error *error)
 {
 	struct err err = {0};

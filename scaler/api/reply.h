@@ -12,6 +12,10 @@ int64_t reply_now_ms(const struct autoscaling *as);
 json_t *reply_invalid(struct aws_error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The group that the input's AutoScalingGroupName names; NULL with ValidationError. */
 struct group *reply_group(struct autoscaling *as, const json_t *input, struct aws_error *error);
+/* The same for what ends, starts or moves instances at once: refused in a dry run. */
+struct group *reply_group_to_touch(struct autoscaling *as, const json_t *input,
+				   struct aws_error *error);
+bool reply_may_touch(const struct autoscaling *as, struct aws_error *error);
 /* Writes; output is taken over and returned, or NULL with InternalFailure. */
 json_t *reply_written(struct autoscaling *as, json_t *output, struct aws_error *error);
 

@@ -139,13 +139,16 @@ static void on_stray_ended(void *arg, const json_t *output, const struct aws_err
 
 void rim_end_stray(struct rim *rim, const char *instance_id, const char *group)
 {
-	json_t *input = json_pack("{s:[s]}", "InstanceIds", instance_id);
+	json_t *input;
 	struct err err = {0};
 
 	log_warn("stray-instance",
 		 "group=%s instance=%s why=\"it carries the group's tag and "
 		 "belongs to no launch\"",
 		 group, instance_id);
+	if (engine_is_dry_run(rim->engine))
+		return;
+	input = json_pack("{s:[s]}", "InstanceIds", instance_id);
 	rim->counts.terminate_instances++;
 	if (!aws_client_call(rim->ec2, "TerminateInstances", input, on_stray_ended, rim, &err))
 		log_error("terminate-failed", "instance=%s why=\"%s\"", instance_id, err.text);

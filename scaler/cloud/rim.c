@@ -171,6 +171,8 @@ static void tick(struct rim *rim)
 			rim_refuse(rim, &actions.items[i]);
 	}
 	actions_fini(&actions);
+	if (rim->config.is_dry_run)
+		rim_tell_plans(rim, &metrics, now_ms);
 	if (is_written)
 		event_sender_run(rim->sender, now_ms);
 	rim_poll_ec2(rim, now_ms);
@@ -255,6 +257,8 @@ struct rim *rim_new(const struct rim_config *config, struct err *err)
 		engine_set_zones(rim->engine, time_zone_offset);
 	if (rim->engine)
 		set_pace(rim);
+	if (rim->engine && config->is_dry_run)
+		engine_set_dry_run(rim->engine);
 	rim->names = json_object();
 	if (!rim->engine || !rim->names) {
 		err_set(err, ENOMEM, "out of memory");
@@ -320,6 +324,7 @@ void rim_free(struct rim *rim)
 		call_free(LIST_FIRST(&rim->calls));
 	rim_free_targets(rim);
 	json_decref(rim->templates);
+	json_decref(rim->plans);
 	json_decref(rim->names);
 	json_decref(rim->instances_so_far);
 	json_decref(rim->instances_filter);

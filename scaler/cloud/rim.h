@@ -27,6 +27,7 @@ struct rim_config {
 	struct store *store;
 	struct cloudwatch *cloudwatch;
 	const char *region, *account_id;
+	bool is_dry_run;                         /* decide and log, touch nothing */
 	const char *ec2_endpoint, *elb_endpoint; /* NULL: AWS's own */
 	const char *cloudwatch_endpoint;         /* NULL: no metrics are asked for */
 	struct topics *topics;

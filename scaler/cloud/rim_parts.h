@@ -74,6 +74,7 @@ struct rim {
 	struct call_counts counts;
 	int64_t moving_since_ms;
 	int64_t published_ms, ticked_ms, flaps_ms;
+	json_t *plans; /* dry run: {group: what was last said that it would do} */
 	bool is_store_down;
 };
 
@@ -106,6 +107,9 @@ const json_t *launch_template_of(const struct group *group, const json_t *templa
 /* The instance's tags; template: the file's, NULL none.  NULL without memory. */
 json_t *launch_tags(const struct group *group, const json_t *template);
 extern const char *const LAUNCH_TAG; /* marks our instances with their group */
+
+/* dry_run.c: what would be done, where that has changed. */
+void rim_tell_plans(struct rim *rim, const struct metric_source *metrics, int64_t now_ms);
 
 /* ec2_polls.c */
 void rim_poll_ec2(struct rim *rim, int64_t now_ms);

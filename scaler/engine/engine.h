@@ -21,6 +21,10 @@ MUST_CHECK struct engine *engine_new(const char *region, const char *account,
 				     struct id_source *ids);
 /* Seconds that a zone's clock is ahead of UTC at a Unix time; without it every zone is UTC. */
 void engine_set_zones(struct engine *engine, int (*offset)(const char *zone, int64_t at_s));
+/* From now on nothing is touched: ticks change desired capacities as policies and schedules say,
+ * and hand out no action; group_explain says what would have been done. */
+void engine_set_dry_run(struct engine *engine);
+bool engine_is_dry_run(const struct engine *engine);
 void engine_free(struct engine *engine); /* NULL is fine */
 
 struct group *engine_group(struct engine *engine, const char *name); /* NULL: none */

@@ -102,13 +102,25 @@ static void next_of_capacity(const struct explanation *out)
 			 -missing);
 }
 
+static bool has_ended(const struct instance *instance)
+{
+	return instance->ec2 != EC2_UNKNOWN && instance->ec2 != EC2_PENDING &&
+	       instance->ec2 != EC2_RUNNING;
+}
+
 static void next_of_replacements(const struct explanation *out)
 {
 	const struct instance *instance;
 
 	TAILQ_FOREACH (instance, &out->group->instances, link) {
+		if (!instance_is_live(instance))
+			continue;
 		if (instance->doomed != REPLACE_NOT)
 			say_next(out, "replace %s: %s", instance->id, instance->doomed_why);
+		else if (has_ended(instance))
+			say_next(out, "replace %s: it does not run any more", instance->id);
+		else if (instance->is_user_marked)
+			say_next(out, "replace %s: a person calls it unhealthy", instance->id);
 	}
 }
 
@@ -195,6 +207,8 @@ static void holds_of_people(const struct explanation *out)
 	const json_t *process;
 	size_t i;
 
+	if (out->tick->engine->is_dry_run)
+		say_hold(out, "DryRun", 0, "Scaler.DryRun: nothing is touched");
 	json_array_foreach (doc_array(out->group->document, "SuspendedProcesses"), i, process)
 		say_hold(out, "SuspendedProcess", 0, "%s: %s", doc_str(process, "ProcessName", ""),
 			 doc_str(process, "SuspensionReason", "suspended"));

@@ -384,6 +384,7 @@ struct engine {
 		double per_s, left;
 		int64_t filled_ms;
 	} runs;
+	bool is_dry_run; /* decides, and touches nothing */
 	uint64_t ticks;
 	int64_t ticked_ms; /* the latest tick's time; 0: there was none since loading */
 };

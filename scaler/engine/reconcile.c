@@ -36,6 +36,16 @@ void engine_set_zones(struct engine *engine, int (*offset)(const char *zone, int
 	engine->zone_offset = offset;
 }
 
+void engine_set_dry_run(struct engine *engine)
+{
+	engine->is_dry_run = true;
+}
+
+bool engine_is_dry_run(const struct engine *engine)
+{
+	return engine->is_dry_run;
+}
+
 void engine_free(struct engine *engine)
 {
 	struct activity *activity;
@@ -200,15 +210,26 @@ void engine_remove_policy(struct engine *engine, struct group *group, struct pol
 	policy_free(policy);
 }
 
-static void tick_group(struct tick *tick, struct group *group)
+/* What capacity the group is to have. */
+static void decide(struct tick *tick, struct group *group)
 {
-	group_learn_facts(group);
-	launch_progress(tick, group);
-	health_check(tick, group);
 	schedules_run(tick, group);
 	tracking_run(tick, group);
 	predict_run(tick, group);
 	policies_run(tick, group);
+}
+
+static void tick_group(struct tick *tick, struct group *group)
+{
+	group_learn_facts(group);
+	if (tick->engine->is_dry_run) {
+		decide(tick, group);
+		group_forget_facts(group);
+		return;
+	}
+	launch_progress(tick, group);
+	health_check(tick, group);
+	decide(tick, group);
 	refresh_run(tick, group);
 	spot_run(tick, group);
 	replace_run(tick, group);
