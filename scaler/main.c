@@ -122,6 +122,8 @@ static int apply(struct scaler *scaler, const json_t *config, struct err *err)
 	rim_set_templates(scaler->rim, doc_array(config, "LaunchTemplates"));
 	engine_set_prices(rim_engine(scaler->rim),
 			  doc_array(doc_object(config, "Scaler"), "Prices"));
+	engine_limit_cost(rim_engine(scaler->rim),
+			  doc_num(doc_object(config, "Scaler"), "MaxHourlyCost", 0));
 	if (autoscaling_apply_file(&scaler->api, config, err) < 0 ||
 	    apply_alarms(scaler, alarms, err) < 0)
 		return -1;

@@ -21,6 +21,10 @@ MUST_CHECK struct engine *engine_new(const char *region, const char *account,
 				     struct id_source *ids);
 /* Seconds that a zone's clock is ahead of UTC at a Unix time; without it every zone is UTC. */
 void engine_set_zones(struct engine *engine, int (*offset)(const char *zone, int64_t at_s));
+/* No launch that would make the instances of all groups cost more than so many dollars an hour; 0:
+ * no limit. */
+void engine_limit_cost(struct engine *engine, double dollars);
+double engine_hourly_cost(const struct engine *engine); /* of what has a known price */
 /* From now on nothing is touched: ticks change desired capacities as policies and schedules say,
  * and hand out no action; group_explain says what would have been done. */
 void engine_set_dry_run(struct engine *engine);

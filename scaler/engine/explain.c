@@ -287,6 +287,11 @@ static void holds_of_scaling(const struct explanation *out)
 		say_hold(out, "Cooldown", 0,
 			 "simple scaling waits for activities under way, and %d s after them",
 			 group->cooldown_s);
+	if (cost_room(out->tick->engine, group, 1) < 1)
+		say_hold(out, "MaxHourlyCost", 0,
+			 "the instances of all groups cost %.4f dollars an hour, the limit is "
+			 "%.4f: nothing is launched",
+			 engine_hourly_cost(out->tick->engine), out->tick->engine->max_hourly_cost);
 	if (group->wanted > group->max)
 		say_hold(out, "MaxSize", 0, "the policies want %d, MaxSize is %d", group->wanted,
 			 group->max);

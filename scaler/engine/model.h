@@ -318,8 +318,8 @@ struct group {
 	int replacing;         /* launches owed to unhealthy instances */
 	json_t *pools;         /* array: where there was no room lately, see pools.c */
 
-	TAILQ_HEAD(, instance) instances; /* by launch time */
-	struct activities activities;     /* newest first */
+	TAILQ_HEAD(instance_list, instance) instances; /* by launch time */
+	struct activities activities;                  /* newest first */
 	TAILQ_HEAD(, policy) policies;
 	json_t *refreshes;                /* array: see refresh.c, the newest first */
 	TAILQ_HEAD(, schedule) schedules; /* by name */
@@ -384,7 +384,8 @@ struct engine {
 		double per_s, left;
 		int64_t filled_ms;
 	} runs;
-	bool is_dry_run; /* decides, and touches nothing */
+	double max_hourly_cost; /* dollars, of all groups; 0: no limit */
+	bool is_dry_run;        /* decides, and touches nothing */
 	uint64_t ticks;
 	int64_t ticked_ms; /* the latest tick's time; 0: there was none since loading */
 };

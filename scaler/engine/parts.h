@@ -156,6 +156,9 @@ struct activity *instance_entry(const struct group *group, const struct instance
 /* EC2 has told of it: where it is and what it is made from. */
 void launch_take_facts(struct instance *instance, const json_t *ec2);
 
+/* cost.c: how many of so many units may be launched under the limit of cost. */
+int cost_room(const struct engine *engine, const struct group *group, int units);
+
 /* membership.c */
 
 /* What was attached cannot serve: it is let go, not ended. */

@@ -143,7 +143,7 @@ static void reconcile(struct tick *tick, struct group *group)
 	if (actual < wanted)
 		actual += warm_take(tick, group, wanted - actual);
 	if (actual < wanted)
-		launch_missing(tick, group, wanted - actual);
+		launch_missing(tick, group, cost_room(tick->engine, group, wanted - actual));
 	else if (actual > wanted && !group->is_deleting && !group_is_suspended(group, "Terminate"))
 		terminate_surplus(tick, group, actual - wanted);
 	if (actual >= wanted && group->replacing > 0) {
