@@ -29,7 +29,8 @@ def test_slow_readers_take_no_more_than_the_limit_and_get_all(start_lb):
 
     with RawTarget(answer) as target, contextlib.ExitStack() as stack:
         lb = start_lb(target, settings=SETTINGS)
-        slow = [stack.enter_context(lb.wire()) for _ in range(30)]
+        # Each holds two small buffers at least: its head, and what was not taken yet.
+        slow = [stack.enter_context(lb.wire()) for _ in range(60)]
 
         def refused():
             assert lb.metric("albatross_lb_buffer_bytes") <= LIMIT
