@@ -31,6 +31,9 @@ static bool is_final(const struct aws_error *error)
 	if (strcmp(error->code, "InsufficientInstanceCapacity") == 0 ||
 	    strcmp(error->code, "InsufficientHostCapacity") == 0)
 		return true;
+	/* The template has changed since the launch was asked for: it was done, and is listed. */
+	if (strcmp(error->code, "IdempotentParameterMismatch") == 0)
+		return false;
 	return error->http_status >= 400 && error->http_status < 500 && !is_throttled(error->code);
 }
 

@@ -150,6 +150,17 @@ int rim_read_metric(void *arg, const struct metric_request *request)
 	return metric_source_read(&store, request);
 }
 
+/* What is due when is the clock's time: set back, nothing would be asked for as long. */
+static void ask_again(struct rim *rim)
+{
+	struct target_poll *poll;
+
+	rim->instances.due_ms = rim->zones.due_ms = rim->template.due_ms = 0;
+	rim->published_ms = rim->moving_since_ms = 0;
+	TAILQ_FOREACH (poll, &rim->targets, link)
+		poll->health.due_ms = poll->attributes.due_ms = poll->lookup.due_ms = 0;
+}
+
 static void tick(struct rim *rim)
 {
 	struct metric_source metrics = {rim_read_metric, rim};
@@ -158,6 +169,8 @@ static void tick(struct rim *rim)
 	struct err err = {0};
 	bool is_written;
 
+	if (now_ms < rim->ticked_ms)
+		ask_again(rim);
 	rim->ticked_ms = now_ms;
 	cloudwatch_tick(rim->config.cloudwatch, now_ms);
 	rim_publish(rim, now_ms);

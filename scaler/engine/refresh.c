@@ -210,23 +210,24 @@ static struct instance *next_to_go(const struct tick *tick, const struct group *
 	return best;
 }
 
-/* At most n instances of so many units. */
-static void take_away(struct tick *tick, struct group *group, const json_t *refresh, int n,
-		      int units)
+/* At most n instances of so many units; how many went. */
+static int take_away(struct tick *tick, struct group *group, const json_t *refresh, int n,
+		     int units)
 {
 	for (int i = 0; i < n; i++) {
 		struct instance *instance = next_to_go(tick, group, refresh);
 		char cause[CAUSE_MAX] = "";
 
 		if (!instance || instance_units(instance) > units)
-			return;
+			return i;
 		cause_add(cause, tick->now_ms,
 			  "an instance was taken out of service in response to an instance "
 			  "refresh");
 		if (!terminate_begin(tick->engine, group, instance, cause, tick->now_ms))
-			return;
+			return i;
 		units -= instance_units(instance);
 	}
+	return n > 0 ? n : 0;
 }
 
 /* Units that batch instances make at most. */
@@ -356,6 +357,17 @@ static bool is_past_checkpoints(const json_t *refresh)
 	       !refresh_is_in(refresh, "RollbackInProgress");
 }
 
+/* Newcomers beyond desired: one for each of the batch that is still there, as far as there is room.
+ */
+static void set_surge(struct group *group, int batch, int room)
+{
+	int units = units_of_batch(group, batch);
+
+	group->surge = room < units ? room : units;
+	if (group->surge < 0)
+		group->surge = 0;
+}
+
 static void replace_some(struct tick *tick, struct group *group, json_t *refresh,
 			 const struct census *census)
 {
@@ -364,26 +376,25 @@ static void replace_some(struct tick *tick, struct group *group, json_t *refresh
 	int floor =
 	    ceil_percent(group->desired, refresh_preference(refresh, "MinHealthyPercentage", 90));
 	int ceiling = max > 100 ? ceil_percent(group->desired, max) : group->desired;
-	int down = census->healthy - floor, units;
+	int down = census->healthy - floor, room = ceiling - group->desired;
 	const struct instance *next = next_to_go(NULL, group, refresh);
 	bool fits = next && down >= instance_units(next);
 
 	batch = left_of_batch(refresh, total - census->old);
 	batch = batch < census->old ? batch : census->old;
-	units = units_of_batch(group, batch);
-	group->surge = ceiling - group->desired < units ? ceiling - group->desired : units;
-	if (group->surge < 0)
-		group->surge = 0;
+	set_surge(group, batch, room);
 	/* While launches fail nothing more is taken away. */
 	if (breaker_holds(group, tick->now_ms) ||
 	    (group->breaker.row > 0 && group_actual(group) < group->desired))
 		return;
 	/* Those on their way out are not healthy any more, and their successors not yet. */
 	if (fits)
-		take_away(tick, group, refresh, batch, down);
+		batch -= take_away(tick, group, refresh, batch, down);
 	else if (batch > 0 && census->transit == 0 && group->surge == 0 &&
 		 group_actual(group) >= group->desired)
-		take_away(tick, group, refresh, 1, INT_MAX);
+		batch -= take_away(tick, group, refresh, 1, INT_MAX);
+	/* Their successors take their places: there are fewer left to surge for. */
+	set_surge(group, batch, room);
 }
 
 static void complete(struct group *group, json_t *refresh, int64_t now_ms)

@@ -169,6 +169,16 @@ static json_t *save_field(const struct field *field, const char *base)
 	return NULL;
 }
 
+/* Copies: what the engine changes is not the store's before it is written. */
+static void load_list(json_t *list, const json_t *stored)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (stored, i, item)
+		json_array_append_new(list, json_deep_copy(item));
+}
+
 static void load_field(const struct field *field, char *base, const json_t *document)
 {
 	void *at = base + field->offset;
@@ -187,7 +197,7 @@ static void load_field(const struct field *field, char *base, const json_t *docu
 		*(bool *)at = doc_bool(document, field->name, false);
 		return;
 	case FIELD_LIST:
-		json_array_extend(*(json_t **)at, doc_array(document, field->name));
+		load_list(*(json_t **)at, doc_array(document, field->name));
 		return;
 	case FIELD_JSON:
 		json_decref(*(json_t **)at);

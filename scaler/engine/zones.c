@@ -12,7 +12,8 @@ void zones_count(const struct group *group, int counts[MAX_ZONES])
 
 	memset(counts, 0, sizeof(int) * MAX_ZONES);
 	TAILQ_FOREACH (instance, &group->instances, link) {
-		bool stays = instance_is_live(instance) && instance->doomed == REPLACE_NOT;
+		bool stays = instance_is_live(instance) && instance->doomed == REPLACE_NOT &&
+			     !instance->is_outdated;
 
 		for (int i = 0; i < group->n_zones && stays; i++) {
 			const struct zone *zone = &group->zones[i];

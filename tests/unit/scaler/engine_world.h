@@ -169,7 +169,7 @@ static inline void world_tag(struct world *world, const struct action *action)
 	    foreign && strcmp(doc_str(foreign, "InstanceId", ""), action->instance_id) == 0;
 	size_t i;
 
-	if (action->kind == ACTION_TAG && is_foreign)
+	if (action->kind == ACTION_TAG && is_foreign && !instance)
 		json_array_append(world->ec2, foreign);
 	if (action->kind == ACTION_UNTAG && instance) {
 		json_array_append(world->left, instance);
