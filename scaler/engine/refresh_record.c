@@ -165,7 +165,7 @@ void refresh_finish(struct group *group, json_t *refresh, const char *status, co
 		refresh_use(group, NULL);
 	TAILQ_FOREACH (instance, &group->instances, link)
 		refresh_mark(instance, false);
-	group->surge = 0;
+	group->surge = group->pool_surge = 0;
 	group->is_dirty = true;
 }
 
