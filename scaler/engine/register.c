@@ -37,10 +37,11 @@ static bool hand_out(struct tick *tick, struct group *group, struct instance *in
 		return false;
 	text_copy(action->target_group, sizeof action->target_group, attachment->arn);
 	instance->is_busy = true;
-	if (kind == ACTION_REGISTER && !doc_list_has(instance->registering, attachment->arn)) {
+	/* Until the answer nobody knows whether it is in. */
+	instance_drop_target_group(instance->registered, attachment->arn);
+	if (!doc_list_has(instance->registering, attachment->arn))
 		json_array_append_new(instance->registering, json_string(attachment->arn));
-		instance->is_dirty = true;
-	}
+	instance->is_dirty = true;
 	return true;
 }
 

@@ -105,6 +105,25 @@ static void who_was_just_detached_from_its_target_group_drains_before_it_ends(vo
 	world_free(world);
 }
 
+static void a_deregistration_without_an_answer_does_not_keep_an_instance_out(void **state)
+{
+	struct world *world = serving(1);
+	struct actions actions = {0};
+
+	(void)state;
+	engine_detach(world->group, WORLD_TARGET_GROUP);
+	world->now_ms += 1000;
+	world_tick_only(world, &actions);
+	assert_int_equal(actions.items[0].kind, ACTION_DEREGISTER);
+	json_object_clear(world->targets); /* done, but */
+	engine_deregister_done(world->engine, &actions.items[0], "NoAnswer", world->now_ms);
+	actions_fini(&actions);
+	engine_attach(world->group, WORLD_TARGET_GROUP);
+	world_pass(world, 20);
+	assert_non_null(json_object_get(world->targets, first(world)->id));
+	world_free(world);
+}
+
 static void answers_in_any_order_name_the_right_instances(void **state)
 {
 	struct world *world = world_new(0, 9, 4);
@@ -332,6 +351,7 @@ int main(void)
 		a_registration_without_an_answer_is_taken_back_before_the_instance_ends),
 	    cmocka_unit_test(a_newcomer_that_dies_leaves_its_target_group),
 	    cmocka_unit_test(who_was_just_detached_from_its_target_group_drains_before_it_ends),
+	    cmocka_unit_test(a_deregistration_without_an_answer_does_not_keep_an_instance_out),
 	    cmocka_unit_test(answers_in_any_order_name_the_right_instances),
 	    cmocka_unit_test(what_is_being_attached_is_not_scaled_in),
 	    cmocka_unit_test(a_launch_refused_while_its_group_goes_leaves_no_activity_open),
