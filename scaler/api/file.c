@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/doc/doc.h"
 #include "scaler/api/groups.h"
 #include "scaler/api/reply.h"
@@ -21,14 +22,12 @@ static int refuse(struct err *err, const char *section, size_t i, const char *wh
 	return -1;
 }
 
-static int check_groups(struct autoscaling *as, const json_t *config, struct err *err)
+static int check_groups(const json_t *config, struct err *err)
 {
 	const json_t *input;
 	size_t i;
 
 	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, input) {
-		const struct group *group =
-		    engine_group(as->engine, doc_str(input, "AutoScalingGroupName", ""));
 		struct aws_error error = {0};
 
 		if (doc_has(input, "LaunchConfigurationName"))
@@ -37,9 +36,6 @@ static int check_groups(struct autoscaling *as, const json_t *config, struct err
 				      "LaunchTemplate is");
 		if (group_check_create(input, true, &error) < 0)
 			return refuse(err, "AutoScalingGroups", i, error.message);
-		if (group && group->is_deleting)
-			return refuse(err, "AutoScalingGroups", i,
-				      "the group of this name is still being deleted");
 	}
 	return 0;
 }
@@ -154,7 +150,7 @@ static int check_alarms(const json_t *config, struct err *err)
 
 int autoscaling_check_file(struct autoscaling *as, const json_t *config, struct err *err)
 {
-	if (check_groups(as, config, err) < 0 || check_policies(as, config, err) < 0 ||
+	if (check_groups(config, err) < 0 || check_policies(as, config, err) < 0 ||
 	    check_schedules(as, config, err) < 0 || check_hooks(as, config, err) < 0 ||
 	    check_pools(as, config, err) < 0)
 		return -1;
@@ -266,6 +262,15 @@ static int update_group(struct autoscaling *as, struct group *group, const json_
 		apply_tags(group, input);
 	apply_target_groups(group, input);
 	return 0;
+}
+
+/* Its group is being deleted, perhaps since before a restart: that comes first. */
+static bool is_going(struct autoscaling *as, const json_t *input)
+{
+	const char *name = doc_str(input, "AutoScalingGroupName", "");
+	const struct group *group = engine_group(as->engine, name);
+
+	return group && group->is_deleting;
 }
 
 static int apply_group(struct autoscaling *as, const json_t *input, struct err *err)
@@ -475,31 +480,39 @@ int autoscaling_apply_file(struct autoscaling *as, const json_t *config, struct 
 	drop_policies(as, config);
 	drop_groups(as, config);
 	json_array_foreach (doc_array(config, "AutoScalingGroups"), i, input) {
+		if (is_going(as, input)) {
+			log_warn("group-not-applied",
+				 "group=%s why=\"it is still being deleted; the file creates it "
+				 "when it is read again\"",
+				 doc_str(input, "AutoScalingGroupName", ""));
+			continue;
+		}
 		if (apply_group(as, input, err) < 0) {
 			err_wrap(err, "AutoScalingGroups[%zu]: ", i);
 			return -1;
 		}
 	}
 	json_array_foreach (doc_array(config, "LifecycleHooks"), i, input) {
-		if (apply_hook(as, input, err) < 0) {
+		if (!is_going(as, input) && apply_hook(as, input, err) < 0) {
 			err_wrap(err, "LifecycleHooks[%zu]: ", i);
 			return -1;
 		}
 	}
 	json_array_foreach (doc_array(config, "WarmPools"), i, input) {
-		if (apply_pool(as, input, err) < 0) {
+		if (!is_going(as, input) && apply_pool(as, input, err) < 0) {
 			err_wrap(err, "WarmPools[%zu]: ", i);
 			return -1;
 		}
 	}
 	json_array_foreach (doc_array(config, "ScalingPolicies"), i, input) {
-		if (apply_policy(as, input, err) < 0) {
+		if (!is_going(as, input) && apply_policy(as, input, err) < 0) {
 			err_wrap(err, "ScalingPolicies[%zu]: ", i);
 			return -1;
 		}
 	}
 	json_array_foreach (doc_array(config, "ScheduledActions"), i, input) {
-		if (!is_past(as, input) && apply_schedule(as, input, err) < 0) {
+		if (!is_going(as, input) && !is_past(as, input) &&
+		    apply_schedule(as, input, err) < 0) {
 			err_wrap(err, "ScheduledActions[%zu]: ", i);
 			return -1;
 		}

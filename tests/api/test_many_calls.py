@@ -85,7 +85,9 @@ def test_ten_thousand_describe_calls_leak_nothing(start_lab, programs):
         time.sleep(time.monotonic() - started)
         by_time = max(0, resident_kib(pid) - after)
         grown = after - before - by_time
-        assert grown < MAX_GROWTH_KIB, f"{name} grew by {grown} KiB and {by_time} by time"
+        assert (
+            grown < MAX_GROWTH_KIB
+        ), f"{name} grew by {grown} KiB and {by_time} by time"
 
 
 def test_the_proxy_serves_on_while_its_api_is_hammered(start_lab, programs):
