@@ -80,9 +80,10 @@ def test_ten_thousand_describe_calls_leak_nothing(start_lab, programs):
         before, started = resident_kib(pid), time.monotonic()
         for caller in callers:
             caller.call(CALLS // len(callers))
-        after = resident_kib(pid)
+        after, took = resident_kib(pid), time.monotonic() - started
         # The scaler keeps metrics, so it grows with time: as much again as the calls took, without any.
-        time.sleep(time.monotonic() - started)
+        until = time.monotonic() + took
+        wait_for(lambda: time.monotonic() >= until, took + 1, "as long without calls")
         by_time = max(0, resident_kib(pid) - after)
         grown = after - before - by_time
         assert (
