@@ -78,13 +78,13 @@ static inline int allowed_by_refresh(const struct group *group, int n)
 
 /* How far beyond desired replacements may go, and only they: a refresh by its percentage, others by
  * the maintenance policy or by a tenth. */
-static inline int allowed_surge(const struct group *group)
+static inline int allowed_surge(const struct group *group, int desired)
 {
 	const json_t *policy = doc_object(group->document, "InstanceMaintenancePolicy");
 	int64_t percent = doc_int(policy, "MaxHealthyPercentage", 100);
-	int by_policy = (int)((group->desired * (percent - 100) + 99) / 100);
-	int tenth = group->desired / 10 > 1 ? group->desired / 10 : 1;
-	int allowed = allowed_by_refresh(group, group->desired);
+	int by_policy = (int)((desired * (percent - 100) + 99) / 100);
+	int tenth = desired / 10 > 1 ? desired / 10 : 1;
+	int allowed = allowed_by_refresh(group, desired);
 
 	allowed = by_policy > allowed ? by_policy : allowed;
 	return tenth > allowed ? tenth : allowed;
@@ -98,7 +98,13 @@ static inline void law_launches_stay_below_the_ceiling(struct chaos *chaos)
 	bool is_launching = false, is_warming = false;
 	int n_pooled = 0;
 
-	hold(chaos, group->surge >= 0 && group->surge <= allowed_surge(group),
+	/* Of what desired was when it was decided: an attachment that fails lowers it afterwards.
+	 */
+	hold(chaos,
+	     group->surge >= 0 &&
+		 group->surge <= allowed_surge(group, group->desired > chaos->law->desired
+							  ? group->desired
+							  : chaos->law->desired),
 	     "the surge is what the healthy percentages allow", "");
 	TAILQ_FOREACH (instance, &group->instances, link) {
 		bool is_new = !instance->id[0] && !law_before(chaos, instance);
