@@ -1,7 +1,7 @@
 /*
  * The arithmetic of step and simple scaling: which step a metric falls into, how many instances an
  * adjustment stands for, what capacity comes of it.  Pure.  AWS: "Step and simple scaling
- * policies"; asg.md 5.6.
+ * policies".
  */
 #include <math.h>
 #include <string.h>

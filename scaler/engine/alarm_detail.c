@@ -1,6 +1,6 @@
 /*
  * What activities say of the alarms behind them (InvokingAlarms), in the shape of the messages that
- * CloudWatch sends.  Pure.  asg.md 3.5, 7.8.
+ * CloudWatch sends.  Pure.
  */
 #include <ctype.h>
 #include <string.h>

@@ -234,11 +234,12 @@ void pools_forget(struct group *group);
 /* Why launches are held, in a sentence put into text, which is returned; NULL: they are not. */
 const char *breaker_hold(const struct group *group, int64_t now_ms, char text[MESSAGE_MAX]);
 
-/* What keeps the group from doing what it would; kind: one word for programs, text: a sentence.
- * Returns how many. */
-enum { MAX_HOLDS = 16 };
+/* What keeps the group from doing what it would; kind: one word for programs, text: a sentence,
+ * until_ms: when it ends by itself, 0 nobody knows.  Returns how many. */
+enum { MAX_HOLDS = 32 };
 struct hold {
 	const char *kind;
+	int64_t until_ms;
 	char text[MESSAGE_MAX];
 };
 int group_holds(const struct group *group, int64_t now_ms, struct hold holds[MAX_HOLDS]);

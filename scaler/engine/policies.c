@@ -1,8 +1,7 @@
 /*
  * Step and simple scaling policies, run by an alarm or by a person.  A person's run takes effect
  * at once; what alarms ask for is weighed in the next tick together with target tracking: the
- * largest capacity wins.  Pure.  AWS: "Step and simple scaling policies", "Scaling cooldowns";
- * asg.md 5.5, 5.6.
+ * largest capacity wins.  Pure.  AWS: "Step and simple scaling policies", "Scaling cooldowns".
  */
 #include <errno.h>
 #include <math.h>

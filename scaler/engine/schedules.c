@@ -2,7 +2,7 @@
  * Scheduled actions: kept by name, run when due in the order of their times, once each.  What came
  * due while the program was down runs at the start, each action once; what came due while the
  * process was suspended is passed over.  Pure; time zones are a function of the owner.  AWS:
- * "Scheduled scaling"; asg.md 5.7.
+ * "Scheduled scaling".
  */
 #include <errno.h>
 #include <stdio.h>

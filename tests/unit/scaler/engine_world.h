@@ -333,8 +333,8 @@ static inline void world_show_zones(struct world *world)
 		char id[] = {'s', 'u', 'b', 'n', 'e', 't', '-', subnet[7], '\0'};
 		char zone[] = {'u', 's', '-', 'e', 'a', 's', 't', '-', '1', subnet[7], '\0'};
 
-		json_array_append_new(subnets, json_pack("{s:s, s:s}", "AvailabilityZone", zone,
-							 "SubnetId", id));
+		json_array_append_new(
+		    subnets, json_pack("{s:s, s:s}", "AvailabilityZone", zone, "SubnetId", id));
 	}
 	engine_zones_seen(world->group, subnets);
 	json_decref(subnets);

@@ -70,8 +70,9 @@ static void protection_is_told_where_it_keeps_a_scale_in_waiting(void **state)
 		instance->is_protected = true;
 	assert_int_equal(engine_set_desired(world->group, 1, world->now_ms, &err), 0);
 	answer = explain(world);
-	assert_string_equal(hold(answer, "Protection"),
-			    "1 too many, but all that could go are protected from scale-in");
+	assert_string_equal(
+	    hold(answer, "ScaleInProtection"),
+	    "1 too many, but all 2 remaining instances are protected from scale-in.");
 	json_decref(answer);
 	TAILQ_FIRST(&world->group->instances)->is_protected = false;
 	answer = explain(world);
@@ -89,7 +90,7 @@ static void launches_that_fail_are_a_hold_with_its_end(void **state)
 	world->run_error = "InvalidAMIID.NotFound";
 	world_pass(world, 2);
 	answer = explain(world);
-	assert_non_null(strstr(hold(answer, "CircuitBreaker"), "failed in a row"));
+	assert_non_null(strstr(hold(answer, "LaunchFailures"), "failed in a row"));
 	assert_true(doc_str(json_array_get(doc_array(answer, "Holds"), 0), "Until", "")[0]);
 	json_decref(answer);
 	world_free(world);
@@ -98,6 +99,7 @@ static void launches_that_fail_are_a_hold_with_its_end(void **state)
 static void a_suspended_process_is_a_hold(void **state)
 {
 	struct world *world = world_new(1, 4, 1);
+	struct err err = {0};
 	json_t *answer;
 
 	(void)state;
@@ -105,9 +107,10 @@ static void a_suspended_process_is_a_hold(void **state)
 	json_array_append_new(doc_array(world->group->document, "SuspendedProcesses"),
 			      json_pack("{s:s, s:s}", "ProcessName", "Launch", "SuspensionReason",
 					"User suspended at 2026-08-07T10:00:00Z"));
+	assert_int_equal(engine_set_desired(world->group, 2, world->now_ms, &err), 0);
 	answer = explain(world);
 	assert_string_equal(hold(answer, "SuspendedProcess"),
-			    "Launch: User suspended at 2026-08-07T10:00:00Z");
+			    "1 more would be launched, but Launch is suspended.");
 	json_decref(answer);
 	world_free(world);
 }
@@ -121,11 +124,11 @@ static void warming_instances_hold_scale_in_until_they_are_warm(void **state)
 	json_object_set_new(world->group->document, "DefaultInstanceWarmup", json_integer(60));
 	world_pass(world, 5);
 	answer = explain(world);
-	assert_non_null(hold(answer, "WarmUp"));
+	assert_non_null(hold(answer, "InstanceWarmup"));
 	json_decref(answer);
 	world_pass(world, 61);
 	answer = explain(world);
-	assert_null(hold(answer, "WarmUp"));
+	assert_null(hold(answer, "InstanceWarmup"));
 	json_decref(answer);
 	world_free(world);
 }

@@ -51,7 +51,7 @@ static void expressions_that_cannot_be_are_refused(void **state)
 static void fields_say_when(void **state)
 {
 	(void)state;
-	/* Tuesday 06:30 (asg.md 5.7). */
+	/* Tuesday 06:30. */
 	next_is("30 6 * * 2", "UTC", "2026-08-07T10:00:00Z", "2026-08-11T06:30:00Z");
 	next_is("*/15 * * * *", "UTC", "2026-08-07T10:00:00Z", "2026-08-07T10:15:00Z");
 	next_is("*/15 * * * *", "UTC", "2026-08-07T10:14:59Z", "2026-08-07T10:15:00Z");
@@ -75,7 +75,7 @@ static void with_both_days_restricted_either_will_do(void **state)
 static void zones_move_with_their_summer_time(void **state)
 {
 	(void)state;
-	/* 18:00 in New York is 23:00 UTC in winter, 22:00 in summer (asg.md 5.7). */
+	/* 18:00 in New York is 23:00 UTC in winter, 22:00 in summer. */
 	next_is("0 18 * * 1-5", "America/New_York", "2026-01-05T00:00:00Z", "2026-01-05T23:00:00Z");
 	next_is("0 18 * * 1-5", "America/New_York", "2026-07-06T00:00:00Z", "2026-07-06T22:00:00Z");
 	next_is("30 5 * * *", "Asia/Kolkata", "2026-08-07T10:00:00Z", "2026-08-08T00:00:00Z");
@@ -84,7 +84,7 @@ static void zones_move_with_their_summer_time(void **state)
 static void a_time_that_does_not_exist_runs_once_after_the_gap(void **state)
 {
 	(void)state;
-	/* asg.md 11, vector 19: a Sunday, so nothing of 1-5; 02:30 becomes 03:00 local. */
+	/* A Sunday, so nothing of 1-5; 02:30 becomes 03:00 local. */
 	next_is("*/15 9-17 * * 1-5", "Europe/Berlin", "2026-03-28T00:00:00Z",
 		"2026-03-30T07:00:00Z");
 	next_is("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z");
