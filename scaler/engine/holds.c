@@ -243,6 +243,18 @@ static void add_limits(struct list *list, const struct group *group)
 		    group->min);
 }
 
+static void add_forecasts(struct list *list, const struct group *group)
+{
+	const struct policy *policy;
+
+	TAILQ_FOREACH (policy, &group->policies, link) {
+		const char *note = policy_prediction_note(policy);
+
+		if (note && note[0])
+			add(list, "Forecast", 0, "policy %s: %s", policy->name, note);
+	}
+}
+
 static void add_ways(struct list *list, const struct group *group, int64_t now_ms)
 {
 	const struct instance *instance;
@@ -280,6 +292,7 @@ int group_holds(const struct group *group, int64_t now_ms, struct hold holds[MAX
 	add_refresh(&list, group);
 	add_warmup(&list, group, now_ms);
 	add_cooldown(&list, group, now_ms);
+	add_forecasts(&list, group);
 	add_ways(&list, group, now_ms);
 	return list.n;
 }
