@@ -217,13 +217,6 @@ static bool is_plainly_even(const struct group *group)
 	return most - least <= 1;
 }
 
-/* Would the next one be from the warm pool, where it is, because none may be launched first? */
-static bool is_for_the_pool(const struct group *group)
-{
-	return warm_count(group) > 0 &&
-	       replace_bounds(group, REPLACE_CROWDED).ceiling <= group->desired;
-}
-
 static enum balance_state move_one(struct tick *tick, struct group *group)
 {
 	const char *to, *from;
@@ -247,7 +240,7 @@ static enum balance_state move_one(struct tick *tick, struct group *group)
 		return BALANCE_PROTECTED;
 	if (!has_budget(group, tick->now_ms))
 		return BALANCE_SPENT;
-	if (room(group, REPLACE_CROWDED) <= 0 || is_for_the_pool(group) ||
+	if (room(group, REPLACE_CROWDED) <= 0 ||
 	    tick->now_ms - group->uneven_since_ms < SETTLE_MS || !is_settled(group, tick->now_ms))
 		return BALANCE_WAITING;
 	replace_mark(idlest(tick, group, from), REPLACE_CROWDED, "");

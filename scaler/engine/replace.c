@@ -44,9 +44,6 @@ struct replace_bounds replace_bounds(const struct group *group, enum replace_rea
 	if (policy) {
 		bounds.floor = ceil_percent(desired, doc_int(policy, "MinHealthyPercentage", 90));
 		bounds.ceiling = max > 100 ? ceil_percent(desired, max) : desired;
-		/* What is missing comes from the warm pool, whatever the zone: no gain. */
-		if (reason == REPLACE_CROWDED && warm_count(group) > 0)
-			bounds.floor = desired;
 		return bounds;
 	}
 	switch (reason) {

@@ -125,8 +125,22 @@ static int fewest_in_zone(const struct group *group)
 	return fewest;
 }
 
-/* Of the zone where the group has the fewest; of these the one that waits longest. */
-static struct instance *next_out(const struct group *group, int actual)
+/* Places that moves between zones have freed in this tick: a maintenance policy has no room above,
+ * so who goes goes first. */
+static int freed_by_moves(const struct tick *tick, const struct group *group)
+{
+	const struct instance *instance;
+	int n = 0;
+
+	TAILQ_FOREACH (instance, &group->instances, link)
+		n += instance->state == INSTANCE_TERMINATING &&
+		     instance->doomed == REPLACE_CROWDED && instance->end_ms == tick->now_ms;
+	return n;
+}
+
+/* Of the zone where the group has the fewest; of these the one that waits longest.  for_balance:
+ * what goes beyond the desired capacity, or in place of a move, evens the zones out or stays. */
+static struct instance *next_out(const struct group *group, bool for_balance)
 {
 	struct instance *instance, *best = NULL;
 	int fewest = 0, poorest = fewest_in_zone(group);
@@ -137,8 +151,7 @@ static struct instance *next_out(const struct group *group, int actual)
 		if (!may_take(instance) || !zones_have(group, instance))
 			continue;
 		n = live_in_zone(group, instance->zone);
-		/* What goes beyond the desired capacity may be there for the zones' balance. */
-		if (actual >= group->desired && n > poorest)
+		if (for_balance && n > poorest)
 			continue;
 		if (best && (n > fewest || (n == fewest && instance->pool_ms >= best->pool_ms)))
 			continue;
@@ -174,13 +187,14 @@ static bool take_one(struct tick *tick, struct group *group, struct instance *in
 
 int warm_take(struct tick *tick, struct group *group, int n)
 {
-	int actual = group_actual(group), taken = 0;
+	int actual = group_actual(group), taken = 0, unbound;
 
 	if (!group_warm_pool(group))
 		return 0;
 	n = launch_allowed(group, n, tick->now_ms);
+	unbound = group->desired - freed_by_moves(tick, group) - actual;
 	while (taken < n) {
-		struct instance *instance = next_out(group, actual + taken);
+		struct instance *instance = next_out(group, taken >= unbound);
 		bool is_replacement = group->replacing > 0;
 		char cause[CAUSE_MAX];
 

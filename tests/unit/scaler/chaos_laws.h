@@ -523,4 +523,42 @@ static inline void law_of_rest(struct chaos *chaos)
 	law_what_changes_is_written(chaos);
 }
 
+/* Instances that serve or are about to, of each of the group's zones: NULL if they differ by one
+ * at most and nobody is left in a zone that the group has no more; else the zone. */
+static inline const char *unevenness(const struct chaos *chaos)
+{
+	const struct group *group = chaos->world->group;
+	const struct instance *instance;
+	int most = 0, least = INT32_MAX;
+	const char *fullest = "";
+
+	if (!group)
+		return NULL;
+	TAILQ_FOREACH (instance, &group->instances, link) {
+		if (instance_is_live(instance) && !zones_have(group, instance))
+			return instance->zone;
+	}
+	for (int i = 0; i < group->n_zones; i++) {
+		int n = zones_size(group, group->zones[i].name);
+
+		if (n > most)
+			fullest = group->zones[i].name;
+		most = n > most ? n : most;
+		least = n < least ? n : least;
+	}
+	return most - least > 1 ? fullest : NULL;
+}
+
+/* What AWS says of rebalancing: it ends with zones that differ by one at most.  No zone is full any
+ * more, nobody is protected, nothing is suspended, and the hours have brought new budgets. */
+static inline void law_zones_are_even_at_rest(struct chaos *chaos)
+{
+	const char *uneven = unevenness(chaos), *why = unrest(chaos);
+
+	if (uneven)
+		broken(chaos, "zones differ by one at most at rest", uneven);
+	if (why)
+		broken(chaos, "the group is at rest when its zones are even", why);
+}
+
 #endif

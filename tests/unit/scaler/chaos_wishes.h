@@ -81,6 +81,17 @@ static inline void wish_create(struct chaos *chaos)
 	chaos->world->group = engine_group(chaos->world->engine, "web");
 }
 
+/* -1 and -1 take it away. */
+static inline json_t *maintenance_policy(struct chaos *chaos)
+{
+	int min = dice(chaos, 3) ? 100 - dice(chaos, 51) : 100;
+	int max = dice(chaos, 3) ? 100 + dice(chaos, min + 1) : 100;
+
+	if (dice(chaos, 3) == 0)
+		min = max = -1;
+	return json_pack("{s:i, s:i}", "MinHealthyPercentage", min, "MaxHealthyPercentage", max);
+}
+
 static inline void wish_update(struct chaos *chaos)
 {
 	static const char *const policies[] = {"Default", "OldestInstance", "NewestInstance",
@@ -104,6 +115,8 @@ static inline void wish_update(struct chaos *chaos)
 		json_object_set_new(input, "LaunchTemplate",
 				    json_pack("{s:s, s:s}", "LaunchTemplateName", "students",
 					      "Version", dice(chaos, 2) ? "1" : "2"));
+	if (dice(chaos, 4) == 0)
+		json_object_set_new(input, "InstanceMaintenancePolicy", maintenance_policy(chaos));
 	(void)call_api(chaos, "UpdateAutoScalingGroup", input);
 }
 

@@ -20,6 +20,7 @@ enum {
 	LOG_MAX = 240,
 	DRAIN_S = 20,         /* the target group's deregistration delay */
 	SHOWN_MS = 600000,    /* terminated ones stay in EC2's list this long */
+	LOST_MS = 90000,      /* two minutes for the engine, one pause between looks included */
 	INVISIBLE_MS = 40000, /* a fresh one is not shown for at most so long */
 };
 
@@ -35,6 +36,7 @@ struct machine {
 	bool is_alive;    /* pending, running, stopping or stopped */
 	bool may_be_left; /* the load balancer has failed to let it go */
 	bool was_lost;    /* EC2 has hidden it for so long that it may be taken for dead */
+	bool is_seen;     /* EC2 has shown it since it was hidden */
 	int64_t runs_ms, visible_ms, hidden_from_ms, hidden_until_ms, ended_ms;
 	enum target target;
 	const char *health;
@@ -197,7 +199,7 @@ static inline struct machine *add_machine(struct chaos *chaos, json_t *ec2)
 	machine->health = "initial";
 	snprintf(machine->id, sizeof machine->id, "%s", doc_str(ec2, "InstanceId", ""));
 	snprintf(machine->token, sizeof machine->token, "%s", doc_str(ec2, "ClientToken", ""));
-	machine->is_alive = true;
+	machine->is_alive = machine->is_seen = true;
 	machine->runs_ms = now_ms + 1000 + dice(chaos, 20000);
 	machine->visible_ms =
 	    now_ms + (chance(chaos, chaos->weather.hides) ? dice(chaos, INVISIBLE_MS) : 0);
@@ -297,11 +299,16 @@ static inline void age_machine(struct chaos *chaos, struct machine *machine)
 		world_set_state(machine->ec2, dice(chaos, 2) ? "stopped" : "stopping",
 				"Client.UserInitiatedShutdown");
 	if (chance(chaos, weather->hides) && machine->hidden_until_ms <= now_ms) {
-		machine->hidden_from_ms = now_ms;
+		/* Two absences with no look between them are one. */
+		if (machine->is_seen)
+			machine->hidden_from_ms = now_ms;
+		machine->is_seen = false;
 		machine->hidden_until_ms =
 		    now_ms + dice(chaos, dice(chaos, 8) ? INVISIBLE_MS : 8 * INVISIBLE_MS);
+		note(chaos, "hides %s for %lld s", machine->id,
+		     (long long)(machine->hidden_until_ms - now_ms) / 1000);
 	}
-	if (machine->hidden_until_ms > now_ms && now_ms - machine->hidden_from_ms > 100000)
+	if (machine->hidden_until_ms > now_ms && now_ms - machine->hidden_from_ms > LOST_MS)
 		machine->was_lost = true;
 }
 
@@ -335,8 +342,10 @@ static inline void look_at_ec2(struct chaos *chaos)
 	shown = json_array();
 	strays = json_array();
 	for (int k = 0; k < chaos->n_machines; k++) {
-		if (is_shown(chaos, &chaos->machines[k]))
-			json_array_append(shown, chaos->machines[k].ec2);
+		if (!is_shown(chaos, &chaos->machines[k]))
+			continue;
+		json_array_append(shown, chaos->machines[k].ec2);
+		chaos->machines[k].is_seen = true;
 	}
 	engine_instances_seen(world->engine, world->group, shown, world->now_ms, world->now_ms,
 			      strays);

@@ -313,6 +313,61 @@ static void a_maintenance_policy_without_room_above_ends_first(void **state)
 	world_free(world);
 }
 
+/* Four in zone a beside a pool in that letter's zone, when zone b is added. */
+static struct world *pooled(char letter, json_t *policy)
+{
+	const char pool_zone[] = {letter, '\0'};
+	struct world *world = filled(4, 0, 0, 4);
+	json_t *pool = json_pack("{s:i}", "MinSize", 2);
+	struct err err = {0};
+
+	suspend(world, "AZRebalance");
+	zones(world, pool_zone);
+	assert_int_equal(engine_put_warm_pool(world->group, pool, &err), 0);
+	json_decref(pool);
+	world_pass(world, 30);
+	assert_int_equal(warm_count(world->group), 2);
+	json_object_set_new(world->group->document, "InstanceMaintenancePolicy", policy);
+	suspend(world, NULL);
+	zones(world, "ab");
+	world->n_runs = world->n_terminates = 0;
+	return world;
+}
+
+static void a_move_that_ends_first_takes_nothing_warm_from_the_fuller_zone(void **state)
+{
+	(void)state;
+	for (int max = 100; max <= 150; max += 50) {
+		struct world *world = pooled('a', json_pack("{s:i, s:i}", "MinHealthyPercentage",
+							    50, "MaxHealthyPercentage", max));
+		struct seen seen = watch(world, 300);
+
+		assert_zones(world, 2, 2, 0);
+		assert_int_equal(world->n_terminates, 2);
+		assert_int_equal(world->n_runs, 2);
+		assert_int_equal(warm_count(world->group), 2);
+		assert_true(seen.least >= 2);
+		world_free(world);
+	}
+}
+
+static void a_move_that_ends_first_takes_what_is_warm_in_the_poorer_zone(void **state)
+{
+	struct world *world = pooled(
+	    'b', json_pack("{s:i, s:i}", "MinHealthyPercentage", 50, "MaxHealthyPercentage", 100));
+	const struct instance *instance;
+	int n_warmed = 0;
+
+	(void)state;
+	(void)watch(world, 300);
+	assert_zones(world, 2, 2, 0);
+	TAILQ_FOREACH (instance, &world->group->instances, link)
+		n_warmed += instance->state == INSTANCE_IN_SERVICE && instance->entry_id[0];
+	assert_int_equal(n_warmed, 2);
+	assert_int_equal(warm_count(world->group), 2); /* filled up again */
+	world_free(world);
+}
+
 static void killed_at_every_second_the_moves_are_as_many(void **state)
 {
 	struct world *world = filled(4, 0, 0, 4);
@@ -357,6 +412,8 @@ int main(void)
 	    cmocka_unit_test(a_poor_zone_without_room_is_tried_and_costs_nothing),
 	    cmocka_unit_test(the_idle_are_moved_before_the_busy),
 	    cmocka_unit_test(a_maintenance_policy_without_room_above_ends_first),
+	    cmocka_unit_test(a_move_that_ends_first_takes_nothing_warm_from_the_fuller_zone),
+	    cmocka_unit_test(a_move_that_ends_first_takes_what_is_warm_in_the_poorer_zone),
 	    cmocka_unit_test(killed_at_every_second_the_moves_are_as_many),
 	};
 

@@ -25,6 +25,9 @@ enum {
 	REST_S = 6000, /* a launch waits 900 s at most, then a failed one is kept as long; a drain
 			  takes 300 */
 	CALM_STEPS = 30,
+	CROWDED_STEPS = 100,
+	EVEN_S =
+	    6 * 3600, /* moves between zones have a budget an hour, and pauses after failures */
 	HOUR_MS = 3600 * 1000,
 };
 
@@ -213,6 +216,28 @@ static int64_t pick_pause(struct chaos *chaos)
 
 /* ---- rest ---- */
 
+/* Half of the walks end with a zone that is full while people still ask for this and that: the
+ * group is uneven, or its warm pool is, when it comes to rest. */
+static void crowd_the_zones(struct chaos *chaos)
+{
+	static const char *const zones[] = {"us-east-1a", "us-east-1b", "us-east-1c"};
+
+	memset(&chaos->weather, 0, sizeof chaos->weather);
+	if (dice(chaos, 2))
+		return;
+	note(chaos, "a zone is full");
+	(void)call_api(chaos, "ResumeProcesses", json_object());
+	chaos->weather.full_zone = zones[dice(chaos, 3)];
+	for (int i = 0; i < CROWDED_STEPS; i++) {
+		static const wish_fn wishes[] = {wish_update, wish_desired, wish_termination,
+						 wish_warm_pool};
+
+		if (chaos->world->group && dice(chaos, 10) == 0)
+			wishes[dice(chaos, 4)](chaos);
+		step(chaos, 2000);
+	}
+}
+
 static void stop_wishing(struct chaos *chaos)
 {
 	struct instance *instance;
@@ -222,6 +247,8 @@ static void stop_wishing(struct chaos *chaos)
 	if (!group)
 		return;
 	(void)call_api(chaos, "ResumeProcesses", json_object());
+	(void)call_api(chaos, "UpdateAutoScalingGroup",
+		       json_pack("{s:b}", "NewInstancesProtectedFromScaleIn", false));
 	(void)call_api(chaos, "CancelInstanceRefresh", json_object());
 	(void)call_api(chaos, "DeleteLifecycleHook", json_pack("{s:s}", "LifecycleHookName", "in"));
 	(void)call_api(chaos, "DeleteLifecycleHook",
@@ -239,6 +266,7 @@ static void come_to_rest(struct chaos *chaos)
 {
 	int calm = 0;
 
+	crowd_the_zones(chaos);
 	memset(&chaos->weather, 0, sizeof chaos->weather);
 	chaos->world->now_ms = chaos->true_ms;
 	chaos->jump_ms = chaos->true_ms;
@@ -249,6 +277,11 @@ static void come_to_rest(struct chaos *chaos)
 		calm = unrest(chaos) || unrest_of_targets(chaos) ? 0 : calm + 1;
 	}
 	law_of_rest(chaos);
+	for (int i = 0; i < EVEN_S / 10 && unevenness(chaos); i++)
+		step(chaos, 10000);
+	for (int i = 0; i < REST_S / 2 && unrest(chaos); i++)
+		step(chaos, 2000);
+	law_zones_are_even_at_rest(chaos);
 }
 
 /* ---- walks ---- */
