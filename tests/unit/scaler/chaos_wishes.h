@@ -225,6 +225,29 @@ static inline void wish_attach(struct chaos *chaos)
 		    engine_group_of(chaos->world->engine, id, &(struct instance *){NULL}) != NULL;
 }
 
+/* Somebody's own instance that carries the group's tag all the same, by mistake: it is listed, and
+ * nobody's to end.  Its token is of another's making. */
+static inline void wish_foreign(struct chaos *chaos)
+{
+	static const char *const tokens[] = {"", "mine", "4f1c2d3e-0a1b-4c2d-8e3f-001122334455"};
+	char id[ID_TEXT_MAX], at[CLOCK_TEXT_MAX];
+	json_t *ec2;
+	struct machine *machine;
+
+	if (chaos->n_machines > MACHINES_MAX / 2)
+		return;
+	ec2 = json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s}, s:{s:s}}", "InstanceId",
+			id_ec2(&chaos->world->ids, "i", id), "ClientToken", tokens[dice(chaos, 3)],
+			"InstanceType", "t2.micro", "SubnetId", "subnet-b", "LaunchTime",
+			clock_format_iso_ms(chaos->true_ms - dice(chaos, 7200000), at), "Placement",
+			"AvailabilityZone", "us-east-1b", "State", "Name", "running");
+	json_array_append_new(chaos->world->left, ec2);
+	machine = add_machine(chaos, ec2);
+	machine->runs_ms = 0;
+	machine->is_tagged = true;
+	note(chaos, "foreign %s", machine->id);
+}
+
 static inline void wish_target_group(struct chaos *chaos)
 {
 	(void)call_api(chaos,
@@ -432,7 +455,7 @@ static inline void make_wish(struct chaos *chaos)
 	    wish_termination, wish_health,    wish_protection,   wish_standby,   wish_detach,
 	    wish_return,      wish_attach,    wish_target_group, wish_processes, wish_hook,
 	    wish_hook_answer, wish_refresh,   wish_schedule,     wish_policy,    wish_policy_run,
-	    wish_alarm,       wish_warm_pool,
+	    wish_alarm,       wish_warm_pool, wish_foreign,
 	};
 
 	if (!chaos->world->group)
