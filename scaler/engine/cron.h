@@ -2,7 +2,8 @@
  * Times that come again: the five fields of cron (minute hour day-of-month month day-of-week), read
  * in a time zone's local time.  A local time that a zone skips when its clock goes forward runs at
  * the first instant after the gap; one that it has twice runs once, the first time.  With both
- * days restricted, either will do.  Pure: the zone is a function.  AWS: "Scheduled scaling"; crontab(5).
+ * days restricted, either will do.  Pure: the zone is a function.  AWS: "Scheduled scaling";
+ * crontab(5).
  */
 #ifndef SCALER_ENGINE_CRON_H
 #define SCALER_ENGINE_CRON_H

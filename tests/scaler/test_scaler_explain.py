@@ -59,9 +59,13 @@ def test_a_dry_run_decides_and_logs_and_touches_nothing(start_scaler, ec2):
     document = copy.deepcopy(DOCUMENT)
     document["Scaler"] = {"DryRun": True}
     scaler = start_scaler(ec2.url, document)
-    scaler.program.wait_log(' dry-run group=web would="launch 2: desired is 2, live are 0"')
+    scaler.program.wait_log(
+        ' dry-run group=web would="launch 2: desired is 2, live are 0"'
+    )
     scaler.api.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=3)
-    scaler.program.wait_log(' dry-run group=web would="launch 3: desired is 3, live are 0"')
+    scaler.program.wait_log(
+        ' dry-run group=web would="launch 3: desired is 3, live are 0"'
+    )
     [answer] = explain(scaler)
     assert "DryRun" in [h["Hold"] for h in answer["Holds"]]
     with pytest.raises(ClientError) as refusal:
@@ -80,7 +84,7 @@ def test_an_existing_fleet_stays_as_it_is_in_a_dry_run(start_scaler, ec2):
     scaler.write()
     scaler.start()
     scaler.api.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
-    scaler.program.wait_log(" dry-run group=web would=\"terminate 1, first i-")
+    scaler.program.wait_log(' dry-run group=web would="terminate 1, first i-')
     with pytest.raises(ClientError):
         scaler.api.terminate_instance_in_auto_scaling_group(
             InstanceId=scaler.in_service()[0], ShouldDecrementDesiredCapacity=False
