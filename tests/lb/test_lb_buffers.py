@@ -38,7 +38,8 @@ def test_slow_readers_take_no_more_than_the_limit_and_get_all(start_lb):
 
         for wire in slow:
             wire.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
-        shared.wait_for(refused, what="a request to be refused")
+        # What comes before that may wait for the target, which has 300 MB to send.
+        shared.wait_for(refused, 60, "a request to be refused")
         assert lb.metric("albatross_lb_short_of_buffers_request_count_total") >= 1
         assert "buffers-short worker=0" in lb.program.log()
         with concurrent.futures.ThreadPoolExecutor(len(slow)) as pool:
