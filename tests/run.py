@@ -74,6 +74,8 @@ def start_pytest(paths, marks, parallel, mode, env, hidden):
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["-m", marks, f"--junitxml={report}", "-n", parallel, "--durations=8"]
+    if hidden:  # long ones stand in files of their own: never two behind each other
+        command += ["--dist", "loadfile"]
     output = tempfile.TemporaryFile() if hidden else None
     process = subprocess.Popen(
         command + paths, cwd=ROOT, env=env, stdout=output, stderr=output

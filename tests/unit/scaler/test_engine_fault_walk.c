@@ -23,11 +23,11 @@ struct walk {
 struct flow {
 	const char *name;
 	int min, max, desired;
-	const char *subnets;                /* at the start */
+	bool is_race;        /* how many are launched depends on when the program is killed */
+	const char *subnets; /* at the start */
 	void (*prepare)(struct walk *walk); /* before the walk begins */
 	/* What people do, each second until it returns false. */
 	bool (*act)(struct walk *walk);
-	bool is_race; /* how many are launched depends on when the program is killed */
 };
 
 /* ---- what people ask for ---- */
@@ -328,32 +328,32 @@ static bool scale_out_into_little_room(struct walk *walk)
 }
 
 static const struct flow flows[] = {
-    {"scale out", 1, 9, 2, "", NULL, scale_out, false},
-    {"scale out with little room", 1, 9, 2, "subnet-a", NULL, scale_out_into_little_room, false},
-    {"scale in with drain", 1, 9, 4, "", NULL, scale_in, false},
-    {"an instance dies", 1, 9, 3, "", NULL, die, false},
-    {"an instance is unhealthy", 1, 9, 3, "", NULL, fall_ill, false},
-    {"a successor first", 1, 9, 3, "", replace_one_at_a_time, fall_ill, false},
-    {"refresh", 1, 9, 3, "", NULL, refresh_in_place, false},
-    {"refresh with surge", 1, 9, 3, "", NULL, refresh_with_surge, false},
-    {"rollback", 1, 9, 4, "", take_version_1, roll_back, false},
-    {"cancelled refresh", 1, 9, 4, "", NULL, cancel, false},
-    {"standby and back", 1, 9, 3, "", NULL, stand_by, false},
-    {"detach", 1, 9, 3, "", NULL, detach, false},
-    {"attach", 1, 9, 2, "", NULL, attach, false},
-    {"hooks on the way in", 1, 9, 2, "", let_hooks_time_out, scale_out, false},
-    {"hooks on the way out", 1, 9, 4, "", let_hooks_time_out, scale_in, false},
-    {"an abandoned launch", 1, 9, 3, "", NULL, abandon, false},
-    {"deletion by force", 1, 9, 3, "", NULL, delete_by_force, false},
-    {"deletion amid launches", 1, 9, 2, "", NULL, delete_while_launching, true},
-    {"a schedule", 1, 9, 2, "", NULL, schedule, false},
-    {"one ended by hand", 1, 9, 3, "", NULL, end_one, false},
-    {"a warm pool is filled", 1, 9, 2, "", NULL, fill_pool, false},
-    {"out of the warm pool", 1, 9, 2, "", put_pool, scale_out, false},
-    {"back into the warm pool", 1, 9, 4, "", put_pool, scale_in, false},
-    {"a warm pool is deleted", 1, 9, 2, "", put_pool, drop_pool, false},
-    {"zones are balanced", 1, 9, 4, "subnet-a", NULL, rebalance, false},
-    {"a target group goes and comes", 1, 9, 3, "", NULL, change_target_group, false},
+    {"scale out", 1, 9, 2, false, "", NULL, scale_out},
+    {"scale out with little room", 1, 9, 2, false, "subnet-a", NULL, scale_out_into_little_room},
+    {"scale in with drain", 1, 9, 4, false, "", NULL, scale_in},
+    {"an instance dies", 1, 9, 3, false, "", NULL, die},
+    {"an instance is unhealthy", 1, 9, 3, false, "", NULL, fall_ill},
+    {"a successor first", 1, 9, 3, false, "", replace_one_at_a_time, fall_ill},
+    {"refresh", 1, 9, 3, false, "", NULL, refresh_in_place},
+    {"refresh with surge", 1, 9, 3, false, "", NULL, refresh_with_surge},
+    {"rollback", 1, 9, 4, false, "", take_version_1, roll_back},
+    {"cancelled refresh", 1, 9, 4, false, "", NULL, cancel},
+    {"standby and back", 1, 9, 3, false, "", NULL, stand_by},
+    {"detach", 1, 9, 3, false, "", NULL, detach},
+    {"attach", 1, 9, 2, false, "", NULL, attach},
+    {"hooks on the way in", 1, 9, 2, false, "", let_hooks_time_out, scale_out},
+    {"hooks on the way out", 1, 9, 4, false, "", let_hooks_time_out, scale_in},
+    {"an abandoned launch", 1, 9, 3, false, "", NULL, abandon},
+    {"deletion by force", 1, 9, 3, false, "", NULL, delete_by_force},
+    {"deletion amid launches", 1, 9, 2, true, "", NULL, delete_while_launching},
+    {"a schedule", 1, 9, 2, false, "", NULL, schedule},
+    {"one ended by hand", 1, 9, 3, false, "", NULL, end_one},
+    {"a warm pool is filled", 1, 9, 2, false, "", NULL, fill_pool},
+    {"out of the warm pool", 1, 9, 2, false, "", put_pool, scale_out},
+    {"back into the warm pool", 1, 9, 4, false, "", put_pool, scale_in},
+    {"a warm pool is deleted", 1, 9, 2, false, "", put_pool, drop_pool},
+    {"zones are balanced", 1, 9, 4, false, "subnet-a", NULL, rebalance},
+    {"a target group goes and comes", 1, 9, 3, false, "", NULL, change_target_group},
 };
 
 /* ---- walking ---- */
