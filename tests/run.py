@@ -35,11 +35,11 @@ def run_unit(folder, env):
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=300,
             )
             out, code = done.stdout + done.stderr, done.returncode
         except subprocess.TimeoutExpired as e:
-            out, code = f"{e.stdout or ''}\ntimed out after 120 s", -1
+            out, code = f"{e.stdout or ''}\ntimed out after 300 s", -1
         ok = len(re.findall(r"^\[\s+OK \]", out, re.M))
         bad = len(set(re.findall(r"^\[\s+FAILED\s+\] (\w+)$", out, re.M)))
         if code != 0 and bad == 0:

@@ -20,7 +20,7 @@ enum { STEPS = 1000000 };
 #endif
 
 enum {
-	SECONDS = 45, /* it ends then, however few steps it has come */
+	SECONDS = 240, /* it fails then: so slow is no machine */
 	WALK_STEPS = 1500,
 	REST_S = 6000, /* a launch waits 900 s at most, then a failed one is kept as long; a drain
 			  takes 300 */
@@ -355,12 +355,13 @@ static void whatever_fails_and_is_asked_the_laws_hold(void **state)
 	long n = sysconf(_SC_NPROCESSORS_ONLN), steps = from_environment("ALBATROSS_STEPS", STEPS);
 	long *walked =
 	    mmap(NULL, sizeof *walked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const char *seed = getenv("ALBATROSS_SEED");
 	int failed = 0, status;
 
 	(void)state;
 	assert_ptr_not_equal(walked, MAP_FAILED);
-	if (getenv("ALBATROSS_SEED")) {
-		(void)walk(strtoull(getenv("ALBATROSS_SEED"), NULL, 10), true);
+	if (seed) {
+		(void)walk(strtoull(seed, NULL, 10), true);
 		return;
 	}
 	n = n < 1 ? 1 : n > 8 ? 8 : n;
@@ -372,9 +373,9 @@ static void whatever_fails_and_is_asked_the_laws_hold(void **state)
 		assert_true(wait(&status) > 0);
 		failed += status != 0;
 	}
-	print_message("%ld steps%s\n", *walked,
-		      *walked < steps ? ": the machine is too busy for more" : "");
+	print_message("%ld steps\n", *walked);
 	assert_int_equal(failed, 0);
+	assert_true(*walked >= steps);
 	munmap(walked, sizeof *walked);
 }
 
