@@ -152,6 +152,21 @@ static void user_data_is_base64_of_at_most_16_kib(void **state)
 	free(large);
 }
 
+static void user_data_of_16384_bytes_is_taken_and_one_more_is_not(void **state)
+{
+	struct aws_error error = {0};
+	char text[21849];
+
+	(void)state;
+	memset(text, 'A', sizeof text);
+	text[21848] = '\0';
+	text[21847] = text[21846] = '='; /* 16,384 bytes: the last group holds one */
+	assert_int_equal(template_check_user_data(text, &error), 0);
+	text[21846] = 'A'; /* now two */
+	assert_int_equal(template_check_user_data(text, &error), -1);
+	assert_string_equal(error.code, "InvalidParameterValue");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +177,7 @@ int main(void)
 	    cmocka_unit_test(templates_that_are_not_there_have_codes_of_their_own),
 	    cmocka_unit_test(deleting_a_template_deletes_its_versions),
 	    cmocka_unit_test(user_data_is_base64_of_at_most_16_kib),
+	    cmocka_unit_test(user_data_of_16384_bytes_is_taken_and_one_more_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
