@@ -321,6 +321,45 @@ static void the_maximum_holds_or_is_raised(void **state)
 	}
 }
 
+/* Every instance at 60, each second; the hours as ever. */
+static int seconds_at_60(void *world, const struct metric_request *request)
+{
+	if (request->period_s != 1)
+		return hourly(world, request);
+	for (int i = 0; i < request->n; i++)
+		request->values[i] = 60;
+	return request->n;
+}
+
+static void of_tracking_a_step_and_a_forecast_the_largest_wins(void **state)
+{
+	struct world *world = with_past(72, 8 * 60 + 30);
+	struct policy_run run = {.has_value = true, .value = 60, .threshold = 50};
+	json_t *spec = pair("ASGCPUUtilization");
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(engine_set_desired(world->group, 10, world->now_ms, &err), 0);
+	world_pass(world, 20);
+	assert_int_equal(group_count(world->group).in_service, 10);
+	json_object_set_new(spec, "TargetValue", json_real(43.4)); /* 390 / 43.4: 9 */
+	predictive(world, spec, "ForecastAndScale");
+	world_policy(world,
+		     json_pack("{s:s, s:s, s:b, s:s, s:i, s:[{s:i, s:i}]}", "PolicyName", "step",
+			       "PolicyType", "StepScaling", "Enabled", 1, "AdjustmentType",
+			       "ChangeInCapacity", "EstimatedInstanceWarmup", 0, "StepAdjustments",
+			       "MetricIntervalLowerBound", 0, "ScalingAdjustment", 1));
+	world_cpu_policy(world, "cpu", 50, 0, false); /* 12 */
+	world->metric = seconds_at_60;
+	assert_int_equal(engine_alarm_policy(world->group, group_policy(world->group, "step"), &run,
+					     world->now_ms, &err),
+			 0);
+	world_pass(world, 1);
+	assert_int_equal(predict_floor(world->group, world->now_ms), 9);
+	assert_int_equal(world->group->desired, 12);
+	world_free(world);
+}
+
 static void a_forecast_of_50_and_a_buffer_of_10_percent_make_a_maximum_of_55(void **state)
 {
 	struct world *world = with_past(72, 8 * 60 + 30);
@@ -604,6 +643,7 @@ int main(void)
 	    cmocka_unit_test(people_may_take_away_what_was_forecast),
 	    cmocka_unit_test(other_policies_do_not_go_below_the_forecast),
 	    cmocka_unit_test(the_maximum_holds_or_is_raised),
+	    cmocka_unit_test(of_tracking_a_step_and_a_forecast_the_largest_wins),
 	    cmocka_unit_test(a_forecast_of_50_and_a_buffer_of_10_percent_make_a_maximum_of_55),
 	    cmocka_unit_test(every_pair_of_metrics_gives_a_capacity),
 	    cmocka_unit_test(where_nobody_counts_instances_those_that_speak_are_counted),
