@@ -355,6 +355,16 @@ void event_of_hook(struct group *group, const struct instance *instance, const j
 
 /* ---- refreshes ---- */
 
+/* The latest that was passed: the highest, where several were passed at once. */
+static int checkpoint_passed(const json_t *refresh)
+{
+	const json_t *points =
+	    doc_array(doc_object(refresh, "Preferences"), "CheckpointPercentages");
+	int64_t next = doc_int(refresh, "Checkpoint", 0);
+
+	return next < 1 ? 0 : (int)json_integer_value(json_array_get(points, (size_t)next - 1));
+}
+
 void event_of_refresh(struct group *group, const json_t *refresh, const char *what, int64_t now_ms)
 {
 	json_t *detail =
@@ -365,9 +375,8 @@ void event_of_refresh(struct group *group, const json_t *refresh, const char *wh
 
 	snprintf(type, sizeof type, "EC2 Auto Scaling Instance Refresh %s", what);
 	if (strcmp(what, "Checkpoint Reached") == 0) {
-		json_object_set_new(
-		    detail, "CheckpointPercentage",
-		    json_sprintf("%d", (int)doc_int(refresh, "PercentageComplete", 0)));
+		json_object_set_new(detail, "CheckpointPercentage",
+				    json_sprintf("%d", checkpoint_passed(refresh)));
 		json_object_set_new(
 		    detail, "CheckpointDelay",
 		    json_sprintf("%d", (int)doc_int(preferences, "CheckpointDelay", 3600)));

@@ -106,6 +106,38 @@ static void checkpoints_of_20_and_50_percent_by_the_minute(void **state)
 	world_free(world);
 }
 
+/* How often the percentage was told as that of a checkpoint that was reached. */
+static int count_told(const struct world *world, const char *percentage)
+{
+	struct event_query query = {.limit = 100};
+	json_t *shown = engine_events_describe(world->engine, &query);
+	const json_t *event;
+	int n = 0;
+	size_t i;
+
+	json_array_foreach (doc_array(shown, "Events"), i, event) {
+		const json_t *detail = doc_object(event, "detail");
+
+		n += strcmp(doc_str(detail, "CheckpointPercentage", ""), percentage) == 0;
+	}
+	json_decref(shown);
+	return n;
+}
+
+static void of_checkpoints_passed_at_once_the_highest_is_told(void **state)
+{
+	struct world *world = settled(2, 4);
+
+	(void)state;
+	start(world, "{'Preferences': {'MinHealthyPercentage': 50, 'InstanceWarmup': 60, "
+		     "'CheckpointPercentages': [10, 40, 100], 'CheckpointDelay': 900}}");
+	world_pass(world, 5 * MINUTE);
+	assert_int_equal(percent(world), 50);
+	assert_int_equal(count_told(world, "40"), 1);
+	assert_int_equal(count_told(world, "10") + count_told(world, "50"), 0);
+	world_free(world);
+}
+
 static void see_zones(struct world *world, bool has_second)
 {
 	json_t *zones =
@@ -221,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(refreshes_take_boot_and_warm_up_for_each_batch),
 	    cmocka_unit_test(checkpoints_of_20_and_50_percent_by_the_minute),
+	    cmocka_unit_test(of_checkpoints_passed_at_once_the_highest_is_told),
 	    cmocka_unit_test(a_group_of_fifty_passes_its_maximum_by_five),
 	    cmocka_unit_test(grace_of_300_seconds_is_the_load_balancers_not_ec2s),
 	    cmocka_unit_test(without_a_warm_up_of_its_own_a_refresh_takes_the_groups_or_the_grace),
